@@ -1,0 +1,107 @@
+/**
+ * The shapes in which a running data plane reports about itself: what `tunloom status`, the control socket and
+ * the lab show. Counters are totals since the start of the data plane; all of them are plain numbers.
+ */
+import type { Encapsulation, SessionSpec } from './session-spec.ts';
+
+/** Resequencer statistics of one session, or summed over sessions (DESIGN: the resequencer). */
+export interface ResequencerStatus {
+  /** Packets delivered that had arrived in order of sequence number. */
+  readonly inOrder: number;
+  /** Packets that arrived after a later number and were put back in place. */
+  readonly reordered: number;
+  /** Packets that arrived after their number had been given up (delivered or dropped by the late policy). */
+  readonly late: number;
+  readonly duplicates: number;
+  /** Numbers given up, by cause. */
+  readonly lostProven: number;
+  readonly lostTimeout: number;
+  readonly lostWindow: number;
+  /** Times that a restart of the sender was recognised. */
+  readonly restarts: number;
+  /** Packets held in the window now. */
+  readonly held: number;
+  /** How many packets were held at the end of a release: bucket 0 is none, bucket i is 2^(i-1) .. 2^i - 1. */
+  readonly depthHistogram: readonly number[];
+  /** Microseconds that a packet was held: bucket 0 is 0 us, bucket i is 2^(i-1) .. 2^i - 1. */
+  readonly waitHistogram: readonly number[];
+}
+
+export interface PathStatus {
+  readonly bid: number;
+  readonly name: string;
+  readonly encapsulation: Encapsulation;
+  readonly local: string;
+  readonly remote: string;
+  readonly weight: number;
+  readonly mtu: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+}
+
+export interface SessionStatus {
+  readonly name: string;
+  readonly prefixes: readonly string[];
+  readonly sendKey: number | null;
+  readonly receiveKey: number | null;
+  /** Inner MTU: the smallest path MTU less its encapsulation. */
+  readonly mtu: number;
+  /** Whether a sequence number is sent and a resequencer receives. */
+  readonly sequenced: boolean;
+  /** One period of the schedule as BIDs, cut at 64 entries. */
+  readonly schedule: readonly number[];
+  readonly paths: readonly PathStatus[];
+  readonly resequencer: ResequencerStatus;
+}
+
+export interface WorkerStatus {
+  readonly id: number;
+  readonly state: 'running' | 'starting' | 'stopped' | 'failed';
+  readonly restarts: number;
+  readonly tunRxPackets: number;
+  readonly tunTxPackets: number;
+  readonly pathRxPackets: number;
+  readonly pathTxPackets: number;
+}
+
+export interface DataplaneStatus {
+  readonly role: 'mag' | 'lma';
+  readonly tun: { readonly name: string; readonly mtu: number };
+  readonly uptimeSeconds: number;
+  readonly sessions: number;
+  readonly paths: number;
+  readonly workers: readonly WorkerStatus[];
+  /** Packet buffers in the pool and how many of them are free in the global pool. */
+  readonly buffers: { readonly total: number; readonly free: number };
+  /** Dropped packets by reason (docs/drops.md); reasons that never occurred are left out. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly resequencer: ResequencerStatus;
+}
+
+/** Things worth a log line; the control thread emits them, workers never do. */
+export type DataplaneEvent =
+  | { readonly event: 'started' }
+  | { readonly event: 'stopped' }
+  | { readonly event: 'workerFailed'; readonly worker: number; readonly error: string }
+  | { readonly event: 'workerRestarted'; readonly worker: number }
+  | { readonly event: 'workerUnresponsive'; readonly worker: number };
+
+/**
+ * What the control socket, the daemon and the lab need of a data plane. Implemented by `Dataplane`
+ * (dataplane.ts).
+ *
+ * Every method that names a session throws a TunloomError with code `UNKNOWN_SESSION` for a name it does not
+ * know; `setWeights` throws `UNKNOWN_BID` and `BAD_WEIGHT`.
+ */
+export interface DataplaneControl {
+  status(): DataplaneStatus;
+  sessions(): SessionStatus[];
+  session(name: string): SessionStatus;
+  addSession(session: SessionSpec): void;
+  removeSession(name: string): void;
+  /** Replaces prefixes, paths, keys and weights; keeps sequence numbers and counters where the session goes on. */
+  updateSession(session: SessionSpec): void;
+  setWeights(name: string, weights: ReadonlyMap<number, number>): void;
+}
