@@ -1,0 +1,118 @@
+/**
+ * The ABI: what the workers' loops and the control thread may call. Addresses and counts are u32 (plain JS numbers),
+ * times are microseconds as f64 (exact up to 2^53), 64-bit values travel through memory. Everything else is private.
+ */
+import { CONTROL, CONTROL_KEY } from './layout';
+import { findSession4, findSession6 } from './classify/prefix-table';
+import * as buffers from './memory/buffers';
+import * as tables from './memory/tables';
+import * as decapsulation from './pipeline/decapsulation';
+import * as encapsulation from './pipeline/encapsulation';
+import * as expiry from './pipeline/expire';
+import * as send from './pipeline/send';
+import * as workers from './pipeline/worker';
+
+// ---- worker loop
+
+export function workerAddress(index: u32): u32 {
+  return <u32>workers.workerAddress(index);
+}
+export function prepareTun(worker: u32): u32 {
+  return encapsulation.prepareTun(worker);
+}
+export function encapsulate(worker: u32, first: u32, last: u32, now: f64): u32 {
+  return encapsulation.encapsulateBatch(worker, first, last, <u64>now);
+}
+export function sendFailed(worker: u32, place: u32, reason: u32): void {
+  send.sendFailed(worker, place, reason);
+}
+export function sendsDone(worker: u32): void {
+  send.sendsDone(worker);
+}
+export function prepareReceive(worker: u32): u32 {
+  return decapsulation.prepareReceive(worker);
+}
+export function decapsulate(worker: u32, endpoint: u32, received: u32, now: f64): void {
+  decapsulation.decapsulateBatch(worker, endpoint, received, <u64>now);
+}
+export function deliveryFailed(worker: u32, place: u32): void {
+  decapsulation.deliveryFailed(worker, place);
+}
+export function deliveriesDone(worker: u32, now: f64): u32 {
+  return decapsulation.deliveriesDone(worker, <u64>now);
+}
+export function expire(worker: u32, now: f64): void {
+  expiry.expireDue(worker, <u64>now);
+}
+/** Microseconds of the worker's earliest deadline, 0 if it has none. */
+export function nextDeadline(worker: u32): f64 {
+  return <f64>expiry.earliestDeadline(worker);
+}
+export function passBatchEnd(worker: u32): void {
+  workers.passBatchEnd(worker);
+}
+
+// ---- control thread
+
+export function fillPool(): void {
+  buffers.fillPool();
+}
+export function initialiseWorker(index: u32, timers: u32): void {
+  workers.initialiseWorker(index, timers);
+}
+export function recoverWorker(index: u32, timers: u32): u32 {
+  return workers.recoverWorker(index, timers);
+}
+export function emptySession(worker: u32, session: u32): bool {
+  return workers.emptySession(worker, session);
+}
+/** Key at CONTROL_KEY: u64 high (T8: the key; T4: u32), u64 low, u32 extra. `reference` is the address of the u64. */
+export function tableInsert(form: u32, reference: u32, value: u32): void {
+  const at = atomic.load<u64>(reference);
+  if (form == 4) tables.insert4(at, load<u32>(CONTROL, CONTROL_KEY), value);
+  else if (form == 8) tables.insert8(at, load<u64>(CONTROL, CONTROL_KEY), value);
+  else {
+    tables.insert16(
+      at,
+      load<u64>(CONTROL, CONTROL_KEY),
+      load<u64>(CONTROL, CONTROL_KEY + 8),
+      load<u32>(CONTROL, CONTROL_KEY + 16),
+      value,
+    );
+  }
+}
+/** Replaces a key's value (-1 deletes it); false if the key is not there. */
+export function tableReplace(form: u32, reference: u32, value: u32): bool {
+  const at = atomic.load<u64>(reference);
+  if (form == 4) return tables.replace4(at, load<u32>(CONTROL, CONTROL_KEY), value);
+  if (form == 8) return tables.replace8(at, load<u64>(CONTROL, CONTROL_KEY), value);
+  return tables.replace16(
+    at,
+    load<u64>(CONTROL, CONTROL_KEY),
+    load<u64>(CONTROL, CONTROL_KEY + 8),
+    load<u32>(CONTROL, CONTROL_KEY + 16),
+    value,
+  );
+}
+/** Value of the key at CONTROL_KEY, 0 if it is not there. */
+export function tableFind(form: u32, reference: u32): u32 {
+  const at = atomic.load<u64>(reference);
+  if (form == 4) return tables.find4(at, load<u32>(CONTROL, CONTROL_KEY));
+  if (form == 8) return tables.find8(at, load<u64>(CONTROL, CONTROL_KEY));
+  return tables.find16(
+    at,
+    load<u64>(CONTROL, CONTROL_KEY),
+    load<u64>(CONTROL, CONTROL_KEY + 8),
+    load<u32>(CONTROL, CONTROL_KEY + 16),
+  );
+}
+/** Moves all live entries into the empty entries at `address` (2^bits of them) and publishes those. */
+export function tableMove(form: u32, reference: u32, address: u32, bits: u32): void {
+  const to = (<u64>bits << 32) | <u64>address;
+  tables.copyTable(form, atomic.load<u64>(reference), to);
+  atomic.store<u64>(reference, to);
+}
+/** Session number for the address at `at` (network order), 0 if no prefix covers it. */
+export function findSession(family: u32, at: u32): u32 {
+  return family == 4 ? findSession4(at) : findSession6(at);
+}

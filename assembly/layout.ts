@@ -1,0 +1,433 @@
+/**
+ * THE memory map. Both sides read it: AssemblyScript (the hot path) and TypeScript (the control thread and
+ * the workers' loops). Constants only; every address, stride and field offset of the shared memory is written
+ * down here and nowhere else. Multi-octet fields are little-endian unless a comment says "network order".
+ *
+ *   0            1024      4096                    (sizes known at start, addresses in the control block)
+ *   +------------+---------+---------+ ... +-------+----------+-------+---------+-----------------------+
+ *   | never used | control | worker  |     | path  | sessions | paths | packet  | heap: rings, tables,  |
+ *   | (null page)| block   | regions |     | stats |          |       | buffers | schedules, bitmaps    |
+ *   +------------+---------+---------+ ... +-------+----------+-------+---------+-----------------------+
+ */
+
+// ---------------------------------------------------------------------------------------- control block
+
+export const CONTROL = 1024;
+/** u64: absolute address of the memory's first byte in the process (for iovecs); 0 with in-memory devices. */
+export const CONTROL_HOST_BASE = 0;
+/** u64, atomic: global pool of packet buffers, (tag << 32) | address of the first chain. */
+export const CONTROL_POOL_HEAD = 8;
+/** u32, atomic: chains in the global pool. */
+export const CONTROL_POOL_CHAINS = 16;
+/** u32: ROLE_MAG or ROLE_LMA. */
+export const CONTROL_ROLE = 20;
+/** u32, atomic: raised by the control thread after it published something; workers copy it at batch ends. */
+export const CONTROL_GENERATION = 24;
+/** u32, atomic: 1 asks all workers to leave their loops. */
+export const CONTROL_STOP = 28;
+export const CONTROL_SESSIONS = 32;
+export const CONTROL_SESSION_CAPACITY = 36;
+export const CONTROL_PATHS = 40;
+export const CONTROL_PATH_CAPACITY = 44;
+export const CONTROL_BUFFERS = 48;
+export const CONTROL_BUFFER_COUNT = 52;
+export const CONTROL_BUFFER_SIZE = 56;
+export const CONTROL_WORKER_COUNT = 60;
+/** u64: mixed into every hash so that table positions differ from run to run. */
+export const CONTROL_HASH_SEED = 64;
+/** Table references (u64 each, see TABLE_*): peers by address, paths by (local, peer, selector). */
+export const CONTROL_PEER_TABLE = 72;
+export const CONTROL_PATH_TABLE = 80;
+/** u64 bit sets of the prefix lengths in use: one word for IPv4 (0..32), three for IPv6 (0..128). */
+export const CONTROL_LENGTHS4 = 88;
+export const CONTROL_LENGTHS6 = 96;
+/** Source addresses of the ICMP errors we originate, network order: 4 and 16 octets. */
+export const CONTROL_ICMP_SOURCE4 = 120;
+export const CONTROL_ICMP_SOURCE6 = 128;
+/** Table references (u64 each) by prefix length: 33 for IPv4, then 129 for IPv6. */
+export const CONTROL_PREFIX_TABLES4 = 256;
+export const CONTROL_PREFIX_TABLES6 = 520;
+/** Scratch of the control thread for table keys: 32 octets. */
+export const CONTROL_KEY = 1600;
+/** Endpoints: fixed records, ENDPOINT_STRIDE each (address in the control block). */
+export const CONTROL_ENDPOINTS = 1640;
+export const CONTROL_ENDPOINT_COUNT = 1644;
+export const CONTROL_PATH_STATS = 1648;
+export const CONTROL_SIZE = 2048;
+
+export const ROLE_MAG = 0;
+export const ROLE_LMA = 1;
+
+// ---------------------------------------------------------------------------------------- hash tables
+
+/**
+ * A table reference is one u64, so that it is published by one store:  (bits << 32) | address of the entries.
+ * A table has 2^bits entries, open addressing, linear probing; value 0 = empty, TABLE_TOMBSTONE = deleted.
+ * Entry forms:  T4 = u32 key, u32 value.  T8 = u64 key, u32 value, u32 pad.
+ *               T16 = u64 high, u64 low, u32 extra, u32 value, 8 pad.
+ */
+export const TABLE_TOMBSTONE = -1;
+export const TABLE_FORM4 = 4;
+export const TABLE_FORM8 = 8;
+export const TABLE_FORM16 = 16;
+export const TABLE_ENTRY4 = 8;
+export const TABLE_ENTRY8 = 16;
+export const TABLE_ENTRY16 = 32;
+/** IPv6 prefixes up to this length live in T8 tables, longer ones in T16 tables. */
+export const TABLE_FORM8_MAX_LENGTH = 64;
+
+// ---------------------------------------------------------------------------------------- packet buffers
+
+/**
+ *   0        64                    192                                   bufferSize
+ *   +--------+---------------------+-------------------------------------+
+ *   | header | headroom for outer  | packet as read from TUN or socket   |
+ *   +--------+---------------------+-------------------------------------+
+ */
+export const BUFFER_NEXT = 0;
+export const BUFFER_NEXT_CHAIN = 4;
+/** u32: worker index + 1 while a worker has it in hand, 0 in the pool or in a resequencer. */
+export const BUFFER_OWNER = 8;
+export const BUFFER_SEQUENCE = 12;
+export const BUFFER_SESSION = 16;
+export const BUFFER_LENGTH = 20;
+/** u64: microseconds of CLOCK_MONOTONIC at the start of the batch that received it. */
+export const BUFFER_ARRIVAL = 24;
+/** u32: address of the inner packet. */
+export const BUFFER_INNER = 32;
+/** u32: 1 if a later number had arrived before it (RFC 4737 §3.3). */
+export const BUFFER_REORDERED = 36;
+export const BUFFER_PACKET = 192;
+/** Buffers per chain of the global pool. */
+export const POOL_CHAIN = 32;
+
+// ---------------------------------------------------------------------------------------- worker regions
+
+export const WORKERS = 4096;
+export const MAX_WORKERS = 16;
+/** Packets read from a device per batch. */
+export const BATCH = 64;
+/** Room for outgoing messages of one batch: fragments make more of them than packets were read. */
+export const SEND_MAX = 128;
+export const DELIVER_MAX = 512;
+export const FREE_MAX = 512;
+export const STASH_MAX = 256;
+export const HELD_MAX = 1024;
+export const MAX_ENDPOINTS = 256;
+
+/** u32, atomic: the generation this worker has seen at its last batch end. */
+export const WORKER_GENERATION = 0;
+/** u32, atomic: raised every loop. */
+export const WORKER_HEARTBEAT = 4;
+export const WORKER_INDEX = 8;
+export const WORKER_FREE_COUNT = 12;
+export const WORKER_DELIVER_COUNT = 16;
+export const WORKER_SEND_COUNT = 20;
+export const WORKER_GROUP_COUNT = 24;
+export const WORKER_HELD_COUNT = 28;
+export const WORKER_TOUCHED_COUNT = 32;
+export const WORKER_STASH_COUNT = 36;
+/** u32: sessions in this worker's timer bit set. */
+export const WORKER_TIMER_COUNT = 40;
+/** u32: address of the timer bit set, one bit a session. */
+export const WORKER_TIMERS = 44;
+/** u64: microseconds, start of the batch. */
+export const WORKER_NOW = 48;
+/** Token bucket for ICMP errors (RFC 4443 §2.4 (f)): u32 tokens, u64 last refill. */
+export const WORKER_ICMP_TOKENS = 56;
+export const WORKER_ICMP_REFILL = 64;
+/** u32: 1 while a worker wants to be called again although no device is readable (stash not empty). */
+export const WORKER_IPV4_ID = 72;
+/** What the last decapsulated packet looked like; filled by tunnel/outer.ts and tunnel/strip.ts. */
+export const WORKER_META = 96;
+export const META_SOURCE_HIGH = 0;
+export const META_SOURCE_LOW = 8;
+export const META_PORT = 16;
+export const META_TOS = 20;
+export const META_PAYLOAD = 24;
+export const META_PAYLOAD_LENGTH = 28;
+export const META_PROTOCOL = 32;
+export const META_INNER = 36;
+export const META_INNER_LENGTH = 40;
+export const META_INNER_FAMILY = 44;
+export const META_KEYED = 48;
+export const META_KEY = 52;
+export const META_SEQUENCED = 56;
+export const META_SEQUENCE = 60;
+/** Counters, u64 each: drops by reason, then device counters. */
+export const WORKER_DROPS = 256;
+export const WORKER_COUNTERS = 768;
+export const COUNTER_TUN_RX = 0;
+export const COUNTER_TUN_TX = 8;
+export const COUNTER_PATH_RX = 16;
+export const COUNTER_PATH_TX = 24;
+export const COUNTER_ICMP_SENT = 32;
+export const COUNTER_MSS_CLAMPED = 40;
+export const COUNTER_FRAGMENTED = 48;
+
+/** Packets read from the TUN: u32 buffer addresses, u32 lengths. */
+export const WORKER_TUN_BUFFERS = 1024;
+export const WORKER_TUN_LENGTHS = 1280;
+/** Packets for the TUN, in order: u32 address, length and buffer of each. */
+export const WORKER_DELIVER_ADDRESSES = 1536;
+export const WORKER_DELIVER_LENGTHS = 3584;
+export const WORKER_DELIVER_BUFFERS = 5632;
+/** Outgoing messages in the order they were made. */
+export const WORKER_SEND_ADDRESSES = 7680;
+export const WORKER_SEND_LENGTHS = 8192;
+export const WORKER_SEND_BUFFERS = 8704;
+export const WORKER_SEND_PATHS = 9216;
+export const WORKER_SEND_TOS = 9728;
+/** Position of the message at this place of the grouped mmsghdr array. */
+export const WORKER_SEND_ORDER = 10240;
+/** Groups, GROUP_STRIDE each: one sendmmsg(2) call. */
+export const WORKER_GROUPS = 10752;
+export const GROUP_ENDPOINT = 0;
+export const GROUP_FIRST = 4;
+export const GROUP_COUNT = 8;
+export const GROUP_STRIDE = 16;
+/** u8 by endpoint: group number + 1 of this batch. */
+export const WORKER_GROUP_OF = 12800;
+/** struct mmsghdr, iovec and control of the grouped messages (sendmmsg(2)). */
+export const WORKER_SEND_HEADERS = 13056;
+export const WORKER_SEND_IOVECS = 21248;
+export const WORKER_SEND_CONTROLS = 23296;
+/** struct mmsghdr, iovec, name and control for recvmmsg(2); buffers as u32. */
+export const WORKER_RECEIVE_HEADERS = 27392;
+export const WORKER_RECEIVE_IOVECS = 31488;
+export const WORKER_RECEIVE_NAMES = 32512;
+export const WORKER_RECEIVE_CONTROLS = 34560;
+export const WORKER_RECEIVE_BUFFERS = 38656;
+/** Free buffers in hand (u32 stack). */
+export const WORKER_FREE = 38912;
+/** Sessions whose delivery lock this worker has (u32 addresses), until its deliveries are written. */
+export const WORKER_HELD = 40960;
+/** Sessions touched by the batch: TOUCHED_STRIDE each. */
+export const WORKER_TOUCHED = 45056;
+export const TOUCHED_SESSION = 0;
+export const TOUCHED_COUNT = 4;
+export const TOUCHED_HIGHEST = 8;
+export const TOUCHED_STRIDE = 16;
+/** Buffers that found no place in their window yet (u32 addresses). */
+export const WORKER_STASH = 46080;
+/** struct pollfd array of the worker's loop. */
+export const WORKER_POLL = 47104;
+export const WORKER_STRIDE = 53248;
+
+export const NAME_SIZE = 32;
+export const CONTROL_MESSAGE_SIZE = 32;
+export const RECEIVE_CONTROL_SIZE = 64;
+
+// struct mmsghdr and iovec of 64-bit Linux (recvmmsg(2), readv(2)).
+export const MMSGHDR_SIZE = 64;
+export const MMSGHDR_NAME = 0;
+export const MMSGHDR_NAMELEN = 8;
+export const MMSGHDR_IOV = 16;
+export const MMSGHDR_IOVLEN = 24;
+export const MMSGHDR_CONTROL = 32;
+export const MMSGHDR_CONTROLLEN = 40;
+export const MMSGHDR_FLAGS = 48;
+export const MMSGHDR_LEN = 56;
+export const IOVEC_SIZE = 16;
+
+// ---------------------------------------------------------------------------------------- endpoints
+
+/** A local address and port or protocol that paths share: one socket (or in-memory port) a worker. */
+export const ENDPOINT_MODE = 0;
+export const ENDPOINT_PROTOCOL = 4;
+/** Number of (local address, encapsulation, port): what a path key names; both ipip sockets share one. */
+export const ENDPOINT_LOCAL = 8;
+export const ENDPOINT_PORT = 12;
+/** Local address, 16 octets, IPv4 as ::ffff:a.b.c.d, network order. */
+export const ENDPOINT_ADDRESS = 16;
+/** u32: which of ENCAPSULATION_* it carries. */
+export const ENDPOINT_ENCAPSULATION = 32;
+export const ENDPOINT_STRIDE = 64;
+
+/** Whole outer packets in both directions (in-memory devices). */
+export const MODE_WHOLE = 0;
+/** raw(7), IP_HDRINCL: whole IPv4 packets in both directions. */
+export const MODE_RAW4 = 1;
+/** IPV6_HDRINCL: whole packets out, payload only in (ipv6(7)). */
+export const MODE_RAW6 = 2;
+/** udp(7): payload only, TOS as ancillary data. */
+export const MODE_UDP4 = 3;
+export const MODE_UDP6 = 4;
+
+// ---------------------------------------------------------------------------------------- sessions
+
+export const SESSION_CONFIG = 0;
+/** u32: position in the session array + 1 (the value that prefix tables hold). */
+export const SESSION_NUMBER = 4;
+/** u64, atomic: tickets drawn; the sequence number is its lower half. */
+export const SESSION_TICKET = 64;
+/** u32, atomic: 0 free, else owner (worker index + 1) with LOCK_PENDING. */
+export const SESSION_LOCK = 128;
+/** u32, atomic: next expected sequence number. */
+export const SESSION_HEAD = 132;
+export const SESSION_RING = 136;
+/** u32: window - 1. */
+export const SESSION_MASK = 140;
+/** u32: bit set of 2 * window bits: numbers already delivered. */
+export const SESSION_HISTORY = 144;
+/** u32: 0 until the first sequenced packet. */
+export const SESSION_STARTED = 148;
+/** u32, atomic: packets in the ring. */
+export const SESSION_HELD = 152;
+/** u32, atomic: highest number put into the ring. */
+export const SESSION_HIGHEST = 156;
+/** u64: no held packet arrived before this; 0 = not known. */
+export const SESSION_OLDEST = 160;
+/** u64: start of the present busy period; u64: last release. */
+export const SESSION_BUSY_SINCE = 168;
+export const SESSION_LAST_RELEASE = 176;
+/** u32, atomic: numbers before this one are given up because the window is full. */
+export const SESSION_FORCE = 184;
+/** Smoothed lateness and its deviation in microseconds, u32 each; the samples seen. */
+export const SESSION_LATENESS = 188;
+export const SESSION_LATENESS_DEVIATION = 192;
+export const SESSION_LATENESS_SAMPLES = 196;
+/** u64: when a number was last given up; u32: after which wait. */
+export const SESSION_SKIP_TIME = 200;
+export const SESSION_SKIP_WAIT = 208;
+/** Packets of what may be a restarted sender. */
+export const SESSION_CANDIDATES = 212;
+export const SESSION_CANDIDATE_NEXT = 216;
+/** u32 each: up to CANDIDATE_MAX buffers. */
+export const SESSION_CANDIDATE_BUFFERS = 220;
+export const CANDIDATE_MAX = 4;
+/** Statistics, u64 each. */
+export const SESSION_STATS = 256;
+export const STAT_IN_ORDER = 0;
+export const STAT_REORDERED = 8;
+export const STAT_LATE = 16;
+export const STAT_DUPLICATES = 24;
+export const STAT_LOST_PROVEN = 32;
+export const STAT_LOST_TIMEOUT = 40;
+export const STAT_LOST_WINDOW = 48;
+export const STAT_RESTARTS = 56;
+export const SESSION_DEPTH_HISTOGRAM = 320;
+export const DEPTH_BUCKETS = 18;
+export const SESSION_WAIT_HISTOGRAM = 464;
+export const WAIT_BUCKETS = 22;
+export const SESSION_STRIDE = 640;
+
+export const LOCK_PENDING = 0x10000;
+
+// ---------------------------------------------------------------------------------------- session config
+
+/** An immutable block on the heap; SESSION_CONFIG points to the present one. */
+export const CONFIG_FLAGS = 0;
+export const CONFIG_FLAG_LATE_DROP = 1;
+export const CONFIG_FLAG_PROVEN_LOSS = 2;
+export const CONFIG_FLAG_CLAMP_MSS = 4;
+export const CONFIG_INNER_MTU = 4;
+export const CONFIG_MIN_WAIT = 8;
+export const CONFIG_MAX_WAIT = 12;
+/** u64: ticket at which the schedule starts with its first entry. */
+export const CONFIG_ORIGIN = 16;
+export const CONFIG_PERIOD = 24;
+/** u32: address of PERIOD octets, each a position in the path list. */
+export const CONFIG_SCHEDULE = 28;
+export const CONFIG_PATH_COUNT = 32;
+/** u32 addresses of path records. */
+export const CONFIG_PATH_LIST = 64;
+
+// ---------------------------------------------------------------------------------------- paths
+
+export const PATH_SESSION = 0;
+export const PATH_ENDPOINT = 4;
+export const PATH_FLAGS = 8;
+export const PATH_FLAG_OUTER6 = 1;
+export const PATH_FLAG_SEQUENCE = 2;
+export const PATH_FLAG_GRE_CHECKSUM = 4;
+export const PATH_FLAG_UDP_CHECKSUM = 8;
+export const PATH_FLAG_DSCP_COPY = 16;
+export const PATH_FLAG_ECN_COPY = 32;
+export const PATH_FLAG_DF_COPY = 64;
+export const PATH_FLAG_DF_SET = 128;
+export const PATH_ENCAPSULATION = 12;
+export const ENCAPSULATION_IPIP = 1;
+export const ENCAPSULATION_GRE = 2;
+export const ENCAPSULATION_UDP = 3;
+export const ENCAPSULATION_UDP_GRE = 4;
+export const ENCAPSULATION_GRE_IN_UDP = 5;
+/** Octets put in front of the inner packet, and how many of them the kernel writes itself. */
+export const PATH_HEADER_LENGTH = 16;
+export const PATH_KERNEL_LENGTH = 20;
+export const PATH_INNER_MTU = 24;
+/** u32: fixed DSCP, already shifted left by 2. */
+export const PATH_TOS = 28;
+/** Offsets from the start of the outer header, 0 = not there. */
+export const PATH_UDP_OFFSET = 32;
+export const PATH_TLV_OFFSET = 36;
+export const PATH_GRE_OFFSET = 40;
+export const PATH_SEQUENCE_OFFSET = 44;
+/** Offset of the octet that names the inner family by protocol number (ipip), 0 = none. */
+export const PATH_PROTOCOL_OFFSET = 48;
+export const PATH_NUMBER = 52;
+/** u32: outer path MTU. */
+export const PATH_MTU = 56;
+/** Outer header, right-aligned: its last octet is the one before PATH_TEMPLATE_END. */
+export const PATH_TEMPLATE_END = 160;
+export const TEMPLATE_MAX = 96;
+/** struct sockaddr_in or sockaddr_in6 of the peer, and its length. */
+export const PATH_SOCKADDR = 160;
+export const PATH_SOCKADDR_LENGTH = 188;
+/** Receiver state. u32, atomic: highest sequence number seen; u32: 1 once something was seen. */
+export const PATH_RX_HIGHEST = 192;
+export const PATH_RX_SEEN = 196;
+/** u64: when the last packet came. */
+export const PATH_RX_TIME = 200;
+/** u32: how far (in numbers) this path itself reorders; u64: when that was last raised. */
+export const PATH_RX_SLACK = 208;
+export const PATH_RX_SLACK_TIME = 216;
+/** u32: how many numbers usually lie between two packets of this path (falls slowly, rises at once). */
+export const PATH_RX_SPACING = 224;
+export const PATH_STRIDE = 256;
+
+/** Per worker and path: u64 packets and octets (outer, as far as we see them) sent and received. */
+export const PATH_STAT_TX_PACKETS = 0;
+export const PATH_STAT_TX_BYTES = 8;
+export const PATH_STAT_RX_PACKETS = 16;
+export const PATH_STAT_RX_BYTES = 24;
+export const PATH_STAT_STRIDE = 32;
+
+// ---------------------------------------------------------------------------------------- drop reasons
+
+/** Why a packet was dropped; src/dataplane/drop-reasons.ts gives names and docs/drops.md explains. */
+export const DROP_INNER_TRUNCATED = 1;
+export const DROP_INNER_MALFORMED = 2;
+export const DROP_INNER_CHECKSUM = 3;
+export const DROP_INNER_EXPIRED = 4;
+export const DROP_INNER_MARTIAN = 5;
+export const DROP_NO_SESSION = 6;
+export const DROP_NO_PATH = 7;
+export const DROP_TOO_BIG = 8;
+export const DROP_OUTER_TRUNCATED = 9;
+export const DROP_OUTER_MALFORMED = 10;
+export const DROP_OUTER_CHECKSUM = 11;
+export const DROP_OUTER_FRAGMENT = 12;
+export const DROP_GRE_MALFORMED = 13;
+export const DROP_GRE_CHECKSUM = 14;
+export const DROP_GRE_PROTOCOL = 15;
+export const DROP_TLV_MALFORMED = 16;
+export const DROP_UNKNOWN_PEER = 17;
+export const DROP_UNKNOWN_KEY = 18;
+export const DROP_WRONG_PATH = 19;
+export const DROP_INNER_ADDRESS = 20;
+export const DROP_ECN = 21;
+export const DROP_DUPLICATE = 22;
+export const DROP_LATE = 23;
+export const DROP_SEQUENCE_JUMP = 24;
+export const DROP_WINDOW_FULL = 25;
+export const DROP_NO_BUFFER = 26;
+export const DROP_SEND_QUEUE_FULL = 27;
+export const DROP_SEND_UNREACHABLE = 28;
+export const DROP_SEND_TOO_BIG = 29;
+export const DROP_SEND_ERROR = 30;
+export const DROP_TUN_WRITE = 31;
+export const DROP_OUTER_DESTINATION = 32;
+export const DROP_ICMP_LIMIT = 33;
+export const DROP_SESSION_REMOVED = 34;
+export const DROP_REASON_COUNT = 35;

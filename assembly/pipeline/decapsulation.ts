@@ -1,0 +1,303 @@
+/**
+ * Decapsulation direction, paths to TUN. The functions stand in the order in which a packet meets them:
+ *
+ *   1. prepareReceive  free buffers and clean headers for the next recvmmsg(2)
+ *   2. readOuter       outer headers, as far as the device left them
+ *   3. stripTunnel     GRE, TLV, UDP: down to the inner packet
+ *   4. findPath        by sender, local end, and GRE key or inner address
+ *   5. checkInner      is it an IP packet of this session? (a peer cannot inject foreign traffic)
+ *   6. ECN, MSS
+ *   7. offer           into the window, or straight to the TUN if it has no number
+ *   8. settle          release in order; the worker writes; deliveriesDone
+ */
+import {
+  BATCH,
+  BUFFER_ARRIVAL,
+  BUFFER_INNER,
+  BUFFER_LENGTH,
+  BUFFER_PACKET,
+  BUFFER_SEQUENCE,
+  BUFFER_SESSION,
+  CONFIG_FLAGS,
+  CONFIG_FLAG_CLAMP_MSS,
+  CONFIG_INNER_MTU,
+  CONTROL,
+  CONTROL_BUFFER_SIZE,
+  CONTROL_ENDPOINTS,
+  CONTROL_HOST_BASE,
+  CONTROL_PATH_CAPACITY,
+  CONTROL_PATH_STATS,
+  CONTROL_ROLE,
+  CONTROL_SESSIONS,
+  COUNTER_MSS_CLAMPED,
+  COUNTER_PATH_RX,
+  COUNTER_TUN_TX,
+  DROP_ECN,
+  DROP_INNER_ADDRESS,
+  DROP_INNER_MARTIAN,
+  DROP_NO_SESSION,
+  DROP_OUTER_TRUNCATED,
+  DROP_TUN_WRITE,
+  DROP_UNKNOWN_KEY,
+  DROP_UNKNOWN_PEER,
+  DROP_WRONG_PATH,
+  ENCAPSULATION_UDP,
+  ENCAPSULATION_UDP_GRE,
+  ENDPOINT_ENCAPSULATION,
+  ENDPOINT_LOCAL,
+  ENDPOINT_STRIDE,
+  IOVEC_SIZE,
+  META_INNER,
+  META_INNER_FAMILY,
+  META_INNER_LENGTH,
+  META_KEY,
+  META_KEYED,
+  META_PORT,
+  META_SEQUENCE,
+  META_SEQUENCED,
+  META_SOURCE_HIGH,
+  META_SOURCE_LOW,
+  META_TOS,
+  MMSGHDR_CONTROL,
+  MMSGHDR_CONTROLLEN,
+  MMSGHDR_FLAGS,
+  MMSGHDR_IOV,
+  MMSGHDR_IOVLEN,
+  MMSGHDR_LEN,
+  MMSGHDR_NAME,
+  MMSGHDR_NAMELEN,
+  MMSGHDR_SIZE,
+  NAME_SIZE,
+  PATH_FLAGS,
+  PATH_FLAG_SEQUENCE,
+  PATH_NUMBER,
+  PATH_SESSION,
+  PATH_STAT_RX_BYTES,
+  PATH_STAT_RX_PACKETS,
+  PATH_STAT_STRIDE,
+  RECEIVE_CONTROL_SIZE,
+  ROLE_LMA,
+  SESSION_CONFIG,
+  SESSION_NUMBER,
+  SESSION_STRIDE,
+  WORKER_DELIVER_BUFFERS,
+  WORKER_DELIVER_COUNT,
+  WORKER_DELIVER_LENGTHS,
+  WORKER_HELD,
+  WORKER_HELD_COUNT,
+  WORKER_INDEX,
+  WORKER_META,
+  WORKER_NOW,
+  WORKER_RECEIVE_BUFFERS,
+  WORKER_RECEIVE_CONTROLS,
+  WORKER_RECEIVE_HEADERS,
+  WORKER_RECEIVE_IOVECS,
+  WORKER_RECEIVE_NAMES,
+} from '../layout';
+import { findPath, findPeer } from '../classify/peer-table';
+import { findSession4, findSession6 } from '../classify/prefix-table';
+import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { noteArrival } from '../reorder/estimate';
+import { unlockUnlessMarked } from '../reorder/lock';
+import { headIsReady, release } from '../reorder/release';
+import { offer, retryStash, settle } from '../reorder/window';
+import { count, countDrop } from '../stats';
+import { decapsulateEcn } from '../tunnel/ecn';
+import { readOuter } from '../tunnel/outer';
+import { stripTunnel } from '../tunnel/strip';
+import { checkInner, isMartianSource } from '../wire/ip';
+import { clampMss } from '../wire/tcp-mss';
+import { deliver, deliveryRoom } from './deliver';
+
+const MSG_TRUNC: u32 = 0x20;
+
+/** Lays out BATCH struct mmsghdr with a free buffer each; gives how many have one, from the first on. */
+export function prepareReceive(worker: usize): u32 {
+  const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
+  const capacity = <u64>(load<u32>(CONTROL, CONTROL_BUFFER_SIZE) - BUFFER_PACKET);
+  for (let i: u32 = 0; i < <u32>BATCH; i++) {
+    const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
+    let buffer = <usize>load<u32>(place);
+    if (!buffer) {
+      buffer = allocateBuffer(worker);
+      if (!buffer) return i;
+      store<u32>(place, <u32>buffer);
+    }
+    const iovec = worker + WORKER_RECEIVE_IOVECS + <usize>i * IOVEC_SIZE;
+    store<u64>(iovec, base + <u64>(buffer + BUFFER_PACKET));
+    store<u64>(iovec, capacity, 8);
+    const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
+    store<u64>(header, base + <u64>(worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE), MMSGHDR_NAME);
+    store<u32>(header, NAME_SIZE, MMSGHDR_NAMELEN);
+    store<u64>(header, base + <u64>iovec, MMSGHDR_IOV);
+    store<u64>(header, 1, MMSGHDR_IOVLEN);
+    store<u64>(
+      header,
+      base + <u64>(worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE),
+      MMSGHDR_CONTROL,
+    );
+    store<u64>(header, RECEIVE_CONTROL_SIZE, MMSGHDR_CONTROLLEN);
+    store<u32>(header, 0, MMSGHDR_FLAGS);
+  }
+  return BATCH;
+}
+
+/** Decapsulates the first `received` messages of the batch that endpoint number `endpoint` received. */
+export function decapsulateBatch(worker: usize, endpoint: u32, received: u32, now: u64): void {
+  store<u64>(worker, now, WORKER_NOW);
+  retryStash(worker);
+  const record = <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>endpoint * ENDPOINT_STRIDE;
+  for (let i: u32 = 0; i < received; i++) {
+    const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
+    const buffer = <usize>load<u32>(place);
+    store<u32>(place, 0);
+    const reason = decapsulateOne(worker, record, buffer, i);
+    if (reason) {
+      countDrop(worker, reason);
+      freeBuffer(worker, buffer);
+    }
+  }
+  count(worker, COUNTER_PATH_RX, received);
+  settle(worker);
+}
+
+/** Takes message `i` through to the window or the delivery list; 0, or the reason why it is dropped. */
+function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, i: u32): u32 {
+  const meta = worker + WORKER_META;
+  const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
+  const length = load<u32>(header, MMSGHDR_LEN);
+  if (load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC) return DROP_OUTER_TRUNCATED;
+  let reason = readOuter(
+    meta,
+    endpoint,
+    buffer + BUFFER_PACKET,
+    length,
+    worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE,
+    worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE,
+    <u32>load<u64>(header, MMSGHDR_CONTROLLEN),
+  );
+  if (reason) return reason;
+  const encapsulation = load<u32>(endpoint, ENDPOINT_ENCAPSULATION);
+  reason = stripTunnel(meta, encapsulation);
+  if (reason) return reason;
+
+  // RFC 5844 §4: the source port is part of who the sender is; RFC 8086 §3.2: it is entropy.
+  const byPort = encapsulation == ENCAPSULATION_UDP || encapsulation == ENCAPSULATION_UDP_GRE;
+  const peer = findPeer(
+    load<u64>(meta, META_SOURCE_HIGH),
+    load<u64>(meta, META_SOURCE_LOW),
+    byPort ? load<u32>(meta, META_PORT) : 0,
+  );
+  if (!peer) return DROP_UNKNOWN_PEER;
+
+  const inner = <usize>load<u32>(meta, META_INNER);
+  const family = load<u32>(meta, META_INNER_FAMILY);
+  const total = checkInner(inner, load<u32>(meta, META_INNER_LENGTH));
+  if (total < 0) return <u32>-total;
+  if (isMartianSource(inner, family)) return DROP_INNER_MARTIAN;
+  const number = findOwner(inner, family);
+  const keyed = load<u32>(meta, META_KEYED);
+  if (!keyed && !number) return DROP_NO_SESSION;
+  const path = findPath(load<u32>(endpoint, ENDPOINT_LOCAL), peer, keyed, keyed ? load<u32>(meta, META_KEY) : number);
+  if (!path) return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
+  const session = <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
+  if (number != load<u32>(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  if (!config) return DROP_NO_SESSION;
+  if (!decapsulateEcn(inner, family, load<u32>(meta, META_TOS) & 3)) return DROP_ECN;
+  if (
+    load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS &&
+    clampMss(inner, family, total, load<u32>(config, CONFIG_INNER_MTU))
+  ) {
+    count(worker, COUNTER_MSS_CLAMPED);
+  }
+  countPath(worker, path, length);
+
+  store<u32>(buffer, <u32>inner, BUFFER_INNER);
+  store<u32>(buffer, total, BUFFER_LENGTH);
+  if (load<u32>(meta, META_SEQUENCED) && load<u32>(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE) {
+    const sequence = load<u32>(meta, META_SEQUENCE);
+    const now = load<u64>(worker, WORKER_NOW);
+    store<u32>(buffer, sequence, BUFFER_SEQUENCE);
+    store<u32>(buffer, <u32>session, BUFFER_SESSION);
+    store<u64>(buffer, now, BUFFER_ARRIVAL);
+    offer(worker, session, buffer);
+    noteArrival(path, session, sequence, now);
+    return 0;
+  }
+  // RFC 2890 §2.2: packets without a number may go between those with one.
+  if (!deliveryRoom(worker)) return DROP_TUN_WRITE;
+  deliver(worker, inner, total, buffer);
+  return 0;
+}
+
+/** Session number by the inner address that belongs to the mobile node: source uplink, destination downlink. */
+// @ts-ignore: decorator
+@inline
+function findOwner(inner: usize, family: u32): u32 {
+  const bySource = load<u32>(CONTROL, CONTROL_ROLE) == ROLE_LMA;
+  return family == 4 ? findSession4(inner + (bySource ? 12 : 16)) : findSession6(inner + (bySource ? 8 : 24));
+}
+
+// @ts-ignore: decorator
+@inline
+function countPath(worker: usize, path: usize, length: u32): void {
+  const row =
+    <usize>load<u32>(worker, WORKER_INDEX) * <usize>load<u32>(CONTROL, CONTROL_PATH_CAPACITY) +
+    <usize>load<u32>(path, PATH_NUMBER);
+  const at = <usize>load<u32>(CONTROL, CONTROL_PATH_STATS) + row * PATH_STAT_STRIDE;
+  store<u64>(at, load<u64>(at, PATH_STAT_RX_PACKETS) + 1, PATH_STAT_RX_PACKETS);
+  store<u64>(at, load<u64>(at, PATH_STAT_RX_BYTES) + <u64>length, PATH_STAT_RX_BYTES);
+}
+
+/** Notes that delivery `i` could not be written. */
+export function deliveryFailed(worker: usize, i: u32): void {
+  store<u32>(worker + (<usize>i << 2), 0, WORKER_DELIVER_LENGTHS);
+  countDrop(worker, DROP_TUN_WRITE);
+}
+
+/**
+ * After all deliveries are written: frees them, then lets the sessions go or releases more of them. Gives the
+ * number of new deliveries; the worker calls again until it is 0.
+ */
+export function deliveriesDone(worker: usize, now: u64): u32 {
+  store<u64>(worker, now, WORKER_NOW);
+  const n = load<u32>(worker, WORKER_DELIVER_COUNT);
+  let written: u64 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const at = worker + (<usize>i << 2);
+    if (load<u32>(at, WORKER_DELIVER_LENGTHS)) written++;
+    freeBuffer(worker, <usize>load<u32>(at, WORKER_DELIVER_BUFFERS));
+  }
+  count(worker, COUNTER_TUN_TX, written);
+  store<u32>(worker, 0, WORKER_DELIVER_COUNT);
+  letGo(worker);
+  return load<u32>(worker, WORKER_DELIVER_COUNT);
+}
+
+/** Unlocks every session that has nothing ready at its head; the list is empty when this begins. */
+function letGo(worker: usize): void {
+  const n = load<u32>(worker, WORKER_HELD_COUNT);
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const session = load<u32>(worker + WORKER_HELD + (<usize>i << 2));
+    if (!tryLetGo(worker, session)) {
+      store<u32>(worker + WORKER_HELD + (<usize>kept << 2), session);
+      kept++;
+    }
+  }
+  store<u32>(worker, kept, WORKER_HELD_COUNT);
+}
+
+/** False: the lock is kept, because packets were released that have to be written first. */
+function tryLetGo(worker: usize, session: usize): bool {
+  const before = load<u32>(worker, WORKER_DELIVER_COUNT);
+  while (true) {
+    if (!deliveryRoom(worker)) return false;
+    if (headIsReady(session)) release(worker, session);
+    if (load<u32>(worker, WORKER_DELIVER_COUNT) != before) return false;
+    if (unlockUnlessMarked(worker, session)) return true;
+    release(worker, session);
+    if (load<u32>(worker, WORKER_DELIVER_COUNT) != before) return false;
+  }
+}

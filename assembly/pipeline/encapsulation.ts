@@ -1,0 +1,157 @@
+/**
+ * Encapsulation direction, TUN to paths. The functions stand in the order in which a packet meets them:
+ *
+ *   1. prepareTun     free buffers for the next reads
+ *   2. checkInner     is it an IP packet?
+ *   3. findSession    uplink by inner source (MAG), downlink by inner destination (LMA)
+ *   4. clampMss       TCP SYNs
+ *   5. fits           else: cut (IPv4 without DF) or answer "too big"
+ *   6. drawTicket     sequence number and place in the schedule
+ *   7. encapsulate    outer headers in front of the payload
+ *   8. queueSend      one message; groupSends sorts the batch by endpoint
+ */
+import {
+  BATCH,
+  BUFFER_PACKET,
+  CONFIG_FLAGS,
+  CONFIG_FLAG_CLAMP_MSS,
+  CONFIG_INNER_MTU,
+  CONTROL,
+  CONTROL_ROLE,
+  CONTROL_SESSIONS,
+  COUNTER_FRAGMENTED,
+  COUNTER_MSS_CLAMPED,
+  COUNTER_TUN_RX,
+  DROP_NO_BUFFER,
+  DROP_NO_PATH,
+  DROP_NO_SESSION,
+  DROP_TOO_BIG,
+  PATH_HEADER_LENGTH,
+  ROLE_MAG,
+  SESSION_CONFIG,
+  SESSION_STRIDE,
+  WORKER_NOW,
+  WORKER_TUN_BUFFERS,
+  WORKER_TUN_LENGTHS,
+} from '../layout';
+import { findSession4, findSession6 } from '../classify/prefix-table';
+import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { drawTicket, pathOfTicket } from '../schedule/weighted';
+import { count, countDrop } from '../stats';
+import { encapsulatePacket, outerTos } from '../tunnel/encapsulate';
+import { fragmentPayload, writeFragment } from '../tunnel/fragment';
+import { loadBe16 } from '../wire/bytes';
+import { sendTooBig } from '../wire/icmp';
+import { checkInner, ipVersion } from '../wire/ip';
+import { clampMss } from '../wire/tcp-mss';
+import { deliveryRoom } from './deliver';
+import { groupSends, queueSend, sendRoom } from './send';
+
+/** Most messages that one packet can become: a 64 KiB IPv4 packet in pieces never fits a buffer. */
+const MESSAGES_PER_PACKET: u32 = 32;
+
+/** Makes sure that each of the BATCH read places has a buffer; gives how many have, from the first on. */
+export function prepareTun(worker: usize): u32 {
+  for (let i: u32 = 0; i < <u32>BATCH; i++) {
+    const at = worker + (<usize>i << 2);
+    if (load<u32>(at, WORKER_TUN_BUFFERS)) continue;
+    const buffer = allocateBuffer(worker);
+    if (!buffer) return i;
+    store<u32>(at, <u32>buffer, WORKER_TUN_BUFFERS);
+  }
+  return BATCH;
+}
+
+/**
+ * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one
+ * taken: less than `last` if the send list is full and has to be sent first. Ends with the list grouped.
+ */
+export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64): u32 {
+  store<u64>(worker, now, WORKER_NOW);
+  let i = first;
+  while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET && deliveryRoom(worker)) {
+    const at = worker + (<usize>i << 2);
+    const buffer = <usize>load<u32>(at, WORKER_TUN_BUFFERS);
+    store<u32>(at, 0, WORKER_TUN_BUFFERS);
+    encapsulateOne(worker, buffer, load<u32>(at, WORKER_TUN_LENGTHS));
+    i++;
+  }
+  count(worker, COUNTER_TUN_RX, i - first);
+  groupSends(worker);
+  return i;
+}
+
+function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
+  const inner = buffer + BUFFER_PACKET;
+  const total = checkInner(inner, length);
+  if (total < 0) return drop(worker, buffer, -total);
+  const family = ipVersion(inner);
+  const session = findSession(inner, family);
+  if (!session) return drop(worker, buffer, DROP_NO_SESSION);
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  if (!config) return drop(worker, buffer, DROP_NO_SESSION);
+  const mtu = load<u32>(config, CONFIG_INNER_MTU);
+  if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS && clampMss(inner, family, total, mtu)) {
+    count(worker, COUNTER_MSS_CLAMPED);
+  }
+  if (<u32>total > mtu) {
+    sendOversized(worker, session, config, buffer, family, total, mtu);
+  } else {
+    sendPacket(worker, session, config, buffer, family, total);
+  }
+}
+
+/** The session record for a checked inner packet, 0 if no prefix covers the address that decides. */
+// @ts-ignore: decorator
+@inline
+function findSession(inner: usize, family: u32): usize {
+  const bySource = load<u32>(CONTROL, CONTROL_ROLE) == ROLE_MAG;
+  const number =
+    family == 4 ? findSession4(inner + (bySource ? 12 : 16)) : findSession6(inner + (bySource ? 8 : 24));
+  return number ? <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>(number - 1) * SESSION_STRIDE : 0;
+}
+
+/** RFC 2473 §7.1 and RFC 4459: cut what may be cut, answer the rest. */
+function sendOversized(
+  worker: usize,
+  session: usize,
+  config: usize,
+  buffer: usize,
+  family: u32,
+  total: u32,
+  mtu: u32,
+): void {
+  const inner = buffer + BUFFER_PACKET;
+  if (family == 6 || loadBe16(inner, 6) & 0x4000) {
+    sendTooBig(worker, inner, family, total, mtu);
+    return drop(worker, buffer, DROP_TOO_BIG);
+  }
+  const header = (<u32>load<u8>(inner) & 15) << 2;
+  const size = fragmentPayload(inner, mtu);
+  if ((total - header) / size >= MESSAGES_PER_PACKET) return drop(worker, buffer, DROP_TOO_BIG);
+  for (let start: u32 = 0; start < total - header; start += size) {
+    const piece = allocateBuffer(worker);
+    if (!piece) {
+      countDrop(worker, DROP_NO_BUFFER);
+      break;
+    }
+    sendPacket(worker, session, config, piece, family, writeFragment(piece, inner, total, start, size));
+  }
+  count(worker, COUNTER_FRAGMENTED);
+  freeBuffer(worker, buffer);
+}
+
+function sendPacket(worker: usize, session: usize, config: usize, buffer: usize, family: u32, total: u32): void {
+  const inner = buffer + BUFFER_PACKET;
+  const ticket = drawTicket(session);
+  const path = pathOfTicket(config, ticket);
+  if (!path) return drop(worker, buffer, DROP_NO_PATH);
+  const tos = outerTos(path, inner, family);
+  const outer = encapsulatePacket(path, inner, family, total, <u32>ticket, tos);
+  queueSend(worker, path, outer, load<u32>(path, PATH_HEADER_LENGTH) + total, tos, buffer);
+}
+
+function drop(worker: usize, buffer: usize, reason: u32): void {
+  countDrop(worker, reason);
+  freeBuffer(worker, buffer);
+}

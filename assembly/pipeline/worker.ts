@@ -1,0 +1,102 @@
+/** A worker's region: made ready before its loop starts, and after it crashed. */
+import {
+  BATCH,
+  CONTROL,
+  CONTROL_GENERATION,
+  CONTROL_SESSIONS,
+  CONTROL_SESSION_CAPACITY,
+  MAX_ENDPOINTS,
+  SESSION_CONFIG,
+  SESSION_LOCK,
+  SESSION_OLDEST,
+  SESSION_STRIDE,
+  WORKERS,
+  WORKER_DELIVER_COUNT,
+  WORKER_FREE_COUNT,
+  WORKER_GENERATION,
+  WORKER_GROUP_COUNT,
+  WORKER_GROUP_OF,
+  WORKER_HEARTBEAT,
+  WORKER_HELD_COUNT,
+  WORKER_ICMP_REFILL,
+  WORKER_ICMP_TOKENS,
+  WORKER_INDEX,
+  WORKER_RECEIVE_BUFFERS,
+  WORKER_SEND_COUNT,
+  WORKER_STASH_COUNT,
+  WORKER_STRIDE,
+  WORKER_TIMERS,
+  WORKER_TIMER_COUNT,
+  WORKER_TOUCHED_COUNT,
+  WORKER_TUN_BUFFERS,
+} from '../layout';
+import { reclaimBuffers } from '../memory/buffers';
+import { lockOrMark } from '../reorder/lock';
+import { setTimer } from '../reorder/timers';
+import { emptyWindow } from '../reorder/window';
+
+/** Address of worker `index`'s region. */
+export function workerAddress(index: u32): usize {
+  return <usize>WORKERS + <usize>index * WORKER_STRIDE;
+}
+
+/** Empties the lists of worker `index`; `timers` is the address of its timer bit set. Counters stay. */
+export function initialiseWorker(index: u32, timers: u32): void {
+  const worker = workerAddress(index);
+  store<u32>(worker, index, WORKER_INDEX);
+  store<u32>(worker, timers, WORKER_TIMERS);
+  store<u32>(worker, 0, WORKER_FREE_COUNT);
+  store<u32>(worker, 0, WORKER_DELIVER_COUNT);
+  store<u32>(worker, 0, WORKER_SEND_COUNT);
+  store<u32>(worker, 0, WORKER_GROUP_COUNT);
+  store<u32>(worker, 0, WORKER_HELD_COUNT);
+  store<u32>(worker, 0, WORKER_TOUCHED_COUNT);
+  store<u32>(worker, 0, WORKER_STASH_COUNT);
+  store<u32>(worker, 0, WORKER_TIMER_COUNT);
+  store<u32>(worker, 0, WORKER_ICMP_TOKENS);
+  store<u64>(worker, 0, WORKER_ICMP_REFILL);
+  memory.fill(worker + WORKER_TUN_BUFFERS, 0, BATCH << 2);
+  memory.fill(worker + WORKER_RECEIVE_BUFFERS, 0, BATCH << 2);
+  memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS);
+  memory.fill(timers, 0, ((load<u32>(CONTROL, CONTROL_SESSION_CAPACITY) + 63) >> 6) << 3);
+}
+
+/** A batch end: the worker holds no reference to a published table any more. */
+export function passBatchEnd(worker: usize): void {
+  atomic.store<u32>(worker, atomic.load<u32>(CONTROL, CONTROL_GENERATION), WORKER_GENERATION);
+  atomic.add<u32>(worker, 1, WORKER_HEARTBEAT);
+}
+
+/**
+ * After worker `index` crashed and before it is started again: frees its locks and its buffers, and hands its timers
+ * over to its successor. Gives the number of buffers reclaimed.
+ */
+export function recoverWorker(index: u32, timers: u32): u32 {
+  initialiseWorker(index, timers);
+  const reclaimed = reclaimBuffers(index);
+  const worker = workerAddress(index);
+  let session = <usize>load<u32>(CONTROL, CONTROL_SESSIONS);
+  const capacity = load<u32>(CONTROL, CONTROL_SESSION_CAPACITY);
+  for (let i: u32 = 0; i < capacity; i++) {
+    if (atomic.load<u32>(session, SESSION_CONFIG)) {
+      if ((atomic.load<u32>(session, SESSION_LOCK) & 0xffff) == index + 1) atomic.store<u32>(session, 0, SESSION_LOCK);
+      // Its gaps may be open and its head ready: the timer makes the successor look.
+      if (!load<u64>(session, SESSION_OLDEST)) store<u64>(session, 1, SESSION_OLDEST);
+      setTimer(worker, session);
+    }
+    session += SESSION_STRIDE;
+  }
+  return reclaimed;
+}
+
+/**
+ * Frees what a removed session still holds. Called with a worker region of the control thread's own after every
+ * worker has passed a batch end; false: a worker has the session's lock, try again.
+ */
+export function emptySession(worker: usize, session: usize): bool {
+  if (!lockOrMark(worker, session)) return false;
+  emptyWindow(worker, session);
+  atomic.store<u32>(session, 0, SESSION_LOCK);
+  store<u32>(worker, 0, WORKER_HELD_COUNT);
+  return true;
+}

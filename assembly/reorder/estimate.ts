@@ -1,0 +1,116 @@
+/**
+ * What the resequencer knows about its paths: how late packets usually are behind later numbers (which sets the wait
+ * at a gap), and up to which number every live path has delivered (which proves older ones lost without waiting).
+ */
+import {
+  CONFIG_MAX_WAIT,
+  CONFIG_MIN_WAIT,
+  CONFIG_PATH_COUNT,
+  CONFIG_PATH_LIST,
+  PATH_RX_HIGHEST,
+  PATH_RX_SEEN,
+  PATH_RX_SLACK,
+  PATH_RX_SLACK_TIME,
+  PATH_RX_SPACING,
+  PATH_RX_TIME,
+  SESSION_BUSY_SINCE,
+  SESSION_HIGHEST,
+  SESSION_LATENESS,
+  SESSION_LATENESS_DEVIATION,
+  SESSION_LATENESS_SAMPLES,
+  SESSION_MASK,
+} from '../layout';
+import { distance } from './sequence';
+
+/** A path's slack halves when it has not been needed for this long. */
+const SLACK_HALF_LIFE: u64 = 1_000_000;
+/** A path is taken for silent after this many times its usual spacing. */
+const SILENT_SPACINGS: u32 = 4;
+
+/** Notes the arrival of `sequence` on a path. Called after the packet is in the ring: the proof relies on it. */
+export function noteArrival(path: usize, session: usize, sequence: u32, now: u64): void {
+  store<u64>(path, now, PATH_RX_TIME);
+  if (!load<u32>(path, PATH_RX_SEEN)) {
+    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+    store<u32>(path, 1, PATH_RX_SEEN);
+    return;
+  }
+  const ahead = distance(load<u32>(path, PATH_RX_HIGHEST), sequence);
+  const window = <i32>load<u32>(session, SESSION_MASK) + 1;
+  if (ahead > 0) {
+    const spacing = load<u32>(path, PATH_RX_SPACING);
+    store<u32>(path, max<u32>(spacing - (spacing >> 3), min<u32>(<u32>ahead, <u32>window)), PATH_RX_SPACING);
+    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+  } else if (ahead <= -window) {
+    // Not reordering but a new beginning.
+    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+  } else if (<u32>-ahead > load<u32>(path, PATH_RX_SLACK)) {
+    store<u32>(path, <u32>-ahead, PATH_RX_SLACK);
+    store<u64>(path, now, PATH_RX_SLACK_TIME);
+  }
+}
+
+/**
+ * Numbers before `head + provenAhead(...)` are lost: every live path has delivered a later one, and paths are FIFO
+ * up to their slack. 0 or less: nothing is proven. A path that ought to have delivered something in the present
+ * busy period and did not is silent and proves nothing; before that it keeps everything unproven.
+ */
+export function provenAhead(session: usize, config: usize, head: u32, now: u64): i32 {
+  const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
+  const count = load<u32>(config, CONFIG_PATH_COUNT);
+  const highest = atomic.load<u32>(session, SESSION_HIGHEST);
+  const busyLong = now - load<u64>(session, SESSION_BUSY_SINCE) > maxWait;
+  let proven: i32 = i32.MAX_VALUE;
+  for (let i: u32 = 0; i < count; i++) {
+    const path = <usize>load<u32>(config + (<usize>i << 2), CONFIG_PATH_LIST);
+    const seen = load<u32>(path, PATH_RX_SEEN);
+    const pathHighest = atomic.load<u32>(path, PATH_RX_HIGHEST);
+    if (!seen || now - load<u64>(path, PATH_RX_TIME) > maxWait) {
+      const missing = distance(pathHighest, highest);
+      const expected = <i32>(SILENT_SPACINGS * load<u32>(path, PATH_RX_SPACING));
+      if (!busyLong || (seen && missing <= expected)) return 0;
+      continue;
+    }
+    proven = min<i32>(proven, distance(head, pathHighest - currentSlack(path, now)));
+  }
+  return proven == i32.MAX_VALUE ? 0 : proven;
+}
+
+function currentSlack(path: usize, now: u64): u32 {
+  const slack = load<u32>(path, PATH_RX_SLACK);
+  if (slack && now - load<u64>(path, PATH_RX_SLACK_TIME) > SLACK_HALF_LIFE) {
+    store<u32>(path, slack >> 1, PATH_RX_SLACK);
+    store<u64>(path, now, PATH_RX_SLACK_TIME);
+  }
+  return slack;
+}
+
+/** Takes a measured lateness (RFC 4737 §4.2.2, late time) in microseconds; smoothing as in RFC 6298 §2. */
+export function noteLateness(session: usize, sample: u32): void {
+  const samples = load<u32>(session, SESSION_LATENESS_SAMPLES);
+  let mean = load<u32>(session, SESSION_LATENESS);
+  let deviation = load<u32>(session, SESSION_LATENESS_DEVIATION);
+  if (!samples) {
+    mean = sample;
+    deviation = sample >> 1;
+  } else {
+    const error = sample > mean ? sample - mean : mean - sample;
+    deviation = deviation - (deviation >> 2) + (error >> 2);
+    mean = mean - (mean >> 3) + (sample >> 3);
+  }
+  store<u32>(session, mean, SESSION_LATENESS);
+  store<u32>(session, deviation, SESSION_LATENESS_DEVIATION);
+  if (samples != u32.MAX_VALUE) store<u32>(session, samples + 1, SESSION_LATENESS_SAMPLES);
+}
+
+/** How long a packet may be held now, in microseconds: mean + 4 deviations + the minimum, within the bounds. */
+export function currentWait(session: usize, config: usize): u32 {
+  const minWait = load<u32>(config, CONFIG_MIN_WAIT);
+  const maxWait = load<u32>(config, CONFIG_MAX_WAIT);
+  if (!load<u32>(session, SESSION_LATENESS_SAMPLES)) return maxWait;
+  const wait =
+    <u64>load<u32>(session, SESSION_LATENESS) +
+    4 * <u64>load<u32>(session, SESSION_LATENESS_DEVIATION) +
+    <u64>minWait;
+  return <u32>min<u64>(wait, maxWait);
+}

@@ -1,0 +1,33 @@
+/**
+ * Which numbers of the last window have been delivered: one bit each in a ring of 2 * window bits. It tells a late
+ * packet from a duplicate. Words are cleared one ahead of the head, so no more than a store in 32 packets.
+ */
+import { SESSION_HISTORY, SESSION_MASK } from '../layout';
+
+// @ts-ignore: decorator
+@inline
+function wordOf(session: usize, sequence: u32): usize {
+  const bits = (load<u32>(session, SESSION_MASK) << 1) | 1;
+  return <usize>load<u32>(session, SESSION_HISTORY) + (<usize>((sequence & bits) >> 5) << 2);
+}
+
+/** Notes that `sequence` is delivered; true if it had been noted before. */
+// @ts-ignore: decorator
+@inline
+export function markDelivered(session: usize, sequence: u32): bool {
+  const bit: u32 = 1 << (sequence & 31);
+  return (atomic.or<u32>(wordOf(session, sequence), bit) & bit) != 0;
+}
+
+/** To be called for every value that the head takes. */
+// @ts-ignore: decorator
+@inline
+export function clearAhead(session: usize, head: u32): void {
+  if (!(head & 31)) atomic.store<u32>(wordOf(session, head + 32), 0);
+}
+
+/** Forgets everything. */
+export function clearHistory(session: usize): void {
+  const octets = (<usize>load<u32>(session, SESSION_MASK) + 1) >> 2;
+  memory.fill(<usize>load<u32>(session, SESSION_HISTORY), 0, octets);
+}

@@ -1,0 +1,219 @@
+/**
+ * Releases packets from the head of a session's window, in order. At a gap the head waits until the missing packet
+ * arrives, is proven lost, has been waited for long enough, or the window is full:
+ *
+ *        head                                       highest
+ *          v                                           v
+ *   | 41 | .. | 43 | 44 | .. | .. | 47 | 48 | .. | .. | 51 |          ring of window slots, slot = number & mask
+ *     |     gap                                                       (a slot is 0 or the address of a buffer)
+ *     delivered
+ *
+ * Everything here runs under the delivery lock (lock.ts).
+ */
+import {
+  BUFFER_ARRIVAL,
+  BUFFER_INNER,
+  BUFFER_LENGTH,
+  BUFFER_OWNER,
+  BUFFER_REORDERED,
+  BUFFER_SEQUENCE,
+  CONFIG_FLAGS,
+  CONFIG_FLAG_PROVEN_LOSS,
+  CONFIG_MAX_WAIT,
+  DEPTH_BUCKETS,
+  SESSION_BUSY_SINCE,
+  SESSION_CANDIDATES,
+  SESSION_CONFIG,
+  SESSION_DEPTH_HISTOGRAM,
+  SESSION_FORCE,
+  SESSION_HEAD,
+  SESSION_HELD,
+  SESSION_HIGHEST,
+  SESSION_LAST_RELEASE,
+  SESSION_MASK,
+  SESSION_OLDEST,
+  SESSION_RING,
+  SESSION_SKIP_TIME,
+  SESSION_SKIP_WAIT,
+  SESSION_STATS,
+  SESSION_WAIT_HISTOGRAM,
+  STAT_IN_ORDER,
+  STAT_LOST_PROVEN,
+  STAT_LOST_TIMEOUT,
+  STAT_LOST_WINDOW,
+  STAT_REORDERED,
+  WAIT_BUCKETS,
+  WORKER_INDEX,
+  WORKER_NOW,
+} from '../layout';
+import { deliver, deliveryRoom } from '../pipeline/deliver';
+import { currentWait, noteLateness, provenAhead } from './estimate';
+import { clearAhead, markDelivered } from './history';
+import { distance } from './sequence';
+import { stash } from './stash';
+import { setTimer } from './timers';
+
+/** Releases what may be released now. The delivery list may fill up: then the rest waits for the next call. */
+export function release(worker: usize, session: usize): void {
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  if (!config) return;
+  const now = load<u64>(worker, WORKER_NOW);
+  const mask = load<u32>(session, SESSION_MASK);
+  const ring = <usize>load<u32>(session, SESSION_RING);
+  const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
+  if (now - load<u64>(session, SESSION_LAST_RELEASE) > maxWait) store<u64>(session, now, SESSION_BUSY_SINCE);
+  store<u64>(session, now, SESSION_LAST_RELEASE);
+
+  let head = atomic.load<u32>(session, SESSION_HEAD);
+  let room = deliveryRoom(worker);
+  let taken: u32 = 0;
+  // Numbers before these are given up by proof and by time-out; computed at the first gap.
+  let proven = head;
+  let expired = head;
+  let judged = false;
+  while (true) {
+    const slot = ring + (<usize>(head & mask) << 2);
+    const buffer = <usize>atomic.load<u32>(slot);
+    if (buffer) {
+      if (!room) break;
+      atomic.store<u32>(slot, 0);
+      store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+      taken++;
+      if (load<u32>(buffer, BUFFER_SEQUENCE) == head) {
+        room--;
+        deliverHead(worker, session, config, buffer, ring, mask, now);
+        head = advance(session, head);
+      } else {
+        // Put in by a worker that still believed in an older head: it finds its place again.
+        stash(worker, buffer);
+      }
+      continue;
+    }
+    if (distance(head, atomic.load<u32>(session, SESSION_HIGHEST)) < 0) {
+      store<u64>(session, 0, SESSION_OLDEST);
+      break;
+    }
+    if (distance(head, atomic.load<u32>(session, SESSION_FORCE)) > 0) {
+      countOne(session, STAT_LOST_WINDOW);
+    } else if (!judged) {
+      // Order matters: what is judged now was in the ring before, so the slot is looked at again afterwards.
+      judged = true;
+      if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_PROVEN_LOSS) {
+        const ahead = provenAhead(session, config, head, now);
+        if (ahead > 0) proven = head + ahead;
+      }
+      expired = findExpired(worker, session, config, head, mask, ring, now);
+      continue;
+    } else if (distance(head, proven) > 0) {
+      countOne(session, STAT_LOST_PROVEN);
+    } else if (distance(head, expired) > 0) {
+      countOne(session, STAT_LOST_TIMEOUT);
+      store<u64>(session, now, SESSION_SKIP_TIME);
+      store<u32>(session, currentWait(session, config), SESSION_SKIP_WAIT);
+    } else {
+      break;
+    }
+    head = advance(session, head);
+  }
+  const held = atomic.sub<u32>(session, taken, SESSION_HELD) - taken;
+  if (taken) countBucket(session + SESSION_DEPTH_HISTOGRAM, held, DEPTH_BUCKETS);
+  const force = atomic.load<u32>(session, SESSION_FORCE);
+  if (distance(head, force) < 0) atomic.cmpxchg<u32>(session, force, head, SESSION_FORCE);
+  if (load<u64>(session, SESSION_OLDEST) || load<u32>(session, SESSION_CANDIDATES)) setTimer(worker, session);
+}
+
+/** Whether the packet at the head is there, so that release() would deliver something. */
+export function headIsReady(session: usize): bool {
+  const place = atomic.load<u32>(session, SESSION_HEAD) & load<u32>(session, SESSION_MASK);
+  return atomic.load<u32>(<usize>load<u32>(session, SESSION_RING) + (<usize>place << 2)) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function advance(session: usize, head: u32): u32 {
+  head++;
+  clearAhead(session, head);
+  atomic.store<u32>(session, head, SESSION_HEAD);
+  return head;
+}
+
+// @ts-ignore: decorator
+@inline
+function deliverHead(
+  worker: usize,
+  session: usize,
+  config: usize,
+  buffer: usize,
+  ring: usize,
+  mask: u32,
+  now: u64,
+): void {
+  const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
+  const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
+  markDelivered(session, sequence);
+  if (load<u32>(buffer, BUFFER_REORDERED)) {
+    countOne(session, STAT_REORDERED);
+    const next = <usize>atomic.load<u32>(ring + (<usize>((sequence + 1) & mask) << 2));
+    if (next) {
+      const nextArrival = load<u64>(next, BUFFER_ARRIVAL);
+      if (nextArrival <= arrival) {
+        noteLateness(session, <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)));
+      }
+    }
+  } else {
+    countOne(session, STAT_IN_ORDER);
+  }
+  countBucket(session + SESSION_WAIT_HISTOGRAM, <u32>min<u64>(now - arrival, u32.MAX_VALUE), WAIT_BUCKETS);
+  deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
+}
+
+/**
+ * The number after the last held packet that has waited long enough: everything before it is given up (RFC 2890
+ * §2.2). SESSION_OLDEST, a lower bound of all held arrivals, makes the walk over the window rare.
+ */
+function findExpired(
+  worker: usize,
+  session: usize,
+  config: usize,
+  head: u32,
+  mask: u32,
+  ring: usize,
+  now: u64,
+): u32 {
+  const wait = <u64>currentWait(session, config);
+  const bound = load<u64>(session, SESSION_OLDEST);
+  if (bound && now - bound < wait) return head;
+  const highest = atomic.load<u32>(session, SESSION_HIGHEST);
+  const last = min<u32>(<u32>distance(head, highest), mask);
+  let oldest: u64 = 0;
+  let expired = head;
+  for (let i: u32 = 1; i <= last; i++) {
+    const buffer = <usize>atomic.load<u32>(ring + (<usize>((head + i) & mask) << 2));
+    if (!buffer) continue;
+    const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
+    if (now - arrival >= wait && <i64>(now - arrival) >= 0) {
+      expired = head + i;
+    } else if (!oldest || arrival < oldest) {
+      oldest = arrival;
+    }
+  }
+  // Nothing found although something is announced: another worker is just about to put it in.
+  store<u64>(session, oldest ? oldest : now, SESSION_OLDEST);
+  return expired;
+}
+
+// @ts-ignore: decorator
+@inline
+function countOne(session: usize, statistic: usize): void {
+  const at = session + SESSION_STATS + statistic;
+  store<u64>(at, load<u64>(at) + 1);
+}
+
+/** Bucket 0 counts zeros, bucket i counts 2^(i-1) .. 2^i - 1, the last one everything above. */
+// @ts-ignore: decorator
+@inline
+function countBucket(histogram: usize, value: u32, buckets: u32): void {
+  const bucket = min<u32>(32 - clz<u32>(value), buckets - 1);
+  const at = histogram + (<usize>bucket << 3);
+  store<u64>(at, load<u64>(at) + 1);
+}

@@ -1,0 +1,349 @@
+/**
+ * Puts sequenced packets into their session's window. Any worker does so for any session, without a lock:
+ *
+ *   number - head:   -window          0           window        2 * window
+ *        ---------------|-------------|-------------|---------------|---------------
+ *         restart?      | late or     | into a slot | the window    |  restart?
+ *                       | duplicate   | (one CAS)   | moves on      |
+ *
+ * Packets far outside are kept aside: a few of them in a row that fit together mean that the sender started anew.
+ */
+import {
+  BUFFER_ARRIVAL,
+  BUFFER_INNER,
+  BUFFER_LENGTH,
+  BUFFER_OWNER,
+  BUFFER_REORDERED,
+  BUFFER_SEQUENCE,
+  BUFFER_SESSION,
+  CANDIDATE_MAX,
+  CONFIG_FLAGS,
+  CONFIG_FLAG_LATE_DROP,
+  CONFIG_MAX_WAIT,
+  CONFIG_PATH_COUNT,
+  CONFIG_PATH_LIST,
+  DROP_DUPLICATE,
+  DROP_LATE,
+  DROP_SEQUENCE_JUMP,
+  DROP_SESSION_REMOVED,
+  PATH_RX_SEEN,
+  PATH_RX_SPACING,
+  SESSION_CANDIDATES,
+  SESSION_CANDIDATE_BUFFERS,
+  SESSION_CANDIDATE_NEXT,
+  SESSION_CONFIG,
+  SESSION_FORCE,
+  SESSION_HEAD,
+  SESSION_HELD,
+  SESSION_HIGHEST,
+  SESSION_MASK,
+  SESSION_OLDEST,
+  SESSION_RING,
+  SESSION_SKIP_TIME,
+  SESSION_SKIP_WAIT,
+  SESSION_STARTED,
+  SESSION_STATS,
+  STAT_DUPLICATES,
+  STAT_LATE,
+  STAT_LOST_WINDOW,
+  STAT_RESTARTS,
+  TOUCHED_COUNT,
+  TOUCHED_HIGHEST,
+  TOUCHED_SESSION,
+  TOUCHED_STRIDE,
+  WORKER_INDEX,
+  WORKER_STASH,
+  WORKER_STASH_COUNT,
+  WORKER_TOUCHED,
+  WORKER_TOUCHED_COUNT,
+} from '../layout';
+import { freeBuffer } from '../memory/buffers';
+import { deliver, deliveryRoom } from '../pipeline/deliver';
+import { countDrop, countShared } from '../stats';
+import { noteLateness } from './estimate';
+import { clearHistory, markDelivered } from './history';
+import { lockOrMark } from './lock';
+import { release } from './release';
+import { distance, later } from './sequence';
+import { stash } from './stash';
+import { setTimer } from './timers';
+
+const TOUCHED_MAX: u32 = 64;
+
+/** Takes a decapsulated packet whose buffer header is filled in. settle() must follow before deliveries are read. */
+export function offer(worker: usize, session: usize, buffer: usize): void {
+  const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
+  const window = <i32>load<u32>(session, SESSION_MASK) + 1;
+  if (load<u32>(session, SESSION_STARTED)) {
+    const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
+    if (ahead >= 0 && ahead < window) return put(worker, session, buffer, sequence);
+    if (ahead < 0 && ahead >= -window) return takeLate(worker, session, buffer, sequence);
+  }
+  if (lockOrMark(worker, session)) {
+    takeOutside(worker, session, buffer, sequence, window);
+  } else {
+    stash(worker, buffer);
+  }
+}
+
+function put(worker: usize, session: usize, buffer: usize, sequence: u32): void {
+  const entry = touch(worker, session);
+  const highest = load<u32>(entry, TOUCHED_HIGHEST);
+  const mask = load<u32>(session, SESSION_MASK);
+  const slot = <usize>load<u32>(session, SESSION_RING) + (<usize>(sequence & mask) << 2);
+  store<u32>(buffer, distance(highest, sequence) < 0 ? 1 : 0, BUFFER_REORDERED);
+  store<u32>(buffer, 0, BUFFER_OWNER);
+  const before = <usize>atomic.cmpxchg<u32>(slot, 0, <u32>buffer);
+  if (before) {
+    store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+    if (load<u32>(before, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
+    return stash(worker, buffer);
+  }
+  const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
+  if (ahead < 0 || ahead > <i32>mask) {
+    // The head moved past while we were looking: take the packet back, if its new owner did not.
+    if (atomic.cmpxchg<u32>(slot, <u32>buffer, 0) == <u32>buffer) {
+      store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+      return stash(worker, buffer);
+    }
+  }
+  store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
+  store<u32>(entry, later(highest, sequence), TOUCHED_HIGHEST);
+}
+
+/** The batch's entry for a session. */
+function touch(worker: usize, session: usize): usize {
+  let n = load<u32>(worker, WORKER_TOUCHED_COUNT);
+  // Packets of one session tend to come together: the latest entry first.
+  for (let i = n; i > 0; i--) {
+    const entry = worker + WORKER_TOUCHED + <usize>(i - 1) * TOUCHED_STRIDE;
+    if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) return entry;
+  }
+  if (n == TOUCHED_MAX) {
+    settle(worker);
+    n = 0;
+  }
+  const entry = worker + WORKER_TOUCHED + <usize>n * TOUCHED_STRIDE;
+  store<u32>(entry, <u32>session, TOUCHED_SESSION);
+  store<u32>(entry, 0, TOUCHED_COUNT);
+  store<u32>(entry, atomic.load<u32>(session, SESSION_HIGHEST), TOUCHED_HIGHEST);
+  store<u32>(worker, n + 1, WORKER_TOUCHED_COUNT);
+  return entry;
+}
+
+/** Ends a batch: announces what was put into the windows and releases what can be released. */
+export function settle(worker: usize): void {
+  const n = load<u32>(worker, WORKER_TOUCHED_COUNT);
+  store<u32>(worker, 0, WORKER_TOUCHED_COUNT);
+  for (let i: u32 = 0; i < n; i++) {
+    const entry = worker + WORKER_TOUCHED + <usize>i * TOUCHED_STRIDE;
+    const session = <usize>load<u32>(entry, TOUCHED_SESSION);
+    const count = load<u32>(entry, TOUCHED_COUNT);
+    if (!count) continue;
+    atomic.add<u32>(session, count, SESSION_HELD);
+    raise(session + SESSION_HIGHEST, load<u32>(entry, TOUCHED_HIGHEST));
+    if (lockOrMark(worker, session)) {
+      // Numbers of the present window go on: what was kept aside was no restart.
+      if (load<u32>(session, SESSION_CANDIDATES)) dropCandidates(worker, session);
+      release(worker, session);
+    }
+  }
+}
+
+/** Raises the sequence number at `at` to `value` if that is later. */
+function raise(at: usize, value: u32): void {
+  let before = atomic.load<u32>(at);
+  while (distance(before, value) > 0) {
+    const seen = atomic.cmpxchg<u32>(at, before, value);
+    if (seen == before) return;
+    before = seen;
+  }
+}
+
+/** A number that has been given up or delivered already. */
+function takeLate(worker: usize, session: usize, buffer: usize, sequence: u32): void {
+  if (!deliveryRoom(worker)) return stash(worker, buffer);
+  if (markDelivered(session, sequence)) return dropDuplicate(worker, session, buffer);
+  countShared(session + SESSION_STATS + STAT_LATE);
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  if (!config) return drop(worker, buffer, DROP_SESSION_REMOVED);
+  const late = load<u64>(buffer, BUFFER_ARRIVAL) - load<u64>(session, SESSION_SKIP_TIME);
+  const sample = late + <u64>load<u32>(session, SESSION_SKIP_WAIT);
+  const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
+  if (sample <= 4 * maxWait) noteLateness(session, <u32>min<u64>(sample, maxWait));
+  if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_LATE_DROP) return drop(worker, buffer, DROP_LATE);
+  deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
+}
+
+function dropDuplicate(worker: usize, session: usize, buffer: usize): void {
+  countShared(session + SESSION_STATS + STAT_DUPLICATES);
+  drop(worker, buffer, DROP_DUPLICATE);
+}
+
+/** A number far from the window; the delivery lock is ours, so the head stands still. */
+function takeOutside(worker: usize, session: usize, buffer: usize, sequence: u32, window: i32): void {
+  if (!load<u32>(session, SESSION_STARTED)) {
+    // RFC 2890 §2.2: a sender starts at 0. If it did not start with us, we start with it.
+    if (sequence >= <u32>window) moveHead(session, sequence);
+    store<u32>(session, 1, SESSION_STARTED);
+    return put(worker, session, buffer, sequence);
+  }
+  const head = atomic.load<u32>(session, SESSION_HEAD);
+  const ahead = distance(head, sequence);
+  if (ahead >= 0 && ahead < window) return put(worker, session, buffer, sequence);
+  if (ahead < 0 && ahead >= -window) return takeLate(worker, session, buffer, sequence);
+  if (ahead >= window && ahead < 2 * window) {
+    raise(session + SESSION_FORCE, sequence - <u32>(window - 1));
+    // The ring may hold packets of this very batch that nobody announced yet.
+    announce(worker, session);
+    release(worker, session);
+    if (distance(atomic.load<u32>(session, SESSION_HEAD), sequence) < window) {
+      return put(worker, session, buffer, sequence);
+    }
+    // Nothing behind the head is in the ring any more, or the delivery list is full.
+    if (!deliveryRoom(worker)) return stash(worker, buffer);
+    skipTo(session, sequence - <u32>(window - 1));
+    return put(worker, session, buffer, sequence);
+  }
+  takeCandidate(worker, session, buffer, sequence, window);
+}
+
+/** Announces what this batch has put into one session's ring so far. */
+function announce(worker: usize, session: usize): void {
+  const entry = touch(worker, session);
+  atomic.add<u32>(session, load<u32>(entry, TOUCHED_COUNT), SESSION_HELD);
+  store<u32>(entry, 0, TOUCHED_COUNT);
+  raise(session + SESSION_HIGHEST, load<u32>(entry, TOUCHED_HIGHEST));
+}
+
+/** Gives up everything up to `head`, none of which is in the ring. */
+function skipTo(session: usize, head: u32): void {
+  const skipped = distance(atomic.load<u32>(session, SESSION_HEAD), head);
+  if (skipped <= 0) return;
+  countShared(session + SESSION_STATS + STAT_LOST_WINDOW, <u64>skipped);
+  clearHistory(session);
+  atomic.store<u32>(session, head, SESSION_HEAD);
+  raise(session + SESSION_HIGHEST, head - 1);
+}
+
+function takeCandidate(worker: usize, session: usize, buffer: usize, sequence: u32, window: i32): void {
+  let n = load<u32>(session, SESSION_CANDIDATES);
+  if (n) {
+    const step = distance(load<u32>(session, SESSION_CANDIDATE_NEXT), sequence);
+    if (step < -(window >> 1) || step >= window >> 1) {
+      dropCandidates(worker, session);
+      n = 0;
+    }
+  }
+  for (let i: u32 = 0; i < n; i++) {
+    const other = <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS);
+    if (load<u32>(other, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
+  }
+  store<u32>(buffer, 0, BUFFER_OWNER);
+  store<u32>(session + (<usize>n << 2), <u32>buffer, SESSION_CANDIDATE_BUFFERS);
+  store<u32>(session, sequence + 1, SESSION_CANDIDATE_NEXT);
+  store<u32>(session, n + 1, SESSION_CANDIDATES);
+  if (n + 1 == <u32>CANDIDATE_MAX) {
+    adoptCandidates(worker, session);
+  } else {
+    setTimer(worker, session);
+  }
+}
+
+function dropCandidates(worker: usize, session: usize): void {
+  const n = load<u32>(session, SESSION_CANDIDATES);
+  for (let i: u32 = 0; i < n; i++) {
+    drop(worker, <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS), DROP_SEQUENCE_JUMP);
+  }
+  store<u32>(session, 0, SESSION_CANDIDATES);
+}
+
+/**
+ * The sender started anew: what is held goes out as it is, then the window moves to the candidates. Does nothing if
+ * the delivery list has no room for all of it; the session's timer brings it back.
+ */
+export function adoptCandidates(worker: usize, session: usize): void {
+  announce(worker, session);
+  atomic.store<u32>(session, atomic.load<u32>(session, SESSION_HIGHEST) + 1, SESSION_FORCE);
+  release(worker, session);
+  const n = load<u32>(session, SESSION_CANDIDATES);
+  if (distance(atomic.load<u32>(session, SESSION_HEAD), atomic.load<u32>(session, SESSION_HIGHEST)) >= 0) {
+    // Keep a place free for the packet that comes next.
+    const last = <usize>load<u32>(session + (<usize>(n - 1) << 2), SESSION_CANDIDATE_BUFFERS);
+    store<u32>(last, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+    store<u32>(session, n - 1, SESSION_CANDIDATES);
+    stash(worker, last);
+    return;
+  }
+  let first = load<u32>(<usize>load<u32>(session, SESSION_CANDIDATE_BUFFERS), BUFFER_SEQUENCE);
+  for (let i: u32 = 1; i < n; i++) {
+    const other = load<u32>(
+      <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS),
+      BUFFER_SEQUENCE,
+    );
+    if (distance(other, first) > 0) first = other;
+  }
+  store<u32>(session, 0, SESSION_CANDIDATES);
+  moveHead(session, first);
+  forgetPaths(session);
+  countShared(session + SESSION_STATS + STAT_RESTARTS);
+  // touch() may have an entry from before the move: start it afresh.
+  const entry = touch(worker, session);
+  store<u32>(entry, first - 1, TOUCHED_HIGHEST);
+  for (let i: u32 = 0; i < n; i++) {
+    const buffer = <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS);
+    store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+    offer(worker, session, buffer);
+  }
+}
+
+/** Sets the head of an empty window. */
+function moveHead(session: usize, head: u32): void {
+  clearHistory(session);
+  store<u64>(session, 0, SESSION_OLDEST);
+  atomic.store<u32>(session, head, SESSION_FORCE);
+  atomic.store<u32>(session, head - 1, SESSION_HIGHEST);
+  atomic.store<u32>(session, head, SESSION_HEAD);
+}
+
+function forgetPaths(session: usize): void {
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  if (!config) return;
+  const count = load<u32>(config, CONFIG_PATH_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    const path = <usize>load<u32>(config + (<usize>i << 2), CONFIG_PATH_LIST);
+    store<u32>(path, 0, PATH_RX_SEEN);
+    store<u32>(path, 0, PATH_RX_SPACING);
+  }
+}
+
+/** Offers the stash again. */
+export function retryStash(worker: usize): void {
+  const n = load<u32>(worker, WORKER_STASH_COUNT);
+  if (!n) return;
+  store<u32>(worker, 0, WORKER_STASH_COUNT);
+  // What is stashed again meanwhile lands at or before the place being read.
+  for (let i: u32 = 0; i < n; i++) {
+    const buffer = <usize>load<u32>(worker + WORKER_STASH + (<usize>i << 2));
+    offer(worker, <usize>load<u32>(buffer, BUFFER_SESSION), buffer);
+  }
+  settle(worker);
+}
+
+/** Frees everything that a session without config holds; the delivery lock is ours, and no worker adds to it. */
+export function emptyWindow(worker: usize, session: usize): void {
+  const mask = load<u32>(session, SESSION_MASK);
+  const ring = <usize>load<u32>(session, SESSION_RING);
+  for (let i: u32 = 0; i <= mask; i++) {
+    const buffer = <usize>atomic.xchg<u32>(ring + (<usize>i << 2), 0);
+    if (buffer) drop(worker, buffer, DROP_SESSION_REMOVED);
+  }
+  dropCandidates(worker, session);
+  store<u64>(session, 0, SESSION_OLDEST);
+  atomic.store<u32>(session, 0, SESSION_HELD);
+}
+
+function drop(worker: usize, buffer: usize, reason: u32): void {
+  countDrop(worker, reason);
+  freeBuffer(worker, buffer);
+}
