@@ -9,6 +9,7 @@ import * as tables from './memory/tables';
 import * as decapsulation from './pipeline/decapsulation';
 import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
+import * as receive from './pipeline/receive';
 import * as send from './pipeline/send';
 import * as workers from './pipeline/worker';
 
@@ -16,9 +17,6 @@ import * as workers from './pipeline/worker';
 
 export function workerAddress(index: u32): u32 {
   return <u32>workers.workerAddress(index);
-}
-export function prepareTun(worker: u32): u32 {
-  return encapsulation.prepareTun(worker);
 }
 export function encapsulate(worker: u32, first: u32, last: u32, now: f64): u32 {
   return encapsulation.encapsulateBatch(worker, first, last, <u64>now);
@@ -30,7 +28,7 @@ export function sendsDone(worker: u32): void {
   send.sendsDone(worker);
 }
 export function prepareReceive(worker: u32): u32 {
-  return decapsulation.prepareReceive(worker);
+  return receive.prepareReceive(worker);
 }
 export function decapsulate(worker: u32, endpoint: u32, received: u32, now: f64): void {
   decapsulation.decapsulateBatch(worker, endpoint, received, <u64>now);
@@ -62,6 +60,10 @@ export function initialiseWorker(index: u32, timers: u32): void {
 }
 export function recoverWorker(index: u32, timers: u32): u32 {
   return workers.recoverWorker(index, timers);
+}
+/** Gives the free buffers in hand of a region without a loop (the control thread's) back to the pool. */
+export function returnBuffers(index: u32): u32 {
+  return workers.returnBuffers(index);
 }
 export function emptySession(worker: u32, session: u32): bool {
   return workers.emptySession(worker, session);

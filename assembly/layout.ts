@@ -165,54 +165,54 @@ export const COUNTER_ICMP_SENT = 32;
 export const COUNTER_MSS_CLAMPED = 40;
 export const COUNTER_FRAGMENTED = 48;
 
-/** Packets read from the TUN: u32 buffer addresses, u32 lengths. */
-export const WORKER_TUN_BUFFERS = 1024;
-export const WORKER_TUN_LENGTHS = 1280;
-/** Packets for the TUN, in order: u32 address, length and buffer of each. */
-export const WORKER_DELIVER_ADDRESSES = 1536;
-export const WORKER_DELIVER_LENGTHS = 3584;
-export const WORKER_DELIVER_BUFFERS = 5632;
+/** Buffers of the packets for the TUN, in order (u32 addresses); their headers are further down. */
+export const WORKER_DELIVER_BUFFERS = 1024;
 /** Outgoing messages in the order they were made. */
-export const WORKER_SEND_ADDRESSES = 7680;
-export const WORKER_SEND_LENGTHS = 8192;
-export const WORKER_SEND_BUFFERS = 8704;
-export const WORKER_SEND_PATHS = 9216;
-export const WORKER_SEND_TOS = 9728;
+export const WORKER_SEND_ADDRESSES = 3072;
+export const WORKER_SEND_LENGTHS = 3584;
+export const WORKER_SEND_BUFFERS = 4096;
+export const WORKER_SEND_PATHS = 4608;
+export const WORKER_SEND_TOS = 5120;
 /** Position of the message at this place of the grouped mmsghdr array. */
-export const WORKER_SEND_ORDER = 10240;
+export const WORKER_SEND_ORDER = 5632;
 /** Groups, GROUP_STRIDE each: one sendmmsg(2) call. */
-export const WORKER_GROUPS = 10752;
+export const WORKER_GROUPS = 6144;
 export const GROUP_ENDPOINT = 0;
 export const GROUP_FIRST = 4;
 export const GROUP_COUNT = 8;
 export const GROUP_STRIDE = 16;
 /** u8 by endpoint: group number + 1 of this batch. */
-export const WORKER_GROUP_OF = 12800;
+export const WORKER_GROUP_OF = 8192;
 /** struct mmsghdr, iovec and control of the grouped messages (sendmmsg(2)). */
-export const WORKER_SEND_HEADERS = 13056;
-export const WORKER_SEND_IOVECS = 21248;
-export const WORKER_SEND_CONTROLS = 23296;
+export const WORKER_SEND_HEADERS = 8448;
+export const WORKER_SEND_IOVECS = 16640;
+export const WORKER_SEND_CONTROLS = 18688;
 /** struct mmsghdr, iovec, name and control for recvmmsg(2); buffers as u32. */
-export const WORKER_RECEIVE_HEADERS = 27392;
-export const WORKER_RECEIVE_IOVECS = 31488;
-export const WORKER_RECEIVE_NAMES = 32512;
-export const WORKER_RECEIVE_CONTROLS = 34560;
-export const WORKER_RECEIVE_BUFFERS = 38656;
+export const WORKER_RECEIVE_HEADERS = 22784;
+export const WORKER_RECEIVE_IOVECS = 26880;
+export const WORKER_RECEIVE_NAMES = 27904;
+export const WORKER_RECEIVE_CONTROLS = 29952;
+export const WORKER_RECEIVE_BUFFERS = 34048;
 /** Free buffers in hand (u32 stack). */
-export const WORKER_FREE = 38912;
+export const WORKER_FREE = 34304;
 /** Sessions whose delivery lock this worker has (u32 addresses), until its deliveries are written. */
-export const WORKER_HELD = 40960;
+export const WORKER_HELD = 36352;
 /** Sessions touched by the batch: TOUCHED_STRIDE each. */
-export const WORKER_TOUCHED = 45056;
+export const WORKER_TOUCHED = 40448;
 export const TOUCHED_SESSION = 0;
 export const TOUCHED_COUNT = 4;
 export const TOUCHED_HIGHEST = 8;
 export const TOUCHED_STRIDE = 16;
 /** Buffers that found no place in their window yet (u32 addresses). */
-export const WORKER_STASH = 46080;
+export const WORKER_STASH = 41472;
 /** struct pollfd array of the worker's loop. */
-export const WORKER_POLL = 47104;
-export const WORKER_STRIDE = 53248;
+export const WORKER_POLL = 42496;
+/** u64: where the eventfd's counter is read to. */
+export const WORKER_WAKE = 44888;
+/** struct mmsghdr and iovec of the packets for the TUN. */
+export const WORKER_DELIVER_HEADERS = 44928;
+export const WORKER_DELIVER_IOVECS = 77696;
+export const WORKER_STRIDE = 86016;
 
 export const NAME_SIZE = 32;
 export const CONTROL_MESSAGE_SIZE = 32;

@@ -1,7 +1,7 @@
 /**
  * Decapsulation direction, paths to TUN. The functions stand in the order in which a packet meets them:
  *
- *   1. prepareReceive  free buffers and clean headers for the next recvmmsg(2)
+ *   1. prepareReceive  free buffers and clean headers for the next recvmmsg(2), see receive.ts
  *   2. readOuter       outer headers, as far as the device left them
  *   3. stripTunnel     GRE, TLV, UDP: down to the inner packet
  *   4. findPath        by sender, local end, and GRE key or inner address
@@ -11,7 +11,6 @@
  *   8. settle          release in order; the worker writes; deliveriesDone
  */
 import {
-  BATCH,
   BUFFER_ARRIVAL,
   BUFFER_INNER,
   BUFFER_LENGTH,
@@ -22,9 +21,7 @@ import {
   CONFIG_FLAG_CLAMP_MSS,
   CONFIG_INNER_MTU,
   CONTROL,
-  CONTROL_BUFFER_SIZE,
   CONTROL_ENDPOINTS,
-  CONTROL_HOST_BASE,
   CONTROL_PATH_CAPACITY,
   CONTROL_PATH_STATS,
   CONTROL_ROLE,
@@ -58,14 +55,9 @@ import {
   META_SOURCE_HIGH,
   META_SOURCE_LOW,
   META_TOS,
-  MMSGHDR_CONTROL,
   MMSGHDR_CONTROLLEN,
   MMSGHDR_FLAGS,
-  MMSGHDR_IOV,
-  MMSGHDR_IOVLEN,
   MMSGHDR_LEN,
-  MMSGHDR_NAME,
-  MMSGHDR_NAMELEN,
   MMSGHDR_SIZE,
   NAME_SIZE,
   PATH_FLAGS,
@@ -82,21 +74,19 @@ import {
   SESSION_STRIDE,
   WORKER_DELIVER_BUFFERS,
   WORKER_DELIVER_COUNT,
-  WORKER_DELIVER_LENGTHS,
+  WORKER_DELIVER_IOVECS,
   WORKER_HELD,
   WORKER_HELD_COUNT,
   WORKER_INDEX,
   WORKER_META,
   WORKER_NOW,
-  WORKER_RECEIVE_BUFFERS,
   WORKER_RECEIVE_CONTROLS,
   WORKER_RECEIVE_HEADERS,
-  WORKER_RECEIVE_IOVECS,
   WORKER_RECEIVE_NAMES,
 } from '../layout';
 import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
-import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { freeBuffer } from '../memory/buffers';
 import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
@@ -108,39 +98,9 @@ import { stripTunnel } from '../tunnel/strip';
 import { checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
+import { takeReceived } from './receive';
 
 const MSG_TRUNC: u32 = 0x20;
-
-/** Lays out BATCH struct mmsghdr with a free buffer each; gives how many have one, from the first on. */
-export function prepareReceive(worker: usize): u32 {
-  const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
-  const capacity = <u64>(load<u32>(CONTROL, CONTROL_BUFFER_SIZE) - BUFFER_PACKET);
-  for (let i: u32 = 0; i < <u32>BATCH; i++) {
-    const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
-    let buffer = <usize>load<u32>(place);
-    if (!buffer) {
-      buffer = allocateBuffer(worker);
-      if (!buffer) return i;
-      store<u32>(place, <u32>buffer);
-    }
-    const iovec = worker + WORKER_RECEIVE_IOVECS + <usize>i * IOVEC_SIZE;
-    store<u64>(iovec, base + <u64>(buffer + BUFFER_PACKET));
-    store<u64>(iovec, capacity, 8);
-    const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
-    store<u64>(header, base + <u64>(worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE), MMSGHDR_NAME);
-    store<u32>(header, NAME_SIZE, MMSGHDR_NAMELEN);
-    store<u64>(header, base + <u64>iovec, MMSGHDR_IOV);
-    store<u64>(header, 1, MMSGHDR_IOVLEN);
-    store<u64>(
-      header,
-      base + <u64>(worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE),
-      MMSGHDR_CONTROL,
-    );
-    store<u64>(header, RECEIVE_CONTROL_SIZE, MMSGHDR_CONTROLLEN);
-    store<u32>(header, 0, MMSGHDR_FLAGS);
-  }
-  return BATCH;
-}
 
 /** Decapsulates the first `received` messages of the batch that endpoint number `endpoint` received. */
 export function decapsulateBatch(worker: usize, endpoint: u32, received: u32, now: u64): void {
@@ -148,9 +108,7 @@ export function decapsulateBatch(worker: usize, endpoint: u32, received: u32, no
   retryStash(worker);
   const record = <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>endpoint * ENDPOINT_STRIDE;
   for (let i: u32 = 0; i < received; i++) {
-    const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
-    const buffer = <usize>load<u32>(place);
-    store<u32>(place, 0);
+    const buffer = takeReceived(worker, i);
     const reason = decapsulateOne(worker, record, buffer, i);
     if (reason) {
       countDrop(worker, reason);
@@ -252,7 +210,7 @@ function countPath(worker: usize, path: usize, length: u32): void {
 
 /** Notes that delivery `i` could not be written. */
 export function deliveryFailed(worker: usize, i: u32): void {
-  store<u32>(worker + (<usize>i << 2), 0, WORKER_DELIVER_LENGTHS);
+  store<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 0, 8);
   countDrop(worker, DROP_TUN_WRITE);
 }
 
@@ -265,9 +223,8 @@ export function deliveriesDone(worker: usize, now: u64): u32 {
   const n = load<u32>(worker, WORKER_DELIVER_COUNT);
   let written: u64 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const at = worker + (<usize>i << 2);
-    if (load<u32>(at, WORKER_DELIVER_LENGTHS)) written++;
-    freeBuffer(worker, <usize>load<u32>(at, WORKER_DELIVER_BUFFERS));
+    if (load<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 8)) written++;
+    freeBuffer(worker, <usize>load<u32>(worker + (<usize>i << 2), WORKER_DELIVER_BUFFERS));
   }
   count(worker, COUNTER_TUN_TX, written);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);

@@ -1,7 +1,7 @@
 /**
  * Encapsulation direction, TUN to paths. The functions stand in the order in which a packet meets them:
  *
- *   1. prepareTun     free buffers for the next reads
+ *   1. prepareReceive free buffers for the next reads, see receive.ts
  *   2. checkInner     is it an IP packet?
  *   3. findSession    uplink by inner source (MAG), downlink by inner destination (LMA)
  *   4. clampMss       TCP SYNs
@@ -11,7 +11,6 @@
  *   8. queueSend      one message; groupSends sorts the batch by endpoint
  */
 import {
-  BATCH,
   BUFFER_PACKET,
   CONFIG_FLAGS,
   CONFIG_FLAG_CLAMP_MSS,
@@ -26,13 +25,14 @@ import {
   DROP_NO_PATH,
   DROP_NO_SESSION,
   DROP_TOO_BIG,
+  MMSGHDR_LEN,
+  MMSGHDR_SIZE,
   PATH_HEADER_LENGTH,
   ROLE_MAG,
   SESSION_CONFIG,
   SESSION_STRIDE,
   WORKER_NOW,
-  WORKER_TUN_BUFFERS,
-  WORKER_TUN_LENGTHS,
+  WORKER_RECEIVE_HEADERS,
 } from '../layout';
 import { findSession4, findSession6 } from '../classify/prefix-table';
 import { allocateBuffer, freeBuffer } from '../memory/buffers';
@@ -45,22 +45,11 @@ import { sendTooBig } from '../wire/icmp';
 import { checkInner, ipVersion } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliveryRoom } from './deliver';
+import { takeReceived } from './receive';
 import { groupSends, queueSend, sendRoom } from './send';
 
 /** Most messages that one packet can become: a 64 KiB IPv4 packet in pieces never fits a buffer. */
 const MESSAGES_PER_PACKET: u32 = 32;
-
-/** Makes sure that each of the BATCH read places has a buffer; gives how many have, from the first on. */
-export function prepareTun(worker: usize): u32 {
-  for (let i: u32 = 0; i < <u32>BATCH; i++) {
-    const at = worker + (<usize>i << 2);
-    if (load<u32>(at, WORKER_TUN_BUFFERS)) continue;
-    const buffer = allocateBuffer(worker);
-    if (!buffer) return i;
-    store<u32>(at, <u32>buffer, WORKER_TUN_BUFFERS);
-  }
-  return BATCH;
-}
 
 /**
  * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one
@@ -70,10 +59,8 @@ export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64)
   store<u64>(worker, now, WORKER_NOW);
   let i = first;
   while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET && deliveryRoom(worker)) {
-    const at = worker + (<usize>i << 2);
-    const buffer = <usize>load<u32>(at, WORKER_TUN_BUFFERS);
-    store<u32>(at, 0, WORKER_TUN_BUFFERS);
-    encapsulateOne(worker, buffer, load<u32>(at, WORKER_TUN_LENGTHS));
+    const length = load<u32>(worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE, MMSGHDR_LEN);
+    encapsulateOne(worker, takeReceived(worker, i), length);
     i++;
   }
   count(worker, COUNTER_TUN_RX, i - first);

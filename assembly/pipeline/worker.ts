@@ -28,7 +28,6 @@ import {
   WORKER_TIMERS,
   WORKER_TIMER_COUNT,
   WORKER_TOUCHED_COUNT,
-  WORKER_TUN_BUFFERS,
 } from '../layout';
 import { reclaimBuffers } from '../memory/buffers';
 import { lockOrMark } from '../reorder/lock';
@@ -55,7 +54,6 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, 0, WORKER_TIMER_COUNT);
   store<u32>(worker, 0, WORKER_ICMP_TOKENS);
   store<u64>(worker, 0, WORKER_ICMP_REFILL);
-  memory.fill(worker + WORKER_TUN_BUFFERS, 0, BATCH << 2);
   memory.fill(worker + WORKER_RECEIVE_BUFFERS, 0, BATCH << 2);
   memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS);
   memory.fill(timers, 0, ((load<u32>(CONTROL, CONTROL_SESSION_CAPACITY) + 63) >> 6) << 3);
@@ -87,6 +85,12 @@ export function recoverWorker(index: u32, timers: u32): u32 {
     session += SESSION_STRIDE;
   }
   return reclaimed;
+}
+
+/** Gives the buffers that region `index` has in hand back to the pool; nothing may run on it. */
+export function returnBuffers(index: u32): u32 {
+  store<u32>(workerAddress(index), 0, WORKER_FREE_COUNT);
+  return reclaimBuffers(index);
 }
 
 /**

@@ -1,0 +1,164 @@
+/**
+ * The data plane of one node: shared memory, tables, workers. It knows nothing of configuration files, sockets or
+ * namespaces; ports come from a PortProvider, changes through DataplaneControl.
+ */
+import { EventEmitter } from 'node:events';
+import * as L from '../../assembly/layout.ts';
+import { parseAddress } from '../ip.ts';
+import { readDrops, readWorkerCounter, sumResequencers } from './counters.ts';
+import type { DeviceHandle } from './device/device.ts';
+import { EndpointRegistry, type PortProvider } from './endpoints.ts';
+import { GracePeriods } from './grace.ts';
+import { DataplaneMemory, type MemorySizes } from './memory.ts';
+import type { SessionSpec } from './session-spec.ts';
+import { SessionStore } from './session-store.ts';
+import type { DataplaneControl, DataplaneEvent, DataplaneStatus, SessionStatus } from './status.ts';
+import { compileHotPath, instantiateHotPath } from './wasm.ts';
+import { type WakeUp, WorkerPool } from './worker-pool.ts';
+
+export interface DataplaneOptions {
+  readonly role: 'mag' | 'lma';
+  readonly sizes: MemorySizes;
+  /** Absolute address of the memory once it exists; 0 for in-memory devices. */
+  readonly hostBase: (memory: WebAssembly.Memory) => number;
+  readonly ports: PortProvider;
+  /** One TUN queue a worker. */
+  readonly tun: { readonly name: string; readonly mtu: () => number; readonly devices: readonly DeviceHandle[] };
+  readonly wake: readonly WakeUp[];
+  /** Sources of the ICMP errors that we originate. */
+  readonly icmpSource4?: string | undefined;
+  readonly icmpSource6?: string | undefined;
+}
+
+/** RFC 7600: the IPv4 dummy address, source of ICMP errors where there is no better one. */
+const DUMMY_ADDRESS = '192.0.0.8';
+const MAINTENANCE_MS = 50;
+const HEALTH_MS = 1000;
+
+export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> implements DataplaneControl {
+  readonly memory: DataplaneMemory;
+  readonly #options: DataplaneOptions;
+  readonly #grace: GracePeriods;
+  readonly #endpoints: EndpointRegistry;
+  readonly #sessions: SessionStore;
+  readonly #pool: WorkerPool;
+  readonly #started = Date.now();
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  /** Compiles the hot path, lays out the memory and starts the workers. */
+  static async start(options: DataplaneOptions): Promise<Dataplane> {
+    const dataplane = new Dataplane(options, await compileHotPath());
+    dataplane.#pool.start();
+    dataplane.#timers.push(
+      setInterval(() => dataplane.#maintain(), MAINTENANCE_MS),
+      setInterval(() => dataplane.#pool.checkHealth(), HEALTH_MS),
+    );
+    dataplane.emit('event', { event: 'started' });
+    return dataplane;
+  }
+
+  private constructor(options: DataplaneOptions, module: WebAssembly.Module) {
+    super();
+    this.#options = options;
+    const memory = new DataplaneMemory(options.sizes);
+    this.memory = memory;
+    memory.u64[(L.CONTROL + L.CONTROL_HOST_BASE) / 8] = BigInt(options.hostBase(memory.memory));
+    memory.setControl(L.CONTROL_ROLE, options.role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
+    memory.bytes.set(
+      parseAddress(options.icmpSource4 ?? DUMMY_ADDRESS).bytes,
+      L.CONTROL + L.CONTROL_ICMP_SOURCE4,
+    );
+    if (options.icmpSource6) {
+      memory.bytes.set(parseAddress(options.icmpSource6).bytes, L.CONTROL + L.CONTROL_ICMP_SOURCE6);
+    }
+    const wasm = instantiateHotPath(module, memory.memory);
+    wasm.fillPool();
+    wasm.initialiseWorker(memory.sizes.workers, memory.timers[memory.sizes.workers]!);
+    this.#grace = new GracePeriods(memory, (worker) => this.#pool.isRunning(worker));
+    this.#endpoints = new EndpointRegistry(memory, options.ports, (handles, worker) =>
+      this.#pool.announce(worker, handles),
+    );
+    this.#sessions = new SessionStore(memory, wasm, this.#grace, this.#endpoints);
+    this.#pool = new WorkerPool({
+      memory,
+      wasm,
+      module,
+      tun: options.tun.devices,
+      wake: options.wake,
+      handles: (worker) => this.#endpoints.handles(worker),
+      emit: (event) => this.emit('event', event),
+    });
+  }
+
+  /** Stops the workers and closes the endpoints. The TUN devices belong to the caller. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#pool.stop();
+    this.#endpoints.closeAll();
+    this.emit('event', { event: 'stopped' });
+  }
+
+  status(): DataplaneStatus {
+    const { memory } = this;
+    const counter = (worker: number, field: number): number => readWorkerCounter(memory, worker, field);
+    return {
+      role: this.#options.role,
+      tun: { name: this.#options.tun.name, mtu: this.#options.tun.mtu() },
+      uptimeSeconds: (Date.now() - this.#started) / 1000,
+      sessions: this.#sessions.size,
+      paths: this.#sessions.pathCount,
+      workers: Array.from({ length: memory.sizes.workers }, (_, worker) => ({
+        ...this.#pool.status(worker),
+        tunRxPackets: counter(worker, L.COUNTER_TUN_RX),
+        tunTxPackets: counter(worker, L.COUNTER_TUN_TX),
+        pathRxPackets: counter(worker, L.COUNTER_PATH_RX),
+        pathTxPackets: counter(worker, L.COUNTER_PATH_TX),
+      })),
+      buffers: {
+        total: memory.sizes.buffers,
+        free: memory.control(L.CONTROL_POOL_CHAINS) * L.POOL_CHAIN,
+      },
+      drops: readDrops(memory),
+      resequencer: sumResequencers(this.sessions().map((session) => session.resequencer)),
+    };
+  }
+
+  sessions(): SessionStatus[] {
+    return this.#sessions.names().map((name) => this.#sessions.status(name));
+  }
+
+  session(name: string): SessionStatus {
+    return this.#sessions.status(name);
+  }
+
+  specs(): SessionSpec[] {
+    return this.#sessions.specs();
+  }
+
+  addSession(session: SessionSpec): void {
+    this.#sessions.add(session);
+  }
+
+  removeSession(name: string): void {
+    this.#sessions.remove(name);
+  }
+
+  updateSession(session: SessionSpec): void {
+    this.#sessions.update(session);
+  }
+
+  setWeights(name: string, weights: ReadonlyMap<number, number>): void {
+    this.#sessions.setWeights(name, weights);
+  }
+
+  /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */
+  smallestMtu(): number | null {
+    return this.#sessions.smallestMtu();
+  }
+
+  #maintain(): void {
+    if (!this.#grace.pending) return;
+    this.#grace.collect();
+    if (this.#grace.pending) this.#pool.wakeAll();
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Local ends of paths. Paths with the same local address, encapsulation, port and interface share an endpoint: one
+ * device a worker. IP-in-IP has two (protocols 4 and 41) that share one local number. Counted by use.
+ */
+import * as L from '../../assembly/layout.ts';
+import { TunloomError } from '../errors.ts';
+import type { DataplaneMemory } from './memory.ts';
+import type { DeviceHandle } from './device/device.ts';
+import { ENCAPSULATION_NUMBERS, addressKey } from './path-template.ts';
+import type { Encapsulation, PathSpec } from './session-spec.ts';
+import type { EndpointHandle } from './worker-task.ts';
+
+/** What an endpoint is, for whoever opens its devices. */
+export interface EndpointSpec {
+  readonly family: 4 | 6;
+  readonly local: string;
+  readonly encapsulation: Encapsulation;
+  /** Protocol or next header: 4, 41, 47, or 17 for UDP. */
+  readonly protocol: number;
+  /** UDP port, 0 without UDP. */
+  readonly port: number;
+  readonly interface?: string | undefined;
+  readonly hopLimit: number;
+  readonly dontFragment: boolean;
+}
+
+/** Opens the devices of endpoints and of the TUN: sockets on a host, rings in memory. */
+export interface PortProvider {
+  /** MODE_* of the endpoint's devices. */
+  mode(endpoint: EndpointSpec): number;
+  /** One device for each worker. Throws if the system refuses. */
+  open(endpoint: EndpointSpec, workers: number): DeviceHandle[];
+  close(devices: readonly DeviceHandle[]): void;
+}
+
+interface Endpoint {
+  readonly index: number;
+  readonly key: string;
+  readonly devices: readonly DeviceHandle[];
+  uses: number;
+}
+
+interface Local {
+  readonly number: number;
+  readonly endpoints: readonly Endpoint[];
+  uses: number;
+}
+
+/** What a path gets: the endpoint it sends on and the number that its path key carries. */
+export interface PathEnds {
+  readonly key: string;
+  readonly local: number;
+  readonly endpoint: number;
+}
+
+const PROTOCOL_IPV4 = 4;
+const PROTOCOL_IPV6 = 41;
+const PROTOCOL_UDP = 17;
+const PROTOCOL_GRE = 47;
+
+export class EndpointRegistry {
+  readonly #memory: DataplaneMemory;
+  readonly #ports: PortProvider;
+  readonly #announce: (handles: readonly EndpointHandle[], worker: number) => void;
+  readonly #locals = new Map<string, Local>();
+  readonly #used = new Set<number>();
+  readonly #usedLocals = new Set<number>();
+
+  /** `announce` tells a worker of endpoints that came or went. */
+  constructor(
+    memory: DataplaneMemory,
+    ports: PortProvider,
+    announce: (handles: readonly EndpointHandle[], worker: number) => void,
+  ) {
+    this.#memory = memory;
+    this.#ports = ports;
+    this.#announce = announce;
+  }
+
+  /** The handles that worker `worker` needs now. */
+  handles(worker: number): EndpointHandle[] {
+    return [...this.#locals.values()].flatMap((local) =>
+      local.endpoints.map((endpoint) => ({ index: endpoint.index, device: endpoint.devices[worker]! })),
+    );
+  }
+
+  /** Takes the endpoints for a path, opening them if they are new. */
+  acquire(path: PathSpec): PathEnds {
+    const key = [path.local, path.encapsulation, path.localPort, path.interface ?? '', path.hopLimit].join('|');
+    let local = this.#locals.get(key);
+    if (!local) {
+      local = this.#create(key, path);
+      this.#locals.set(key, local);
+      for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
+        this.#announce(
+          local.endpoints.map((endpoint) => ({ index: endpoint.index, device: endpoint.devices[worker]! })),
+          worker,
+        );
+      }
+    }
+    local.uses++;
+    return { key, local: local.number, endpoint: local.endpoints[0]!.index };
+  }
+
+  /**
+   * Gives the endpoints of a path back. If nobody else uses them, workers are told to let them go; the returned
+   * function closes the devices and is to be called when they have.
+   */
+  release(ends: PathEnds): (() => void) | null {
+    const local = this.#locals.get(ends.key);
+    if (!local || --local.uses > 0) return null;
+    this.#locals.delete(ends.key);
+    for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
+      this.#announce(
+        local.endpoints.map((endpoint) => ({ index: endpoint.index, device: null })),
+        worker,
+      );
+    }
+    return () => {
+      for (const endpoint of local.endpoints) {
+        this.#ports.close(endpoint.devices);
+        this.#used.delete(endpoint.index);
+      }
+      this.#usedLocals.delete(local.number);
+    };
+  }
+
+  /** Closes everything; no worker may run any more. */
+  closeAll(): void {
+    for (const local of this.#locals.values()) {
+      for (const endpoint of local.endpoints) this.#ports.close(endpoint.devices);
+    }
+    this.#locals.clear();
+  }
+
+  #create(key: string, path: PathSpec): Local {
+    const address = addressKey(path.local);
+    const family = path.local.includes(':') ? 6 : 4;
+    const usesUdp = path.encapsulation.includes('udp');
+    const protocols =
+      path.encapsulation === 'ipip' ? [PROTOCOL_IPV4, PROTOCOL_IPV6] : [usesUdp ? PROTOCOL_UDP : PROTOCOL_GRE];
+    const number = takeNumber(this.#usedLocals, 256, `local ends of paths (${key})`);
+    const endpoints: Endpoint[] = [];
+    try {
+      for (const protocol of protocols) {
+        const spec: EndpointSpec = {
+          family,
+          local: path.local,
+          encapsulation: path.encapsulation,
+          protocol,
+          port: usesUdp ? path.localPort : 0,
+          interface: path.interface,
+          hopLimit: path.hopLimit,
+          dontFragment: path.dontFragment !== 'clear',
+        };
+        const index = takeNumber(this.#used, L.MAX_ENDPOINTS, `endpoints (${key})`);
+        try {
+          const devices = this.#ports.open(spec, this.#memory.sizes.workers);
+          endpoints.push({ index, key, devices, uses: 0 });
+        } catch (error) {
+          this.#used.delete(index);
+          throw error;
+        }
+        const at = this.#memory.endpoints + index * L.ENDPOINT_STRIDE;
+        this.#memory.bytes.fill(0, at, at + L.ENDPOINT_STRIDE);
+        const words = this.#memory.u32;
+        words[(at + L.ENDPOINT_MODE) / 4] = this.#ports.mode(spec);
+        words[(at + L.ENDPOINT_PROTOCOL) / 4] = protocol;
+        words[(at + L.ENDPOINT_LOCAL) / 4] = number;
+        words[(at + L.ENDPOINT_PORT) / 4] = spec.port;
+        words[(at + L.ENDPOINT_ENCAPSULATION) / 4] = ENCAPSULATION_NUMBERS[path.encapsulation];
+        this.#memory.bytes.set(address, at + L.ENDPOINT_ADDRESS);
+      }
+    } catch (error) {
+      for (const endpoint of endpoints) {
+        this.#ports.close(endpoint.devices);
+        this.#used.delete(endpoint.index);
+      }
+      this.#usedLocals.delete(number);
+      throw error;
+    }
+    return { number, endpoints, uses: 0 };
+  }
+}
+
+function takeNumber(used: Set<number>, limit: number, what: string): number {
+  for (let number = 0; number < limit; number++) {
+    if (!used.has(number)) {
+      used.add(number);
+      return number;
+    }
+  }
+  throw new TunloomError('TOO_MANY_ENDPOINTS', `more than ${limit} ${what}`);
+}

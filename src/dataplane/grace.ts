@@ -1,0 +1,55 @@
+/**
+ * Frees published memory when no worker can be reading it any more (DESIGN rule 4). A worker reads tables only
+ * within a batch and copies the generation at its end; so once every running worker has copied a generation that is
+ * at least the one in force when something was unpublished, nobody sees that thing.
+ */
+import * as L from '../../assembly/layout.ts';
+import type { DataplaneMemory } from './memory.ts';
+
+interface Retired {
+  readonly generation: number;
+  readonly free: () => boolean | void;
+}
+
+export class GracePeriods {
+  readonly #memory: DataplaneMemory;
+  readonly #isRunning: (worker: number) => boolean;
+  #retired: Retired[] = [];
+
+  /** `isRunning` tells whether a worker's loop may be inside a batch; stopped workers hold nothing. */
+  constructor(memory: DataplaneMemory, isRunning: (worker: number) => boolean) {
+    this.#memory = memory;
+    this.#isRunning = isRunning;
+  }
+
+  /** Runs `free` once every worker has passed a batch end after now; if it gives false, again later. */
+  retire(free: () => boolean | void): void {
+    const generation = this.#memory.control(L.CONTROL_GENERATION) + 1;
+    this.#memory.setControl(L.CONTROL_GENERATION, generation >>> 0);
+    this.#retired.push({ generation, free });
+  }
+
+  /** Whether anything waits; idle workers must then be woken so that they pass a batch end. */
+  get pending(): boolean {
+    return this.#retired.length > 0;
+  }
+
+  /** Frees what may be freed. */
+  collect(): void {
+    if (!this.#retired.length) return;
+    let oldest = Infinity;
+    for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
+      if (!this.#isRunning(worker)) continue;
+      const seen = Atomics.load(
+        this.#memory.u32,
+        (this.#memory.workerRegion(worker) + L.WORKER_GENERATION) / 4,
+      );
+      oldest = Math.min(oldest, seen);
+    }
+    const again: Retired[] = [];
+    for (const item of this.#retired) {
+      if (item.generation > oldest || item.free() === false) again.push(item);
+    }
+    this.#retired = again;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The shared memory of one data plane: sizes it, lays the regions out (assembly/layout.ts has the picture), and gives
+ * the control thread its views. The memory never grows: addresses are handed to the kernel.
+ */
+import * as L from '../../assembly/layout.ts';
+import { TunloomError } from '../errors.ts';
+import { Heap } from './heap.ts';
+
+/** How much of everything the memory has room for. */
+export interface MemorySizes {
+  readonly workers: number;
+  readonly sessions: number;
+  readonly paths: number;
+  /** Packet buffers, rounded up to a whole number of chains. */
+  readonly buffers: number;
+  /** Octets of one packet buffer, a multiple of 64. */
+  readonly bufferSize: number;
+  /** Octets for rings, tables and schedules. */
+  readonly heap: number;
+}
+
+const PAGE = 65536;
+
+export class DataplaneMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly sizes: MemorySizes;
+  readonly bytes: Uint8Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly u64: BigUint64Array;
+  readonly view: DataView;
+  readonly heap: Heap;
+  readonly sessions: number;
+  readonly paths: number;
+  readonly endpoints: number;
+  readonly pathStats: number;
+  /** Regions of workers 0 .. workers - 1, then one for the control thread. */
+  readonly timers: readonly number[];
+
+  /** Throws OUT_OF_MEMORY if the sizes do not fit into 4 GiB. */
+  constructor(sizes: MemorySizes) {
+    const buffers = Math.ceil(sizes.buffers / L.POOL_CHAIN) * L.POOL_CHAIN;
+    this.sizes = { ...sizes, buffers };
+    const regions = sizes.workers + 1;
+    const timerBytes = Math.ceil(sizes.sessions / 64) * 8;
+    let end = L.WORKERS + regions * L.WORKER_STRIDE;
+    const take = (octets: number): number => {
+      const address = Math.ceil(end / 64) * 64;
+      end = address + octets;
+      return address;
+    };
+    this.endpoints = take(L.MAX_ENDPOINTS * L.ENDPOINT_STRIDE);
+    this.timers = Array.from({ length: regions }, () => take(timerBytes));
+    this.pathStats = take(regions * sizes.paths * L.PATH_STAT_STRIDE);
+    this.sessions = take(sizes.sessions * L.SESSION_STRIDE);
+    this.paths = take(sizes.paths * L.PATH_STRIDE);
+    const pool = take(buffers * sizes.bufferSize);
+    const heap = take(sizes.heap);
+    const pages = Math.ceil(end / PAGE);
+    if (pages > PAGE) {
+      throw new TunloomError('OUT_OF_MEMORY', `memory: ${end} octets wanted, at most 4 GiB possible`);
+    }
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const buffer = this.memory.buffer;
+    this.bytes = new Uint8Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.view = new DataView(buffer);
+    this.heap = new Heap(this.bytes, heap, end);
+
+    this.setControl(L.CONTROL_SESSIONS, this.sessions);
+    this.setControl(L.CONTROL_SESSION_CAPACITY, sizes.sessions);
+    this.setControl(L.CONTROL_PATHS, this.paths);
+    this.setControl(L.CONTROL_PATH_CAPACITY, sizes.paths);
+    this.setControl(L.CONTROL_BUFFERS, pool);
+    this.setControl(L.CONTROL_BUFFER_COUNT, buffers);
+    this.setControl(L.CONTROL_BUFFER_SIZE, sizes.bufferSize);
+    this.setControl(L.CONTROL_WORKER_COUNT, sizes.workers);
+    this.setControl(L.CONTROL_ENDPOINTS, this.endpoints);
+    this.setControl(L.CONTROL_PATH_STATS, this.pathStats);
+    this.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] = crypto.getRandomValues(new BigUint64Array(1))[0]!;
+  }
+
+  /** Sets a u32 of the control block with an atomic store. */
+  setControl(field: number, value: number): void {
+    Atomics.store(this.u32, (L.CONTROL + field) / 4, value);
+  }
+
+  /** Reads a u32 of the control block. */
+  control(field: number): number {
+    return Atomics.load(this.u32, (L.CONTROL + field) / 4);
+  }
+
+  /** Reads a u64 counter as a number. */
+  counter(address: number): number {
+    return Number(this.u64[address / 8]);
+  }
+
+  workerRegion(index: number): number {
+    return L.WORKERS + index * L.WORKER_STRIDE;
+  }
+
+  session(index: number): number {
+    return this.sessions + index * L.SESSION_STRIDE;
+  }
+
+  path(index: number): number {
+    return this.paths + index * L.PATH_STRIDE;
+  }
+}

@@ -1,0 +1,368 @@
+/**
+ * The sessions of a data plane: installs, changes and removes them while packets flow. Everything a worker can see is
+ * written aside and published by one store; what it could still be reading is freed a grace period later.
+ */
+import * as L from '../../assembly/layout.ts';
+import { TunloomError } from '../errors.ts';
+import {
+  NO_PATH_COUNTERS,
+  type PathCounters,
+  clearPathCounters,
+  readPathCounters,
+  readResequencer,
+} from './counters.ts';
+import type { EndpointRegistry, PathEnds } from './endpoints.ts';
+import type { GracePeriods } from './grace.ts';
+import { LookupTables, type PeerAddress } from './lookup-tables.ts';
+import type { DataplaneMemory } from './memory.ts';
+import { addressKey, isSequenced } from './path-template.ts';
+import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
+import type { PathSpec, SessionSpec } from './session-spec.ts';
+import type { SessionStatus } from './status.ts';
+import type { HotPath } from './wasm.ts';
+
+interface InstalledPath {
+  readonly spec: PathSpec;
+  readonly number: number;
+  readonly ends: PathEnds;
+  readonly peer: PeerAddress;
+  readonly peerNumber: number;
+  readonly keyed: boolean;
+  readonly selector: number;
+  /** Counters of records that this path had before. */
+  readonly before: PathCounters;
+}
+
+interface InstalledSession {
+  readonly index: number;
+  spec: SessionSpec;
+  paths: InstalledPath[];
+  config: ConfigBlock;
+}
+
+const SCHEDULE_SHOWN = 64;
+
+export class SessionStore {
+  readonly #memory: DataplaneMemory;
+  readonly #wasm: HotPath;
+  readonly #grace: GracePeriods;
+  readonly #endpoints: EndpointRegistry;
+  readonly #tables: LookupTables;
+  readonly #sessions = new Map<string, InstalledSession>();
+  readonly #freeSessions: number[] = [];
+  readonly #freePaths: number[] = [];
+  #nextSession = 0;
+  #nextPath = 0;
+
+  constructor(memory: DataplaneMemory, wasm: HotPath, grace: GracePeriods, endpoints: EndpointRegistry) {
+    this.#memory = memory;
+    this.#wasm = wasm;
+    this.#grace = grace;
+    this.#endpoints = endpoints;
+    this.#tables = new LookupTables(memory, wasm, grace);
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get pathCount(): number {
+    return [...this.#sessions.values()].reduce((sum, session) => sum + session.paths.length, 0);
+  }
+
+  specs(): SessionSpec[] {
+    return [...this.#sessions.values()].map((session) => session.spec);
+  }
+
+  /** Throws SESSION_EXISTS, PREFIX_IN_USE, KEY_IN_USE, BAD_WEIGHT, TOO_MANY_SESSIONS, or what opening sockets throws. */
+  add(spec: SessionSpec): void {
+    if (this.#sessions.has(spec.name)) {
+      throw new TunloomError('SESSION_EXISTS', `session "${spec.name}" exists already`);
+    }
+    const index = this.#freeSessions.pop() ?? this.#nextSession++;
+    if (index >= this.#memory.sizes.sessions) {
+      this.#nextSession--;
+      throw new TunloomError('TOO_MANY_SESSIONS', `no room for session "${spec.name}"; raise memory.sessions`);
+    }
+    const paths: InstalledPath[] = [];
+    const prefixes: string[] = [];
+    let config: ConfigBlock | undefined;
+    try {
+      this.#writeSession(index, spec);
+      for (const path of spec.paths) paths.push(this.#installPath(index, spec, path, NO_PATH_COUNTERS));
+      config = writeConfig(
+        this.#memory,
+        spec,
+        paths.map((path) => path.number),
+        0n,
+      );
+      for (const prefix of spec.prefixes) {
+        this.#tables.addPrefix(prefix, index + 1);
+        prefixes.push(prefix);
+      }
+    } catch (error) {
+      for (const prefix of prefixes) this.#tables.removePrefix(prefix);
+      for (const path of paths) this.#retirePath(path);
+      const block = config;
+      this.#grace.retire(() => {
+        if (block) this.#memory.heap.release(block.address, block.size);
+        this.#freeWindow(index, spec);
+      });
+      throw error;
+    }
+    this.#publish(index, config);
+    this.#sessions.set(spec.name, { index, spec, paths, config });
+  }
+
+  remove(name: string): void {
+    const session = this.#get(name);
+    this.#sessions.delete(name);
+    for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
+    Atomics.store(this.#memory.u32, (this.#memory.session(session.index) + L.SESSION_CONFIG) / 4, 0);
+    for (const path of session.paths) this.#retirePath(path);
+    const { address, size } = session.config;
+    this.#grace.retire(() => {
+      const control = this.#memory.sizes.workers;
+      const record = this.#memory.session(session.index);
+      if (!this.#wasm.emptySession(this.#memory.workerRegion(control), record)) return false;
+      this.#wasm.returnBuffers(control);
+      this.#memory.heap.release(address, size);
+      this.#freeWindow(session.index, session.spec);
+      return true;
+    });
+  }
+
+  /** Goes over to `spec`, keeping sequence numbers, window and the counters of paths that stay. */
+  update(spec: SessionSpec): void {
+    const session = this.#get(spec.name);
+    const old = session.spec;
+    if (old.resequencer.window !== spec.resequencer.window) {
+      this.remove(spec.name);
+      this.add(spec);
+      return;
+    }
+    const added: string[] = [];
+    const fresh: InstalledPath[] = [];
+    const paths: InstalledPath[] = [];
+    let config: ConfigBlock;
+    const origin = sameSchedule(old, spec) ? this.#origin(session) : this.#ticket(session.index);
+    try {
+      for (const prefix of spec.prefixes) {
+        if (old.prefixes.includes(prefix)) continue;
+        this.#tables.addPrefix(prefix, session.index + 1);
+        added.push(prefix);
+      }
+      for (const path of spec.paths) {
+        const present = session.paths.find((other) => other.spec.bid === path.bid);
+        if (present && sameRecord(present.spec, path) && sameKeys(old, spec)) {
+          paths.push({ ...present, spec: path });
+          continue;
+        }
+        const before = present ? this.#counters(present) : NO_PATH_COUNTERS;
+        const installed = this.#installPath(session.index, spec, path, before, session.paths);
+        fresh.push(installed);
+        paths.push(installed);
+      }
+      config = writeConfig(
+        this.#memory,
+        spec,
+        paths.map((path) => path.number),
+        origin,
+      );
+    } catch (error) {
+      for (const prefix of added) this.#tables.removePrefix(prefix);
+      for (const path of fresh) this.#retirePath(path, session.paths);
+      throw error;
+    }
+    const gone = session.paths.filter((path) => !paths.some((other) => other.number === path.number));
+    const oldConfig = session.config;
+    session.spec = spec;
+    session.paths = paths;
+    session.config = config;
+    this.#publish(session.index, config);
+    for (const prefix of old.prefixes) if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
+    for (const path of gone) this.#retirePath(path, paths);
+    this.#grace.retire(() => this.#memory.heap.release(oldConfig.address, oldConfig.size));
+  }
+
+  /** New weights by BID; others stay. Throws UNKNOWN_BID and BAD_WEIGHT. */
+  setWeights(name: string, weights: ReadonlyMap<number, number>): void {
+    const { spec } = this.#get(name);
+    for (const bid of weights.keys()) {
+      if (!spec.paths.some((path) => path.bid === bid)) {
+        throw new TunloomError('UNKNOWN_BID', `session "${name}" has no path with BID ${bid}`);
+      }
+    }
+    this.update({
+      ...spec,
+      paths: spec.paths.map((path) => ({ ...path, weight: weights.get(path.bid) ?? path.weight })),
+    });
+  }
+
+  status(name: string): SessionStatus {
+    const { index, spec, paths, config } = this.#get(name);
+    return {
+      name: spec.name,
+      prefixes: spec.prefixes,
+      sendKey: spec.sendKey,
+      receiveKey: spec.receiveKey,
+      mtu: config.innerMtu,
+      sequenced: spec.paths.every(isSequenced),
+      schedule: [...config.schedule.subarray(0, SCHEDULE_SHOWN)].map((position) => spec.paths[position]!.bid),
+      paths: paths.map((path) => ({
+        bid: path.spec.bid,
+        name: path.spec.name,
+        encapsulation: path.spec.encapsulation,
+        local: path.spec.local,
+        remote: path.spec.remote,
+        weight: path.spec.weight,
+        mtu: path.spec.mtu,
+        ...this.#counters(path),
+      })),
+      resequencer: readResequencer(this.#memory, this.#memory.session(index)),
+    };
+  }
+
+  names(): string[] {
+    return [...this.#sessions.keys()];
+  }
+
+  /** The smallest inner MTU of all sessions, null without sessions. */
+  smallestMtu(): number | null {
+    let smallest: number | null = null;
+    for (const { config } of this.#sessions.values()) {
+      if (smallest === null || config.innerMtu < smallest) smallest = config.innerMtu;
+    }
+    return smallest;
+  }
+
+  #get(name: string): InstalledSession {
+    const session = this.#sessions.get(name);
+    if (!session) throw new TunloomError('UNKNOWN_SESSION', `there is no session "${name}"`);
+    return session;
+  }
+
+  #writeSession(index: number, spec: SessionSpec): void {
+    const at = this.#memory.session(index);
+    const { window } = spec.resequencer;
+    this.#memory.bytes.fill(0, at, at + L.SESSION_STRIDE);
+    const set = (field: number, value: number): void => {
+      this.#memory.u32[(at + field) / 4] = value;
+    };
+    set(L.SESSION_NUMBER, index + 1);
+    set(L.SESSION_RING, this.#memory.heap.allocate(window * 4));
+    set(L.SESSION_HISTORY, this.#memory.heap.allocate(window / 4));
+    set(L.SESSION_MASK, window - 1);
+    set(L.SESSION_HIGHEST, 0xffff_ffff);
+  }
+
+  #freeWindow(index: number, spec: SessionSpec): void {
+    const at = this.#memory.session(index);
+    const { window } = spec.resequencer;
+    this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_RING) / 4]!, window * 4);
+    this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_HISTORY) / 4]!, window / 4);
+    this.#freeSessions.push(index);
+  }
+
+  #publish(index: number, config: ConfigBlock): void {
+    Atomics.store(this.#memory.u32, (this.#memory.session(index) + L.SESSION_CONFIG) / 4, config.address);
+  }
+
+  #ticket(index: number): bigint {
+    return Atomics.load(this.#memory.u64, (this.#memory.session(index) + L.SESSION_TICKET) / 8);
+  }
+
+  #origin(session: InstalledSession): bigint {
+    return this.#memory.u64[(session.config.address + L.CONFIG_ORIGIN) / 8]!;
+  }
+
+  #counters(path: InstalledPath): PathCounters {
+    const now = readPathCounters(this.#memory, path.number);
+    return {
+      txPackets: path.before.txPackets + now.txPackets,
+      txBytes: path.before.txBytes + now.txBytes,
+      rxPackets: path.before.rxPackets + now.rxPackets,
+      rxBytes: path.before.rxBytes + now.rxBytes,
+    };
+  }
+
+  /** `own`: paths of the same session whose key may be taken over. */
+  #installPath(
+    index: number,
+    session: SessionSpec,
+    path: PathSpec,
+    before: PathCounters,
+    own: readonly InstalledPath[] = [],
+  ): InstalledPath {
+    const number = this.#freePaths.pop() ?? this.#nextPath++;
+    if (number >= this.#memory.sizes.paths) {
+      this.#nextPath--;
+      throw new TunloomError('TOO_MANY_PATHS', `no room for a path of "${session.name}"; raise memory.paths`);
+    }
+    const keyed = path.encapsulation.includes('gre') && path.gre.key;
+    const byPort = path.encapsulation === 'udp' || path.encapsulation === 'udp-gre';
+    const selector = keyed ? (session.receiveKey ?? 0) : index + 1;
+    const peer = { address: addressKey(path.remote), port: byPort ? path.remotePort : 0 };
+    let ends: PathEnds;
+    try {
+      ends = this.#endpoints.acquire(path);
+    } catch (error) {
+      this.#freePaths.push(number);
+      throw error;
+    }
+    const peerNumber = this.#tables.acquirePeer(peer);
+    const installed = { spec: path, number, ends, peer, peerNumber, keyed, selector, before };
+    const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
+    if (owner >= 0 && !own.some((other) => other.number === owner)) {
+      this.#retirePath(installed, [{ ...installed, number: owner }]);
+      throw new TunloomError(
+        'KEY_IN_USE',
+        `session "${session.name}", BID ${path.bid}: packets from ${path.remote} to ${path.local} ` +
+          `${keyed ? `with key ${selector} ` : ''}belong to another path already`,
+      );
+    }
+    clearPathCounters(this.#memory, number);
+    writePath(this.#memory, number, index, path, session.sendKey, ends);
+    this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
+    return installed;
+  }
+
+  /** Unpublishes a path and frees it a grace period later; `successors` may have taken its key over. */
+  #retirePath(path: InstalledPath, successors: readonly InstalledPath[] = []): void {
+    const owner = this.#tables.getPath(path.ends.local, path.peerNumber, path.keyed, path.selector);
+    if (owner === path.number) {
+      const previous = successors.find(
+        (other) =>
+          other.number !== path.number &&
+          other.ends.local === path.ends.local &&
+          other.peerNumber === path.peerNumber &&
+          other.keyed === path.keyed &&
+          other.selector === path.selector,
+      );
+      if (previous) {
+        this.#tables.setPath(path.ends.local, path.peerNumber, path.keyed, path.selector, previous.number);
+      } else {
+        this.#tables.removePath(path.ends.local, path.peerNumber, path.keyed, path.selector);
+      }
+    }
+    this.#tables.releasePeer(path.peer);
+    const close = this.#endpoints.release(path.ends);
+    this.#grace.retire(() => {
+      close?.();
+      this.#freePaths.push(path.number);
+    });
+  }
+}
+
+function sameRecord(a: PathSpec, b: PathSpec): boolean {
+  return JSON.stringify({ ...a, weight: 0, name: '' }) === JSON.stringify({ ...b, weight: 0, name: '' });
+}
+
+function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
+  return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
+}
+
+function sameSchedule(a: SessionSpec, b: SessionSpec): boolean {
+  const key = (spec: SessionSpec): string => spec.paths.map((path) => `${path.bid}=${path.weight}`).join();
+  return key(a) === key(b);
+}

@@ -1,0 +1,45 @@
+/** The compiled hot path (assembly/index.ts): loading, and the types of what it exports. */
+import { readFile } from 'node:fs/promises';
+import { TunloomError } from '../errors.ts';
+
+/** The ABI of assembly/index.ts, which documents each function. Addresses are octets in the shared memory. */
+export interface HotPath {
+  workerAddress(index: number): number;
+  encapsulate(worker: number, first: number, last: number, now: number): number;
+  sendFailed(worker: number, place: number, reason: number): void;
+  sendsDone(worker: number): void;
+  prepareReceive(worker: number): number;
+  decapsulate(worker: number, endpoint: number, received: number, now: number): void;
+  deliveryFailed(worker: number, place: number): void;
+  deliveriesDone(worker: number, now: number): number;
+  expire(worker: number, now: number): void;
+  nextDeadline(worker: number): number;
+  passBatchEnd(worker: number): void;
+  fillPool(): void;
+  initialiseWorker(index: number, timers: number): void;
+  recoverWorker(index: number, timers: number): number;
+  returnBuffers(index: number): number;
+  emptySession(worker: number, session: number): number;
+  tableInsert(form: number, reference: number, value: number): void;
+  tableReplace(form: number, reference: number, value: number): number;
+  tableFind(form: number, reference: number): number;
+  tableMove(form: number, reference: number, address: number, bits: number): void;
+  findSession(family: number, at: number): number;
+}
+
+/** Compiles build/release.wasm (or build/debug.wasm). Throws NO_HOT_PATH if it was not built. */
+export async function compileHotPath(build: 'release' | 'debug' = 'release'): Promise<WebAssembly.Module> {
+  const file = new URL(import.meta.resolve(`#wasm/${build}.wasm`));
+  try {
+    return await WebAssembly.compile(await readFile(file));
+  } catch (error) {
+    throw new TunloomError('NO_HOT_PATH', `cannot load ${file.pathname}: run \`npm run build:wasm\``, {
+      cause: error,
+    });
+  }
+}
+
+/** Binds the module to a shared memory; instantiating it writes nothing there. */
+export function instantiateHotPath(module: WebAssembly.Module, memory: WebAssembly.Memory): HotPath {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as HotPath;
+}

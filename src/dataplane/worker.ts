@@ -1,0 +1,185 @@
+/**
+ * A worker's loop, run by the pool in a thread of its own. It is the only place that knows both devices and hot path:
+ *
+ *   wait -> TUN: receive, encapsulate, send -> each path device: receive, decapsulate -> deliver -> deadlines -> again
+ *
+ * It ends when CONTROL_STOP is set. New endpoints come as mail, read after a wake-up (a blocked thread gets no events).
+ */
+import { receiveMessageOnPort } from 'node:worker_threads';
+import * as L from '../../assembly/layout.ts';
+import { MemoryDevice } from './device/memory-device.ts';
+import { SocketDevice } from './device/socket-device.ts';
+import { TunDevice } from './device/tun-device.ts';
+import type { DeviceHandle, PacketDevice } from './device/device.ts';
+import { sendErrorReason } from './drop-reasons.ts';
+import { type Waiter, BellWaiter, PollWaiter } from './waiter.ts';
+import { type HotPath, instantiateHotPath } from './wasm.ts';
+import type { EndpointHandle, WorkerTask } from './worker-task.ts';
+
+/** CLOCK_MONOTONIC in microseconds: the same clock in every thread, unlike performance.now(). */
+export function monotonicMicroseconds(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e6 + Math.floor(nanoseconds / 1e3);
+}
+
+/** The pool's entry point: runs until asked to stop. */
+export default function runWorker(task: WorkerTask): void {
+  new WorkerLoop(task).run();
+}
+
+class WorkerLoop {
+  readonly #task: WorkerTask;
+  readonly #wasm: HotPath;
+  readonly #u32: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #base: number;
+  readonly #region: number;
+  readonly #tun: PacketDevice;
+  /** By endpoint number. */
+  readonly #endpoints = new Map<number, PacketDevice>();
+  readonly #waiter: Waiter;
+
+  constructor(task: WorkerTask) {
+    this.#task = task;
+    this.#wasm = instantiateHotPath(task.module, task.memory);
+    this.#u32 = new Uint32Array(task.memory.buffer);
+    this.#bytes = new Uint8Array(task.memory.buffer);
+    const at = (L.CONTROL + L.CONTROL_HOST_BASE) >> 2;
+    this.#base = this.#u32[at]! + this.#u32[at + 1]! * 0x1_0000_0000;
+    this.#region = this.#wasm.workerAddress(task.index);
+    this.#tun = this.#open(task.tun);
+    for (const endpoint of task.endpoints) this.#setEndpoint(endpoint);
+    this.#waiter =
+      task.wakeFd < 0
+        ? new BellWaiter(task.bell)
+        : new PollWaiter(task.wakeFd, this.#base, this.#region, this.#u32);
+    this.#watch();
+  }
+
+  run(): void {
+    const wasm = this.#wasm;
+    let busy = true;
+    while (!Atomics.load(this.#u32, (L.CONTROL + L.CONTROL_STOP) >> 2)) {
+      const woken = this.#waiter.wait(this.#timeout(busy));
+      if (woken) this.#readMail();
+      busy = false;
+      if (this.#waiter.isReady(this.#tun)) busy = this.#fromTun() || busy;
+      for (const [index, device] of this.#endpoints) {
+        if (this.#waiter.isReady(device)) busy = this.#fromPath(index, device) || busy;
+      }
+      if (this.#u32[(this.#region + L.WORKER_STASH_COUNT) >> 2] || this.#deadlinePassed()) {
+        wasm.expire(this.#region, monotonicMicroseconds());
+      }
+      this.#deliver();
+      wasm.passBatchEnd(this.#region);
+    }
+  }
+
+  /** Milliseconds to wait: none if in-memory devices were busy, else until the earliest deadline. */
+  #timeout(busy: boolean): number {
+    if (busy && this.#task.wakeFd < 0) return 0;
+    if (this.#u32[(this.#region + L.WORKER_STASH_COUNT) >> 2]) return 1;
+    const deadline = this.#wasm.nextDeadline(this.#region);
+    if (!deadline) return -1;
+    return Math.max(0, Math.ceil((deadline - monotonicMicroseconds()) / 1000));
+  }
+
+  #deadlinePassed(): boolean {
+    const deadline = this.#wasm.nextDeadline(this.#region);
+    return deadline !== 0 && deadline <= monotonicMicroseconds();
+  }
+
+  #fromTun(): boolean {
+    const wasm = this.#wasm;
+    const room = wasm.prepareReceive(this.#region);
+    const received = this.#tun.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
+    if (received <= 0) return false;
+    let done = 0;
+    while (done < received) {
+      done = wasm.encapsulate(this.#region, done, received, monotonicMicroseconds());
+      this.#send();
+      this.#deliver();
+    }
+    return true;
+  }
+
+  /** One sendmmsg(2) a group; a message that fails is counted and passed over. */
+  #send(): void {
+    const groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
+    for (let group = 0; group < groups; group++) {
+      const at = (this.#region + L.WORKER_GROUPS + group * L.GROUP_STRIDE) >> 2;
+      const device = this.#endpoints.get(this.#u32[at + L.GROUP_ENDPOINT / 4]!);
+      let next = this.#u32[at + L.GROUP_FIRST / 4]!;
+      const end = next + this.#u32[at + L.GROUP_COUNT / 4]!;
+      while (next < end) {
+        const headers = this.#region + L.WORKER_SEND_HEADERS + next * L.MMSGHDR_SIZE;
+        const sent = device ? device.send(headers, end - next) : -1;
+        if (sent > 0) {
+          next += sent;
+        } else {
+          this.#wasm.sendFailed(this.#region, next, sendErrorReason(-sent));
+          next++;
+        }
+      }
+    }
+    this.#wasm.sendsDone(this.#region);
+  }
+
+  #fromPath(index: number, device: PacketDevice): boolean {
+    const room = this.#wasm.prepareReceive(this.#region);
+    const received = device.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
+    if (received <= 0) return false;
+    this.#wasm.decapsulate(this.#region, index, received, monotonicMicroseconds());
+    this.#deliver();
+    return true;
+  }
+
+  /** Writes deliveries to the TUN until none is left and all delivery locks are let go. */
+  #deliver(): void {
+    do {
+      const count = this.#u32[(this.#region + L.WORKER_DELIVER_COUNT) >> 2]!;
+      let next = 0;
+      while (next < count) {
+        const headers = this.#region + L.WORKER_DELIVER_HEADERS + next * L.MMSGHDR_SIZE;
+        const written = this.#tun.send(headers, count - next);
+        if (written > 0) {
+          next += written;
+        } else {
+          this.#wasm.deliveryFailed(this.#region, next);
+          next++;
+        }
+      }
+    } while (this.#wasm.deliveriesDone(this.#region, monotonicMicroseconds()));
+  }
+
+  #readMail(): void {
+    let changed = false;
+    for (;;) {
+      const mail = receiveMessageOnPort(this.#task.mail);
+      if (!mail) break;
+      this.#setEndpoint(mail.message as EndpointHandle);
+      changed = true;
+    }
+    if (changed) this.#watch();
+  }
+
+  #setEndpoint(endpoint: EndpointHandle): void {
+    if (endpoint.device) this.#endpoints.set(endpoint.index, this.#open(endpoint.device));
+    else this.#endpoints.delete(endpoint.index);
+  }
+
+  #watch(): void {
+    this.#waiter.watch([this.#tun, ...this.#endpoints.values()]);
+  }
+
+  #open(handle: DeviceHandle): PacketDevice {
+    switch (handle.kind) {
+      case 'tun':
+        return new TunDevice(handle.fd, this.#base, this.#u32);
+      case 'socket':
+        return new SocketDevice(handle.fd, this.#base);
+      case 'memory':
+        return new MemoryDevice(handle.receive, handle.send, this.#bytes, this.#u32);
+    }
+  }
+}

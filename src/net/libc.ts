@@ -1,0 +1,189 @@
+/**
+ * libc through koffi, loaded on first use. Two kinds of functions: hot ones (one call a batch or packet) take absolute
+ * addresses as numbers and give the result or -errno, without allocating; the rest throw SystemCallError.
+ */
+import { createRequire } from 'node:module';
+import { TunloomError } from '../errors.ts';
+import { SystemCallError } from './errno.ts';
+
+type Native = (...values: unknown[]) => number;
+
+interface Library {
+  readonly read: Native;
+  readonly write: Native;
+  readonly recvmmsg: Native;
+  readonly sendmmsg: Native;
+  readonly poll: Native;
+  readonly open: Native;
+  readonly close: Native;
+  readonly ioctl: Native;
+  readonly socket: Native;
+  readonly bind: Native;
+  readonly setsockopt: Native;
+  readonly getsockopt: Native;
+  readonly eventfd: Native;
+  readonly setns: Native;
+  readonly sendto: Native;
+  readonly recv: Native;
+  errno(): number;
+  address(view: Uint8Array): number;
+}
+
+let loaded: Library | undefined;
+
+function libc(): Library {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Library {
+  let koffi: typeof import('koffi');
+  try {
+    koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  } catch (error) {
+    throw new TunloomError('NO_FFI', 'koffi has no binary for this machine; system calls are not possible', {
+      cause: error,
+    });
+  }
+  const library = koffi.load('libc.so.6');
+  const declare = (signature: string): Native => library.func(signature) as unknown as Native;
+  return {
+    read: declare('int64_t read(int fd, uint64_t buffer, uint64_t count)'),
+    write: declare('int64_t write(int fd, uint64_t buffer, uint64_t count)'),
+    recvmmsg: declare('int recvmmsg(int fd, uint64_t messages, uint32_t count, int flags, uint64_t timeout)'),
+    sendmmsg: declare('int sendmmsg(int fd, uint64_t messages, uint32_t count, int flags)'),
+    poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
+    open: declare('int open(const char *path, int flags)'),
+    close: declare('int close(int fd)'),
+    ioctl: declare('int ioctl(int fd, uint64_t request, uint8_t *argument)'),
+    socket: declare('int socket(int domain, int type, int protocol)'),
+    bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    setsockopt: declare('int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)'),
+    getsockopt: declare('int getsockopt(int fd, int level, int option, uint8_t *value, uint32_t *length)'),
+    eventfd: declare('int eventfd(uint32_t initial, int flags)'),
+    setns: declare('int setns(int fd, int type)'),
+    sendto: declare(
+      'int64_t sendto(int fd, const uint8_t *data, uint64_t size, int flags, const uint8_t *to, uint32_t length)',
+    ),
+    recv: declare('int64_t recv(int fd, uint8_t *data, uint64_t size, int flags)'),
+    errno: () => koffi.errno(),
+    address: (view) => Number(koffi.address(view)),
+  };
+}
+
+/** Absolute address of the first octet of a WebAssembly memory; it does not move. */
+export function addressOf(memory: WebAssembly.Memory): number {
+  return libc().address(new Uint8Array(memory.buffer));
+}
+
+// ---- hot calls
+
+/** read(2): octets read or -errno. */
+export function readInto(fd: number, address: number, length: number): number {
+  const result = libc().read(fd, address, length);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** write(2): octets written or -errno. */
+export function writeFrom(fd: number, address: number, length: number): number {
+  const result = libc().write(fd, address, length);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** recvmmsg(2) without timeout: messages received or -errno. */
+export function recvmmsg(fd: number, messages: number, count: number, flags: number): number {
+  const result = libc().recvmmsg(fd, messages, count, flags, 0);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** sendmmsg(2): messages sent or -errno of the first. */
+export function sendmmsg(fd: number, messages: number, count: number, flags: number): number {
+  const result = libc().sendmmsg(fd, messages, count, flags);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** poll(2): ready descriptors or -errno; `timeout` in milliseconds, -1 for ever. */
+export function poll(descriptors: number, count: number, timeout: number): number {
+  const result = libc().poll(descriptors, count, timeout);
+  return result < 0 ? -libc().errno() : result;
+}
+
+// ---- the rest
+
+function check(result: number, call: string): number {
+  if (result < 0) throw new SystemCallError(call, libc().errno());
+  return result;
+}
+
+/** open(2) with O_* flags; the descriptor. */
+export function open(path: string, flags: number): number {
+  return check(libc().open(path, flags), `open(${path})`);
+}
+
+/** close(2); errors are of no use to anyone. */
+export function close(fd: number): void {
+  libc().close(fd);
+}
+
+/** ioctl(2) with a struct as argument, changed in place; `what` names request and subject in errors. */
+export function ioctl(fd: number, request: number, argument: Uint8Array, what: string): void {
+  check(libc().ioctl(fd, request, argument), `ioctl(${what})`);
+}
+
+/** socket(2). */
+export function socket(domain: number, type: number, protocol: number): number {
+  return check(libc().socket(domain, type, protocol), `socket(${domain}, ${type}, ${protocol})`);
+}
+
+/** bind(2) to a struct sockaddr; `what` names the address in errors. */
+export function bind(fd: number, sockaddr: Uint8Array, length: number, what: string): void {
+  check(libc().bind(fd, sockaddr, length), `bind(${what})`);
+}
+
+/** setsockopt(2) with raw octets; false if refused with EPERM, throws on other errors. */
+export function setOption(fd: number, level: number, option: number, value: Uint8Array, what: string): boolean {
+  if (libc().setsockopt(fd, level, option, value, value.length) >= 0) return true;
+  const errno = libc().errno();
+  if (errno === 1) return false;
+  throw new SystemCallError(`setsockopt(${what})`, errno);
+}
+
+/** setsockopt(2) with an int. */
+export function setIntOption(fd: number, level: number, option: number, value: number, what: string): boolean {
+  return setOption(fd, level, option, new Uint8Array(Int32Array.of(value).buffer), what);
+}
+
+/** getsockopt(2): the octets of the value, at most `size`. */
+export function getOption(fd: number, level: number, option: number, size: number, what: string): Uint8Array {
+  const value = new Uint8Array(size);
+  const length = Uint32Array.of(size);
+  check(libc().getsockopt(fd, level, option, value, length), `getsockopt(${what})`);
+  return value.subarray(0, length[0]);
+}
+
+/** eventfd(2). */
+export function eventfd(flags: number): number {
+  return check(libc().eventfd(0, flags), 'eventfd()');
+}
+
+/** setns(2): moves the calling thread. */
+export function setns(fd: number, type: number, what: string): void {
+  check(libc().setns(fd, type), `setns(${what})`);
+}
+
+/** sendto(2); throws on errors. */
+export function sendTo(fd: number, data: Uint8Array, sockaddr: Uint8Array, length: number, what: string): number {
+  return check(libc().sendto(fd, data, data.length, 0, sockaddr, length), `sendto(${what})`);
+}
+
+/** recv(2) with MSG_DONTWAIT: octets received, or -errno. */
+export function receive(fd: number, data: Uint8Array): number {
+  const result = libc().recv(fd, data, data.length, 0x40);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** write(2) of octets in JS memory: octets written or -errno. */
+export function writeBytes(fd: number, data: Uint8Array): number {
+  const result = libc().write(fd, libc().address(data), data.length);
+  return result < 0 ? -libc().errno() : result;
+}

@@ -1,0 +1,105 @@
+/**
+ * The sockets that tunnels run over. raw(7) over IPv4 takes and gives whole packets; raw over IPv6 (ipv6(7), RFC 3542)
+ * takes whole packets (IPV6_HDRINCL) and gives payloads; udp(7) takes and gives payloads. All are non-blocking.
+ */
+import { encodeSockaddr, parseAddress } from '../ip.ts';
+import { bind, close, getOption, setIntOption, setOption, socket } from './libc.ts';
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_REUSEPORT = 15;
+const SO_BINDTODEVICE = 25;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const SO_MEMINFO = 55;
+const SK_MEMINFO_DROPS = 8;
+const IPPROTO_IP = 0;
+const IP_TTL = 2;
+const IP_HDRINCL = 3;
+const IP_MTU_DISCOVER = 10;
+const IP_RECVTOS = 13;
+const PMTUDISC_DONT = 0;
+const PMTUDISC_PROBE = 3;
+const IPPROTO_IPV6 = 41;
+const IPV6_UNICAST_HOPS = 16;
+const IPV6_MTU_DISCOVER = 23;
+const IPV6_V6ONLY = 26;
+const IPV6_HDRINCL = 36;
+const IPV6_RECVTCLASS = 66;
+const IPPROTO_UDP = 17;
+
+const BUFFER_BYTES = 4 << 20;
+
+export interface PathSocketSpec {
+  readonly local: string;
+  /** 4, 41 or 47 for raw sockets, 17 for UDP. */
+  readonly protocol: number;
+  /** UDP port, 0 for raw sockets. */
+  readonly port: number;
+  readonly interface?: string | undefined;
+  /** Only UDP: elsewhere we write the header ourselves. */
+  readonly hopLimit: number;
+  readonly dontFragment: boolean;
+}
+
+/** Opens a socket in the calling thread's network namespace. Throws SystemCallError (EPERM, EADDRNOTAVAIL, ENODEV ...). */
+export function openPathSocket(spec: PathSocketSpec): number {
+  const address = parseAddress(spec.local);
+  const v6 = address.family === 6;
+  const udp = spec.protocol === IPPROTO_UDP;
+  const type = (udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = socket(v6 ? AF_INET6 : AF_INET, type, spec.protocol);
+  try {
+    if (udp) setUdpOptions(fd, v6, spec);
+    else if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1, 'IPV6_HDRINCL');
+    else setIntOption(fd, IPPROTO_IP, IP_HDRINCL, 1, 'IP_HDRINCL');
+    if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, 'IPV6_RECVTCLASS');
+    setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, 'SO_RCVBUF');
+    setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, 'SO_SNDBUF');
+    if (spec.interface) {
+      const name = new TextEncoder().encode(`${spec.interface}\0`);
+      setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, name, `SO_BINDTODEVICE ${spec.interface}`);
+    }
+    const sockaddr = encodeSockaddr(address, spec.port);
+    const what = udp ? `${spec.local} port ${spec.port}` : `${spec.local} protocol ${spec.protocol}`;
+    bind(fd, sockaddr.bytes, sockaddr.length, what);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+function setUdpOptions(fd: number, v6: boolean, spec: PathSocketSpec): void {
+  const discover = spec.dontFragment ? PMTUDISC_PROBE : PMTUDISC_DONT;
+  setIntOption(fd, SOL_SOCKET, SO_REUSEPORT, 1, 'SO_REUSEPORT');
+  if (v6) {
+    setIntOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, 'IPV6_V6ONLY');
+    setIntOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, spec.hopLimit, 'IPV6_UNICAST_HOPS');
+    setIntOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, discover, 'IPV6_MTU_DISCOVER');
+  } else {
+    setIntOption(fd, IPPROTO_IP, IP_RECVTOS, 1, 'IP_RECVTOS');
+    setIntOption(fd, IPPROTO_IP, IP_TTL, spec.hopLimit, 'IP_TTL');
+    setIntOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover, 'IP_MTU_DISCOVER');
+  }
+}
+
+/** Past net.core.[rw]mem_max with CAP_NET_ADMIN, up to it without (socket(7)). */
+function setBuffer(fd: number, force: number, plain: number, what: string): void {
+  if (!setIntOption(fd, SOL_SOCKET, force, BUFFER_BYTES, `${what}FORCE`)) {
+    setIntOption(fd, SOL_SOCKET, plain, BUFFER_BYTES, what);
+  }
+}
+
+/** Packets that the kernel dropped because the socket's receive buffer was full (SO_MEMINFO, sock_diag(7)). */
+export function socketDrops(fd: number): number {
+  const words = getOption(fd, SOL_SOCKET, SO_MEMINFO, 64, 'SO_MEMINFO');
+  return new DataView(words.buffer, words.byteOffset).getUint32(SK_MEMINFO_DROPS * 4, true);
+}
