@@ -283,10 +283,11 @@ export const SESSION_BUSY_SINCE = 168;
 export const SESSION_LAST_RELEASE = 176;
 /** u32, atomic: numbers before this one are given up because the window is full. */
 export const SESSION_FORCE = 184;
-/** Smoothed lateness and its deviation in microseconds, u32 each; the samples seen. */
+/** u32: decaying peak of the lateness in microseconds, u32: samples seen (saturating). */
 export const SESSION_LATENESS = 188;
-export const SESSION_LATENESS_DEVIATION = 192;
-export const SESSION_LATENESS_SAMPLES = 196;
+export const SESSION_LATENESS_SAMPLES = 192;
+/** u64: when the peak was last raised or halved. */
+export const SESSION_LATENESS_TIME = 240;
 /** u64: when a number was last given up; u32: after which wait. */
 export const SESSION_SKIP_TIME = 200;
 export const SESSION_SKIP_WAIT = 208;

@@ -16,14 +16,16 @@ import {
   SESSION_BUSY_SINCE,
   SESSION_HIGHEST,
   SESSION_LATENESS,
-  SESSION_LATENESS_DEVIATION,
   SESSION_LATENESS_SAMPLES,
+  SESSION_LATENESS_TIME,
   SESSION_MASK,
 } from '../layout';
 import { distance } from './sequence';
 
 /** A path's slack halves when it has not been needed for this long. */
 const SLACK_HALF_LIFE: u64 = 1_000_000;
+/** The lateness peak halves when it has not been reached for this long. */
+const LATENESS_HALF_LIFE: u64 = 1_000_000;
 /** A path is taken for silent after this many times its usual spacing. */
 const SILENT_SPACINGS: u32 = 4;
 
@@ -85,32 +87,27 @@ function currentSlack(path: usize, now: u64): u32 {
   return slack;
 }
 
-/** Takes a measured lateness (RFC 4737 §4.2.2, late time) in microseconds; smoothing as in RFC 6298 §2. */
-export function noteLateness(session: usize, sample: u32): void {
+/**
+ * Takes a measured lateness (RFC 4737 §4.2.2, late time) in microseconds. What counts is the worst of late, not the mean:
+ * a wait that is too short by little reorders as much as none. So the peak is held and halves every second.
+ */
+export function noteLateness(session: usize, sample: u32, now: u64): void {
   const samples = load<u32>(session, SESSION_LATENESS_SAMPLES);
-  let mean = load<u32>(session, SESSION_LATENESS);
-  let deviation = load<u32>(session, SESSION_LATENESS_DEVIATION);
-  if (!samples) {
-    mean = sample;
-    deviation = sample >> 1;
-  } else {
-    const error = sample > mean ? sample - mean : mean - sample;
-    deviation = deviation - (deviation >> 2) + (error >> 2);
-    mean = mean - (mean >> 3) + (sample >> 3);
-  }
-  store<u32>(session, mean, SESSION_LATENESS);
-  store<u32>(session, deviation, SESSION_LATENESS_DEVIATION);
   if (samples != u32.MAX_VALUE) store<u32>(session, samples + 1, SESSION_LATENESS_SAMPLES);
+  const peak = load<u32>(session, SESSION_LATENESS);
+  if (sample > peak) {
+    store<u32>(session, sample, SESSION_LATENESS);
+    store<u64>(session, now, SESSION_LATENESS_TIME);
+  } else if (now - load<u64>(session, SESSION_LATENESS_TIME) > LATENESS_HALF_LIFE) {
+    store<u32>(session, max<u32>(peak >> 1, sample), SESSION_LATENESS);
+    store<u64>(session, now, SESSION_LATENESS_TIME);
+  }
 }
 
-/** How long a packet may be held now, in microseconds: mean + 4 deviations + the minimum, within the bounds. */
+/** How long a packet may be held now, in microseconds: the peak, a quarter more, and the minimum, within the bounds. */
 export function currentWait(session: usize, config: usize): u32 {
-  const minWait = load<u32>(config, CONFIG_MIN_WAIT);
   const maxWait = load<u32>(config, CONFIG_MAX_WAIT);
   if (!load<u32>(session, SESSION_LATENESS_SAMPLES)) return maxWait;
-  const wait =
-    <u64>load<u32>(session, SESSION_LATENESS) +
-    4 * <u64>load<u32>(session, SESSION_LATENESS_DEVIATION) +
-    <u64>minWait;
-  return <u32>min<u64>(wait, maxWait);
+  const peak = load<u32>(session, SESSION_LATENESS);
+  return min<u32>(peak + (peak >> 2) + load<u32>(config, CONFIG_MIN_WAIT), maxWait);
 }

@@ -157,7 +157,7 @@ function deliverHead(
     if (next) {
       const nextArrival = load<u64>(next, BUFFER_ARRIVAL);
       if (nextArrival <= arrival) {
-        noteLateness(session, <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)));
+        noteLateness(session, <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
       }
     }
   } else {

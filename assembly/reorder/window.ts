@@ -170,7 +170,7 @@ function takeLate(worker: usize, session: usize, buffer: usize, sequence: u32): 
   const late = load<u64>(buffer, BUFFER_ARRIVAL) - load<u64>(session, SESSION_SKIP_TIME);
   const sample = late + <u64>load<u32>(session, SESSION_SKIP_WAIT);
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
-  if (sample <= 4 * maxWait) noteLateness(session, <u32>min<u64>(sample, maxWait));
+  if (sample <= 4 * maxWait) noteLateness(session, <u32>min<u64>(sample, maxWait), load<u64>(buffer, BUFFER_ARRIVAL));
   if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_LATE_DROP) return drop(worker, buffer, DROP_LATE);
   deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
 }

@@ -76,6 +76,11 @@ export function addressOf(memory: WebAssembly.Memory): number {
   return libc().address(new Uint8Array(memory.buffer));
 }
 
+/** Absolute address of octets in JS memory; only good until the next garbage collection, so use it at once. */
+export function addressOfBytes(bytes: Uint8Array): number {
+  return libc().address(bytes);
+}
+
 // ---- hot calls
 
 /** read(2): octets read or -errno. */

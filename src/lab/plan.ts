@@ -1,0 +1,126 @@
+/** What a lab consists of: addresses, paths, sessions of both ends. Only documentation addresses (RFC 5737, RFC 3849). */
+import { TunloomError } from '../errors.ts';
+import { ENCAPSULATIONS, type Encapsulation, type PathSpec, type SessionSpec } from '../dataplane/session-spec.ts';
+
+export interface LabPath {
+  readonly name: string;
+  readonly weight: number;
+  readonly encapsulation: Encapsulation;
+  readonly family: 4 | 6;
+}
+
+export interface LabOptions {
+  readonly paths: readonly LabPath[];
+  /** Seconds of each TCP transfer. */
+  readonly duration: number;
+  readonly workers: number;
+  readonly memory: boolean;
+}
+
+/** The mobile node's addresses (at the MAG's TUN) and the correspondent's (at the LMA's TUN). */
+export const MOBILE = { 4: '192.0.2.1', 6: '2001:db8:cafe::1' } as const;
+export const CORRESPONDENT = { 4: '203.0.113.1', 6: '2001:db8:ffff::1' } as const;
+export const MOBILE_PREFIXES = ['192.0.2.0/24', '2001:db8:cafe::/64'] as const;
+export const CORRESPONDENT_PREFIXES = ['203.0.113.0/24', '2001:db8:ffff::/64'] as const;
+
+const UPLINK_KEY = 0x11111111;
+const DOWNLINK_KEY = 0x22222222;
+export const SESSION = 'mn1';
+/** A /30 a path out of 198.51.100.0/24. */
+const MAX_PATHS = 60;
+
+/** Outer addresses of path `index`. */
+export function pathAddresses(index: number, family: 4 | 6): { mag: string; lma: string; length: number } {
+  return family === 4
+    ? { mag: `198.51.100.${index * 4 + 1}`, lma: `198.51.100.${index * 4 + 2}`, length: 30 }
+    : { mag: `2001:db8:${(0x100 + index).toString(16)}::1`, lma: `2001:db8:${(0x100 + index).toString(16)}::2`, length: 64 };
+}
+
+/** The session as one end sees it. Unsequenced encapsulations are distributed per packet because a lab asks for it. */
+export function labSession(role: 'mag' | 'lma', paths: readonly LabPath[]): SessionSpec {
+  return {
+    name: SESSION,
+    prefixes: MOBILE_PREFIXES,
+    sendKey: role === 'mag' ? UPLINK_KEY : DOWNLINK_KEY,
+    receiveKey: role === 'mag' ? DOWNLINK_KEY : UPLINK_KEY,
+    allowReordering: true,
+    clampMss: true,
+    resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 100_000, late: 'deliver', provenLoss: true },
+    paths: paths.map((path, index): PathSpec => {
+      const { mag, lma } = pathAddresses(index, path.family);
+      const port = path.encapsulation === 'gre-in-udp' ? 4754 : 5437;
+      return {
+        bid: index + 1,
+        name: path.name,
+        local: role === 'mag' ? mag : lma,
+        remote: role === 'mag' ? lma : mag,
+        localPort: port,
+        remotePort: port,
+        encapsulation: path.encapsulation,
+        weight: path.weight,
+        mtu: 1500,
+        gre: { key: true, sequence: true, checksum: false },
+        hopLimit: 64,
+        dscp: 'copy',
+        ecn: 'normal',
+        dontFragment: 'set',
+        encapsulationLimit: null,
+      };
+    }),
+  };
+}
+
+/**
+ * Paths from the command line: `--path lte,weight=3,encapsulation=gre,family=6` (repeatable), or as many as `weights`
+ * has numbers. Throws BAD_OPTION.
+ */
+export function planPaths(options: {
+  readonly paths: readonly string[];
+  readonly weights: string;
+  readonly encapsulation: string;
+  readonly family: string;
+}): LabPath[] {
+  const weights = options.weights.split(':').map(parseWeight);
+  const common = {
+    encapsulation: parseEncapsulation(options.encapsulation),
+    family: parseFamily(options.family),
+  };
+  const paths = options.paths.length
+    ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights[index] ?? 1 }))
+    : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight }));
+  if (paths.length > MAX_PATHS) throw new TunloomError('BAD_OPTION', `at most ${MAX_PATHS} paths are possible`);
+  if (!paths.some((path) => path.weight > 0)) throw new TunloomError('BAD_OPTION', 'all weights are 0');
+  return paths;
+}
+
+function parsePath(text: string, defaults: Omit<LabPath, 'name'>): LabPath {
+  const [name = '', ...settings] = text.split(',');
+  if (!/^[\w-]{1,11}$/.test(name)) throw new TunloomError('BAD_OPTION', `--path ${text}: a name of up to 11 letters first`);
+  let path: LabPath = { ...defaults, name };
+  for (const setting of settings) {
+    const [key, value = ''] = setting.split('=');
+    if (key === 'weight') path = { ...path, weight: parseWeight(value) };
+    else if (key === 'encapsulation') path = { ...path, encapsulation: parseEncapsulation(value) };
+    else if (key === 'family') path = { ...path, family: parseFamily(value) };
+    else throw new TunloomError('BAD_OPTION', `--path ${text}: unknown setting "${key}" (weight, encapsulation, family)`);
+  }
+  return path;
+}
+
+function parseWeight(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new TunloomError('BAD_OPTION', `weight "${text}" is not a number from 0 to 9999`);
+  return Number(text);
+}
+
+function parseEncapsulation(text: string): Encapsulation {
+  const found = ENCAPSULATIONS.find((name) => name === text);
+  if (!found) {
+    throw new TunloomError('BAD_OPTION', `unknown encapsulation "${text}": one of ${ENCAPSULATIONS.join(', ')}`);
+  }
+  return found;
+}
+
+function parseFamily(text: string): 4 | 6 {
+  if (text !== '4' && text !== '6') throw new TunloomError('BAD_OPTION', `family "${text}" is not 4 or 6`);
+  return text === '4' ? 4 : 6;
+}

@@ -1,0 +1,128 @@
+/** The lab's result: its JSON form (documented in docs/lab.md), its verdict, and what a person reads. */
+import type { DataplaneStatus, ResequencerStatus } from '../dataplane/status.ts';
+
+export interface LabPathResult {
+  readonly bid: number;
+  readonly name: string;
+  readonly encapsulation: string;
+  readonly weight: number;
+  /** Counted by tunloom, MAG and LMA sending. */
+  readonly txPackets: number;
+  readonly rxPackets: number;
+  /** Counted by the kernel on the path's devices; null with in-memory ports. */
+  readonly deviceTxPackets: number | null;
+  /** Of the uplink packets. */
+  readonly share: number;
+  readonly configuredShare: number;
+}
+
+export interface TransferResult {
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly bitsPerSecond: number;
+  readonly sha256Match: boolean;
+}
+
+export interface UdpResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly outOfOrder: number;
+}
+
+export interface LabResult {
+  readonly mode: 'namespaces' | 'memory';
+  readonly encapsulation: string;
+  readonly weights: readonly number[];
+  readonly paths: readonly LabPathResult[];
+  readonly tcp: { readonly uplink: TransferResult; readonly downlink: TransferResult };
+  readonly udp: { readonly uplink: UdpResult; readonly downlink: UdpResult };
+  readonly ping: { readonly lossPercent: number; readonly rttMs: number };
+  /** Of the LMA (uplink) and the MAG (downlink). */
+  readonly resequencer: { readonly uplink: ResequencerStatus; readonly downlink: ResequencerStatus };
+  readonly drops: Readonly<Record<string, number>>;
+  readonly workers: number;
+  /** What is wrong; empty if everything arrived intact and the shares hold. */
+  readonly problems: readonly string[];
+}
+
+/** Packets that neighbour discovery and the like may add on a device, and the share that they may move. */
+const DEVICE_TOLERANCE = 0.01;
+const DEVICE_NOISE = 64;
+
+/** What keeps a result from being a success. */
+export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boolean): string[] {
+  const problems: string[] = [];
+  const total = result.paths.reduce((sum, path) => sum + path.txPackets, 0);
+  for (const direction of ['uplink', 'downlink'] as const) {
+    const { sha256Match, bytes } = result.tcp[direction];
+    if (!sha256Match || !bytes) problems.push(`TCP ${direction}: what arrived is not what was sent`);
+    const udp = result.udp[direction];
+    if (udp.lost) problems.push(`UDP ${direction}: ${udp.lost} of ${udp.sent} datagrams lost`);
+    if (sequenced && udp.outOfOrder) problems.push(`UDP ${direction}: ${udp.outOfOrder} datagrams out of order`);
+  }
+  if (result.ping.lossPercent) problems.push(`ping: ${result.ping.lossPercent} % lost`);
+  for (const path of result.paths) {
+    if (Math.abs(path.share - path.configuredShare) > DEVICE_TOLERANCE) {
+      problems.push(`${path.name}: share ${percent(path.share)} instead of ${percent(path.configuredShare)}`);
+    }
+    if (path.deviceTxPackets === null) continue;
+    const difference = Math.abs(path.deviceTxPackets - path.txPackets);
+    if (difference > DEVICE_NOISE + total * DEVICE_TOLERANCE) {
+      problems.push(`${path.name}: ${path.txPackets} packets sent, but its devices counted ${path.deviceTxPackets}`);
+    }
+  }
+  return problems;
+}
+
+/** Drops of both ends by reason. */
+export function mergeDrops(...all: readonly DataplaneStatus[]): Record<string, number> {
+  const merged: Record<string, number> = {};
+  for (const status of all) {
+    for (const [reason, count] of Object.entries(status.drops)) merged[reason] = (merged[reason] ?? 0) + count;
+  }
+  return merged;
+}
+
+/** The report as lines of text. */
+export function formatReport(result: LabResult): string {
+  const rate = (transfer: TransferResult): string =>
+    `${(transfer.bitsPerSecond / 1e6).toFixed(0).padStart(6)} Mbit/s  ${(transfer.bytes / 1e6).toFixed(1)} MB in ` +
+    `${transfer.seconds.toFixed(2)} s, SHA-256 ${transfer.sha256Match ? 'equal' : 'DIFFERENT'}`;
+  const datagrams = (udp: UdpResult): string =>
+    `${udp.received} of ${udp.sent} datagrams, ${udp.lost} lost, ${udp.outOfOrder} out of order`;
+  const resequencer = (status: ResequencerStatus): string =>
+    `${status.inOrder} in order, ${status.reordered} put back, ${status.late} late, ${status.duplicates} duplicates, ` +
+    `lost ${status.lostProven} proven / ${status.lostTimeout} timed out / ${status.lostWindow} window full`;
+  const drops = Object.entries(result.drops).map(([reason, count]) => `${reason} ${count}`);
+  const lines = [
+    `tunloom lab: ${result.mode === 'memory' ? 'in-memory ports (no TUN, no kernel)' : 'network namespaces'}, ` +
+      `${result.encapsulation}, weights ${result.weights.join(':')}, ${result.workers} worker(s) an end`,
+    '',
+    'path         encapsulation  weight   packets sent   counted by device     share   wanted',
+    ...result.paths.map(
+      (path) =>
+        `${path.name.padEnd(12)} ${path.encapsulation.padEnd(14)} ${String(path.weight).padStart(6)} ` +
+        `${String(path.txPackets).padStart(14)} ${String(path.deviceTxPackets ?? '-').padStart(19)} ` +
+        `${percent(path.share).padStart(9)} ${percent(path.configuredShare).padStart(8)}`,
+    ),
+    '',
+    `ping          ${result.ping.rttMs.toFixed(3)} ms median, ${result.ping.lossPercent} % lost`,
+    `TCP uplink   ${rate(result.tcp.uplink)}`,
+    `TCP downlink ${rate(result.tcp.downlink)}`,
+    `UDP uplink    ${datagrams(result.udp.uplink)}`,
+    `UDP downlink  ${datagrams(result.udp.downlink)}`,
+    `resequencer   uplink:   ${resequencer(result.resequencer.uplink)}`,
+    `              downlink: ${resequencer(result.resequencer.downlink)}`,
+    `drops         ${drops.length ? drops.join(', ') : 'none'}`,
+    '',
+    result.problems.length
+      ? ['FAILED:', ...result.problems.map((problem) => `  ${problem}`)].join('\n')
+      : 'Everything arrived intact, in order, and in the configured shares.',
+  ];
+  return lines.join('\n');
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}

@@ -1,0 +1,49 @@
+/** Runs traffic tasks (traffic-worker.ts) in threads of their own and collects what they report. */
+import { Worker } from 'node:worker_threads';
+import { TunloomError } from '../errors.ts';
+import type { TrafficTask } from './traffic-worker.ts';
+
+type Message = { ready?: true; done?: unknown; failed?: string };
+
+/** A task that runs; `result` settles when it is done. */
+export interface Traffic<Result> {
+  /** Resolves when a server listens. */
+  readonly ready: Promise<void>;
+  readonly result: Promise<Result>;
+  /** Asks a sink for its report. */
+  finish(): void;
+  stop(): Promise<void>;
+}
+
+/** Starts a task. Both promises reject with LAB_TRAFFIC if it fails. */
+export function startTraffic<Result>(task: TrafficTask): Traffic<Result> {
+  const file = import.meta.url.endsWith('.ts') ? './traffic-worker.ts' : './traffic-worker.js';
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: task });
+  const ready = Promise.withResolvers<void>();
+  const result = Promise.withResolvers<Result>();
+  const fail = (reason: string): void => {
+    const error = new TunloomError('LAB_TRAFFIC', `${task.kind} in ${task.namespace}: ${reason}`);
+    ready.reject(error);
+    result.reject(error);
+  };
+  ready.promise.catch(() => {});
+  result.promise.catch(() => {});
+  worker.on('message', (message: Message) => {
+    if (message.ready) ready.resolve();
+    if (message.failed !== undefined) fail(message.failed);
+    if ('done' in message) {
+      result.resolve(message.done as Result);
+      void worker.terminate();
+    }
+  });
+  worker.on('error', (error) => fail(String(error)));
+  worker.on('exit', () => fail('ended without a report'));
+  return {
+    ready: ready.promise,
+    result: result.promise,
+    finish: () => worker.postMessage('finish'),
+    stop: async () => {
+      await worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/** Ports of a real host: sockets opened by the control thread, inside a network namespace if one is named. */
+import * as L from '../../assembly/layout.ts';
+import type { DeviceHandle } from '../dataplane/device/device.ts';
+import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
+import { close } from '../net/libc.ts';
+import { withNamespace } from '../net/network-namespace.ts';
+import { openPathSocket, socketDrops } from '../net/path-socket.ts';
+import { attachFilter, spreadFilter } from '../net/socket-filter.ts';
+
+const PROTOCOL_UDP = 17;
+
+export class HostPorts implements PortProvider {
+  readonly #namespace: string | null;
+  readonly #open = new Set<number>();
+  #closedDrops = 0;
+
+  constructor(namespace: string | null) {
+    this.#namespace = namespace;
+  }
+
+  mode(endpoint: EndpointSpec): number {
+    if (endpoint.protocol === PROTOCOL_UDP) return endpoint.family === 4 ? L.MODE_UDP4 : L.MODE_UDP6;
+    return endpoint.family === 4 ? L.MODE_RAW4 : L.MODE_RAW6;
+  }
+
+  open(endpoint: EndpointSpec, workers: number): DeviceHandle[] {
+    const fds: number[] = [];
+    try {
+      withNamespace(this.#namespace, () => {
+        for (let worker = 0; worker < workers; worker++) {
+          const fd = openPathSocket(endpoint);
+          fds.push(fd);
+          if (endpoint.protocol !== PROTOCOL_UDP && workers > 1) {
+            attachFilter(fd, spreadFilter(endpoint.family, worker, workers));
+          }
+        }
+      });
+    } catch (error) {
+      for (const fd of fds) close(fd);
+      throw error;
+    }
+    for (const fd of fds) this.#open.add(fd);
+    return fds.map((fd) => ({ kind: 'socket', fd }));
+  }
+
+  close(devices: readonly DeviceHandle[]): void {
+    for (const device of devices) {
+      if (device.kind !== 'socket') continue;
+      this.#closedDrops += socketDrops(device.fd);
+      this.#open.delete(device.fd);
+      close(device.fd);
+    }
+  }
+
+  /** Packets that the kernel dropped because a socket's receive buffer was full. */
+  get receiveDrops(): number {
+    let sum = this.#closedDrops;
+    for (const fd of this.#open) sum += socketDrops(fd);
+    return sum;
+  }
+}
