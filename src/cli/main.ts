@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/** The command line: arguments to commands. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { dataplaneCommand } from './commands/dataplane.ts';
+import { labCommand } from './commands/lab.ts';
+import { sessionsCommand, statusCommand, weightsCommand } from './commands/status.ts';
+import { reportError } from './output.ts';
+
+const DEFAULT_SOCKET = '/run/tunloom/tunloom.sock';
+
+// From src/cli/ as from dist/src/cli/, the package itself is found by its own name.
+const { version } = createRequire(import.meta.url)(
+  import.meta.url.includes('/dist/') ? '../../../package.json' : '../../package.json',
+) as { version: string };
+
+const program = new Command('tunloom')
+  .description('spreads IP packets of mobility sessions over several tunnels (RFC 8278) and puts them back in order')
+  .version(version)
+  .option('--socket <path>', 'control socket of the running instance', process.env['TUNLOOM_SOCKET'] ?? DEFAULT_SOCKET)
+  .exitOverride();
+for (const command of [labCommand(), dataplaneCommand(), statusCommand(), sessionsCommand(), weightsCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // commander has printed its message already; asking for help is no error.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.exitCode = reportError(error);
+  }
+}

@@ -1,0 +1,100 @@
+/** What the schema cannot see: keys that do not fit each other. */
+import { encapsulationOverhead } from '../dataplane/overhead.ts';
+import { isSequenced } from '../dataplane/path-template.ts';
+import { buildSchedule } from '../dataplane/schedule-table.ts';
+import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+
+/** Where (a key path from the session on) and what. */
+export interface Complaint {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+const MIN_IPV6_MTU = 1280;
+
+/** Complaints about one session by itself. */
+export function checkSession(session: SessionSpec): Complaint[] {
+  const complaints: Complaint[] = [];
+  const bids = new Set<number>();
+  session.paths.forEach((path, i) => {
+    const complain = (key: string, message: string): void => {
+      complaints.push({ path: ['paths', i, key], message });
+    };
+    if (bids.has(path.bid)) complain('bid', `BID ${path.bid} is used twice; it is unique in a session (RFC 8278 §4.1)`);
+    bids.add(path.bid);
+    checkPath(session, path, complain);
+  });
+  const unsequenced = session.paths.find((path) => !isSequenced(path));
+  const used = session.paths.filter((path) => path.weight > 0);
+  if (!used.length) complaints.push({ path: ['paths'], message: 'all weights are 0: nothing could be sent' });
+  if (used.length > 1 && unsequenced && !session.allowReordering) {
+    complaints.push({
+      path: ['paths', session.paths.indexOf(unsequenced)],
+      message:
+        `packets over ${unsequenced.encapsulation} carry no sequence number, so splitting over ${used.length} paths ` +
+        'would reorder them with nothing to put them back; use gre, udp-gre or gre-in-udp with gre.sequence, ' +
+        'or set allowReordering: true',
+    });
+  }
+  try {
+    buildSchedule(session.paths.map((path) => path.weight));
+  } catch (error) {
+    complaints.push({ path: ['paths'], message: (error as Error).message });
+  }
+  if (session.resequencer.minWaitUs > session.resequencer.maxWaitUs) {
+    complaints.push({ path: ['resequencer', 'minWait'], message: 'minWait is longer than maxWait' });
+  }
+  return complaints;
+}
+
+function checkPath(session: SessionSpec, path: PathSpec, complain: (key: string, message: string) => void): void {
+  for (const end of ['local', 'remote'] as const) {
+    if (!path[end]) complain(end, `${end} is missing, here and in defaults`);
+  }
+  const v6 = path.local.includes(':');
+  if (path.local && path.remote && v6 !== path.remote.includes(':')) {
+    complain('remote', `local ${path.local} and remote ${path.remote} are of different families`);
+  }
+  if (path.encapsulation.includes('gre') && path.gre.key) {
+    for (const key of ['sendKey', 'receiveKey'] as const) {
+      if (session[key] === null) complain('encapsulation', `${path.encapsulation} with a GRE key needs the session's ${key}`);
+    }
+  }
+  if (path.encapsulationLimit !== null && (!v6 || path.encapsulation.includes('udp'))) {
+    complain('encapsulationLimit', 'a Tunnel Encapsulation Limit goes with ipip or gre over IPv6 only (RFC 2473 §4.1.1)');
+  }
+  const inner = path.mtu - encapsulationOverhead(path);
+  if (inner < MIN_IPV6_MTU && session.prefixes.some((prefix) => prefix.includes(':'))) {
+    complain('mtu', `leaves ${inner} octets inside; IPv6 needs ${MIN_IPV6_MTU} (RFC 8200 §5, RFC 7676 §2.1)`);
+  }
+}
+
+/** Complaints about sessions that get in each other's way; `path` starts with the session's position. */
+export function checkSessions(sessions: readonly SessionSpec[]): Complaint[] {
+  const complaints: Complaint[] = [];
+  const names = new Map<string, number>();
+  const keys = new Map<number, string>();
+  const prefixes = new Map<string, string>();
+  sessions.forEach((session, i) => {
+    const before = names.get(session.name);
+    if (before !== undefined) {
+      complaints.push({ path: [i, 'name'], message: `session "${session.name}" is sessions[${before}] already` });
+    }
+    names.set(session.name, i);
+    if (session.receiveKey !== null) {
+      const owner = keys.get(session.receiveKey);
+      if (owner !== undefined) {
+        complaints.push({ path: [i, 'receiveKey'], message: `is the receiveKey of session "${owner}" already` });
+      }
+      keys.set(session.receiveKey, session.name);
+    }
+    session.prefixes.forEach((prefix, j) => {
+      const owner = prefixes.get(prefix);
+      if (owner !== undefined) {
+        complaints.push({ path: [i, 'prefixes', j], message: `${prefix} belongs to session "${owner}" already` });
+      }
+      prefixes.set(prefix, session.name);
+    });
+  });
+  return complaints;
+}

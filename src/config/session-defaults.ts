@@ -1,0 +1,64 @@
+/** From a session as written (file or control socket) to a SessionSpec with every default filled in. */
+import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+import type { FileDefaults, FileSession } from './schema.ts';
+
+/** RFC 5844 §4 and RFC 8086 §3.2. */
+const PORTS = { udp: 5437, 'udp-gre': 5437, 'gre-in-udp': 4754, ipip: 0, gre: 0 } as const;
+
+/** A path's next hop on its access network. */
+export interface Gateway {
+  readonly local: string;
+  readonly via: string;
+  readonly interface?: string | undefined;
+}
+
+/** Fills in the defaults. Paths without local or remote address get an empty one, for cross-checks to refuse. */
+export function completeSession(session: FileSession, defaults: FileDefaults): SessionSpec {
+  const resequencer = { ...defaults.resequencer, ...session.resequencer };
+  return {
+    name: session.name,
+    prefixes: session.prefixes,
+    sendKey: session.sendKey ?? null,
+    receiveKey: session.receiveKey ?? null,
+    allowReordering: session.allowReordering ?? defaults.allowReordering ?? false,
+    clampMss: session.clampMss ?? defaults.clampMss ?? true,
+    resequencer: {
+      window: resequencer.window ?? 4096,
+      minWaitUs: resequencer.minWait ?? 1000,
+      maxWaitUs: resequencer.maxWait ?? 100_000,
+      late: resequencer.late ?? 'deliver',
+      provenLoss: resequencer.provenLoss ?? true,
+    },
+    paths: session.paths.map((path): PathSpec => {
+      const merged = { ...defaults, ...path };
+      const gre = { ...defaults.gre, ...path.gre };
+      const encapsulation = merged.encapsulation ?? 'udp-gre';
+      return {
+        bid: path.bid,
+        name: path.name ?? `bid${path.bid}`,
+        local: merged.local ?? '',
+        remote: merged.remote ?? '',
+        localPort: merged.localPort ?? PORTS[encapsulation],
+        remotePort: merged.remotePort ?? PORTS[encapsulation],
+        ...(merged.interface === undefined ? {} : { interface: merged.interface }),
+        encapsulation,
+        weight: merged.weight ?? 1,
+        mtu: merged.mtu ?? 1500,
+        gre: { key: gre.key ?? true, sequence: gre.sequence ?? true, checksum: gre.checksum ?? false },
+        hopLimit: merged.hopLimit ?? 64,
+        dscp: merged.dscp ?? 'copy',
+        ecn: merged.ecn ?? 'normal',
+        dontFragment: merged.dontFragment ?? 'set',
+        encapsulationLimit: merged.encapsulationLimit ?? null,
+      };
+    }),
+  };
+}
+
+/** The gateways that the session's paths name. */
+export function gatewaysOf(session: FileSession, defaults: FileDefaults): Gateway[] {
+  return session.paths.flatMap((path) => {
+    const { local, gateway, interface: device } = { ...defaults, ...path };
+    return gateway !== undefined && local !== undefined ? [{ local, via: gateway, interface: device }] : [];
+  });
+}

@@ -1,0 +1,67 @@
+/** GET /metrics: the Prometheus text format (version 0.0.4), read from the counters at scrape time. */
+import type { DataplaneStatus, SessionStatus } from '../dataplane/status.ts';
+
+type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
+
+/** All metrics as text. Names end in their unit; totals are counters. */
+export function formatMetrics(status: DataplaneStatus, sessions: readonly SessionStatus[]): string {
+  const paths = sessions.flatMap((session) =>
+    session.paths.map((path) => ({ labels: { session: session.name, bid: path.bid, path: path.name }, path })),
+  );
+  return [
+    metric('sessions', 'gauge', 'Installed sessions.', [[{}, status.sessions]]),
+    metric('buffers_free', 'gauge', 'Packet buffers in the global pool.', [[{}, status.buffers.free]]),
+    metric(
+      'dropped_packets_total',
+      'counter',
+      'Dropped packets by reason.',
+      Object.entries(status.drops).map(([reason, count]) => [{ reason }, count]),
+    ),
+    metric(
+      'path_sent_packets_total',
+      'counter',
+      'Packets sent on a path.',
+      paths.map(({ labels, path }) => [labels, path.txPackets]),
+    ),
+    metric(
+      'path_sent_bytes_total',
+      'counter',
+      'Octets sent on a path, outer headers included.',
+      paths.map(({ labels, path }) => [labels, path.txBytes]),
+    ),
+    metric(
+      'path_received_packets_total',
+      'counter',
+      'Packets received on a path.',
+      paths.map(({ labels, path }) => [labels, path.rxPackets]),
+    ),
+    metric(
+      'resequencer_packets_total',
+      'counter',
+      'Packets through the resequencer by fate; lost ones are numbers given up.',
+      sessions.flatMap(({ name, resequencer }): Sample[] =>
+        (
+          ['inOrder', 'reordered', 'late', 'duplicates', 'lostProven', 'lostTimeout', 'lostWindow'] as const
+        ).map((fate) => [{ session: name, fate }, resequencer[fate]]),
+      ),
+    ),
+    metric(
+      'worker_restarts_total',
+      'counter',
+      'Restarts of crashed workers.',
+      status.workers.map((worker) => [{ worker: worker.id }, worker.restarts]),
+    ),
+  ].join('');
+}
+
+function metric(name: string, type: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(([labels, value]) => {
+    const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(String(label))}"`);
+    return `tunloom_${name}${pairs.length ? `{${pairs.join(',')}}` : ''} ${value}\n`;
+  });
+  return `# HELP tunloom_${name} ${help}\n# TYPE tunloom_${name} ${type}\n${lines.join('')}`;
+}
+
+function escapeLabel(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
