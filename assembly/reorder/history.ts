@@ -3,6 +3,7 @@
  * packet from a duplicate. Words are cleared one ahead of the head, so no more than a store in 32 packets.
  */
 import { SESSION_HISTORY, SESSION_MASK } from '../layout';
+import { distance } from './sequence';
 
 // @ts-ignore: decorator
 @inline
@@ -24,6 +25,13 @@ export function markDelivered(session: usize, sequence: u32): bool {
 @inline
 export function clearAhead(session: usize, head: u32): void {
   if (!(head & 31)) atomic.store<u32>(wordOf(session, head + 32), 0);
+}
+
+/** The same for a head that leaps from `from` to `to`; a leap past the whole history forgets it. */
+export function clearBetween(session: usize, from: u32, to: u32): void {
+  const window = load<u32>(session, SESSION_MASK) + 1;
+  if (to - from >= window) return clearHistory(session);
+  for (let head = (from | 31) + 1; distance(head, to) >= 0; head += 32) clearAhead(session, head);
 }
 
 /** Forgets everything. */

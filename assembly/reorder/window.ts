@@ -61,7 +61,7 @@ import { freeBuffer } from '../memory/buffers';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { countDrop, countShared } from '../stats';
 import { noteLateness } from './estimate';
-import { clearHistory, markDelivered } from './history';
+import { clearBetween, clearHistory, markDelivered } from './history';
 import { lockOrMark } from './lock';
 import { release } from './release';
 import { distance, later } from './sequence';
@@ -218,10 +218,11 @@ function announce(worker: usize, session: usize): void {
 
 /** Gives up everything up to `head`, none of which is in the ring. */
 function skipTo(session: usize, head: u32): void {
-  const skipped = distance(atomic.load<u32>(session, SESSION_HEAD), head);
+  const from = atomic.load<u32>(session, SESSION_HEAD);
+  const skipped = distance(from, head);
   if (skipped <= 0) return;
   countShared(session + SESSION_STATS + STAT_LOST_WINDOW, <u64>skipped);
-  clearHistory(session);
+  clearBetween(session, from, head);
   atomic.store<u32>(session, head, SESSION_HEAD);
   raise(session + SESSION_HIGHEST, head - 1);
 }

@@ -1,0 +1,219 @@
+/**
+ * The resequencer against what it promises, whatever arrives: each packet at most once, in order unless late, none held
+ * longer than the maximum wait, every number accounted for.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { BenchNode, type SentPacket } from '../support/bench-node.ts';
+import { innerPacket } from '../support/inner-packet.ts';
+import { mirrored, testPath, testSession } from '../support/session.ts';
+import * as L from '../../assembly/layout.ts';
+import type { ResequencerSpec } from '../../src/dataplane/session-spec.ts';
+
+const MAX_WAIT = 50_000;
+
+function pair(resequencer: Partial<ResequencerSpec> = {}): { mag: BenchNode; lma: BenchNode } {
+  const session = testSession({
+    paths: [testPath(1), testPath(2)],
+    resequencer: {
+      window: 64,
+      minWaitUs: 1000,
+      maxWaitUs: MAX_WAIT,
+      late: 'deliver',
+      provenLoss: true,
+      ...resequencer,
+    },
+  });
+  return { mag: new BenchNode('mag').add(session), lma: new BenchNode('lma').add(mirrored(session)) };
+}
+
+/** Packets that carry their own number, sent from `first` on. */
+function numbered(mag: BenchNode, first: number, count: number): SentPacket[] {
+  const packets = Array.from({ length: count }, (_, i) => {
+    const payload = new Uint8Array(4);
+    new DataView(payload.buffer).setUint32(0, first + i);
+    return innerPacket({ family: 4, payload });
+  });
+  return mag.encapsulate(packets).sent;
+}
+
+function numberOf(packet: Uint8Array): number {
+  return new DataView(packet.buffer, packet.byteOffset).getUint32(28);
+}
+
+/** Puts the next ticket of the MAG's session at `ticket`. */
+function startAt(mag: BenchNode, ticket: bigint): void {
+  mag.memory.u64[(mag.memory.session(0) + L.SESSION_TICKET) / 8] = ticket;
+}
+
+interface Arrival {
+  readonly index: number;
+  readonly at: number;
+}
+
+/** Any permutation, loss, duplication and timing of `count` packets. */
+const arrivals = (count: number): fc.Arbitrary<Arrival[]> =>
+  fc
+    .array(fc.record({ index: fc.nat(count - 1), delay: fc.nat(60_000), keep: fc.nat(9), copies: fc.nat(9) }), {
+      minLength: 1,
+      maxLength: count * 2,
+    })
+    .map((list) =>
+      list
+        .filter(({ keep }) => keep > 0)
+        .flatMap(({ index, delay, copies }) => {
+          const one = { index, at: index * 200 + delay };
+          return copies === 0 ? [one, { index, at: one.at + 3 }] : [one];
+        })
+        .sort((a, b) => a.at - b.at),
+    );
+
+describe('arbitrary arrivals', () => {
+  for (const origin of [0n, 0xffff_ffe0n, 0x7fff_fff0n]) {
+    for (const provenLoss of [false, true]) {
+      test(`from sequence number ${origin}, provenLoss ${provenLoss}`, () => {
+        fc.assert(
+          fc.property(arrivals(150), (plan) => {
+            const { mag, lma } = pair({ provenLoss });
+            startAt(mag, origin);
+            const sent = numbered(mag, 0, 150);
+            const start = lma.now;
+            const out: { number: number; at: number }[] = [];
+            const collect = (packets: Uint8Array[]): void => {
+              for (const packet of packets) out.push({ number: numberOf(packet), at: lma.now });
+            };
+            for (const { index, at } of plan) {
+              collectUntil(lma, start + at, collect);
+              collect(lma.decapsulate(sent[index]!.endpoint, [sent[index]!.bytes]));
+            }
+            collectUntil(lma, lma.now + 10 * MAX_WAIT, collect);
+
+            const numbers = out.map(({ number }) => number);
+            const first = new Map<number, number>();
+            for (const { index, at } of plan) if (!first.has(index)) first.set(index, start + at);
+            const { late, duplicates, restarts, held, inOrder, reordered } = lma.resequencer();
+            // A restart forgets what the former sender had delivered.
+            if (!restarts) expect(new Set(numbers).size, 'delivered twice').toBe(numbers.length);
+            const dropped = lma.drops['sequence-jump'] ?? 0;
+            const windowFull = lma.drops['window-full'] ?? 0;
+            expect(windowFull).toBe(0);
+            expect(held).toBe(0);
+            // Every arrival is delivered, a duplicate, or dropped for a counted reason.
+            expect(numbers.length + duplicates + dropped).toBe(plan.length);
+            expect(inOrder + reordered + late).toBe(numbers.length);
+            for (const { number, at } of out) {
+              // A copy from before a restart may be delivered long after the first one.
+              if (dropped || restarts) continue;
+              expect(at - first.get(number)!, `packet ${number} was held too long`).toBeLessThanOrEqual(MAX_WAIT);
+            }
+            let descents = 0;
+            let highest = -1;
+            for (const number of numbers) {
+              if (number < highest) descents++;
+              highest = Math.max(highest, number);
+            }
+            if (!restarts) expect(descents, 'out of order beyond the late ones').toBeLessThanOrEqual(late);
+          }),
+          { numRuns: 150 },
+        );
+      });
+    }
+  }
+});
+
+function collectUntil(lma: BenchNode, to: number, collect: (packets: Uint8Array[]) => void): void {
+  for (;;) {
+    const deadline = lma.wasm.nextDeadline(lma.worker);
+    if (!deadline || deadline > to) break;
+    lma.now = Math.max(lma.now, deadline);
+    lma.wasm.expire(lma.worker, lma.now);
+    collect(lma.deliveries());
+    if (lma.wasm.nextDeadline(lma.worker) === deadline) break;
+  }
+  lma.now = Math.max(lma.now, to);
+}
+
+describe('the cases one by one', () => {
+  const deliver = (lma: BenchNode, sent: SentPacket[], order: number[]): number[] =>
+    order.flatMap((i) => lma.decapsulate(sent[i]!.endpoint, [sent[i]!.bytes]).map(numberOf));
+
+  test('a hole that is filled delivers everything in order, at once', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 6);
+    expect(deliver(lma, sent, [0, 1, 3, 5])).toEqual([0, 1]);
+    expect(deliver(lma, sent, [2])).toEqual([2, 3]);
+    expect(deliver(lma, sent, [4])).toEqual([4, 5]);
+    expect(lma.resequencer()).toMatchObject({ inOrder: 4, reordered: 2, late: 0, lostProven: 0, lostTimeout: 0 });
+  });
+
+  test('a loss is proven as soon as both paths have delivered a later number, without any time passing', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 8);
+    // Even numbers travel on path 1, odd ones on path 2; number 2 is lost.
+    expect(deliver(lma, sent, [0, 1, 3])).toEqual([0, 1]);
+    expect(deliver(lma, sent, [4])).toEqual([3, 4]);
+    expect(lma.resequencer()).toMatchObject({ lostProven: 1, lostTimeout: 0 });
+  });
+
+  test('with provenLoss off the same loss waits for the time-out', () => {
+    const { mag, lma } = pair({ provenLoss: false });
+    const sent = numbered(mag, 0, 8);
+    expect(deliver(lma, sent, [0, 1, 3, 4, 5])).toEqual([0, 1]);
+    expect(lma.advance(lma.now + MAX_WAIT).map(numberOf)).toEqual([3, 4, 5]);
+    expect(lma.resequencer()).toMatchObject({ lostProven: 0, lostTimeout: 1 });
+  });
+
+  test('a late packet is delivered by default and dropped when so configured', () => {
+    for (const late of ['deliver', 'drop'] as const) {
+      const { mag, lma } = pair({ late });
+      const sent = numbered(mag, 0, 4);
+      deliver(lma, sent, [0, 2]);
+      lma.advance(lma.now + MAX_WAIT);
+      expect(deliver(lma, sent, [1])).toEqual(late === 'deliver' ? [1] : []);
+      expect(deliver(lma, sent, [1])).toEqual([]);
+      expect(lma.resequencer()).toMatchObject({ late: 1, duplicates: 1 });
+      expect(lma.drops).toEqual(late === 'deliver' ? { duplicate: 1 } : { duplicate: 1, late: 1 });
+    }
+  });
+
+  test('a full window gives up the oldest numbers', () => {
+    const { mag, lma } = pair({ provenLoss: false });
+    const sent = numbered(mag, 0, 100);
+    expect(deliver(lma, sent, [0])).toEqual([0]);
+    const held = Array.from({ length: 63 }, (_, i) => i + 2);
+    expect(deliver(lma, sent, held)).toEqual([]);
+    expect(deliver(lma, sent, [65])).toEqual([...held, 65]);
+    expect(lma.resequencer()).toMatchObject({ lostWindow: 1 });
+  });
+
+  test('a restarted sender is recognised within a few packets, none of which is lost', () => {
+    const { mag, lma } = pair();
+    startAt(mag, 1_000_000n);
+    const old = numbered(mag, 0, 200);
+    expect(deliver(lma, old, [...old.keys()]).length).toBe(200);
+    startAt(mag, 0n);
+    const fresh = numbered(mag, 1000, 10);
+    expect(deliver(lma, fresh, [...fresh.keys()])).toEqual(Array.from({ length: 10 }, (_, i) => 1000 + i));
+    expect(lma.resequencer()).toMatchObject({ restarts: 1 });
+    expect(lma.drops).toEqual({});
+  });
+
+  test('a single stray number far away is dropped and does no harm', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 10);
+    startAt(mag, 500_000n);
+    const stray = numbered(mag, 9999, 1);
+    expect(deliver(lma, sent, [0, 1, 2])).toEqual([0, 1, 2]);
+    expect(deliver(lma, stray, [0])).toEqual([]);
+    expect(deliver(lma, sent, [3, 4, 5])).toEqual([3, 4, 5]);
+    expect(lma.drops).toEqual({ 'sequence-jump': 1 });
+    expect(lma.resequencer()).toMatchObject({ restarts: 0 });
+  });
+
+  test('a receiver that joins later starts with the first number it sees', () => {
+    const { mag, lma } = pair();
+    startAt(mag, 77_777_777n);
+    const sent = numbered(mag, 0, 5);
+    expect(deliver(lma, sent, [0, 1, 2, 3, 4])).toEqual([0, 1, 2, 3, 4]);
+  });
+});
