@@ -110,7 +110,7 @@ export function tableFind(form: u32, reference: u32): u32 {
 }
 /** Moves all live entries into the empty entries at `address` (2^bits of them) and publishes those. */
 export function tableMove(form: u32, reference: u32, address: u32, bits: u32): void {
-  const to = (<u64>bits << 32) | <u64>address;
+  const to = ((<u64>bits) << 32) | (<u64>address);
   tables.copyTable(form, atomic.load<u64>(reference), to);
   atomic.store<u64>(reference, to);
 }

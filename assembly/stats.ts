@@ -4,7 +4,7 @@ import { WORKER_COUNTERS, WORKER_DROPS } from './layout';
 // @ts-ignore: decorator
 @inline
 export function countDrop(worker: usize, reason: u32): void {
-  const at = worker + WORKER_DROPS + (<usize>reason << 3);
+  const at = worker + WORKER_DROPS + ((<usize>reason) << 3);
   store<u64>(at, load<u64>(at) + 1);
 }
 

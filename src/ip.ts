@@ -62,7 +62,10 @@ export function parsePrefix(text: string): Prefix {
   const { family, bytes } = parseAddress(address);
   const length = Number(lengthText);
   if (length > bytes.length * 8) {
-    throw new TunloomError('BAD_PREFIX', `"${text}": an IPv${family} prefix has at most ${bytes.length * 8} bits`);
+    throw new TunloomError(
+      'BAD_PREFIX',
+      `"${text}": an IPv${family} prefix has at most ${bytes.length * 8} bits`,
+    );
   }
   for (let bit = length; bit < bytes.length * 8; bit++) {
     if (bytes[bit >> 3]! & (0x80 >> (bit & 7))) {

@@ -21,5 +21,5 @@ export function findPath(local: u32, peer: u32, keyed: u32, selector: u32): usiz
 // @ts-ignore: decorator
 @inline
 export function pathKey(local: u32, peer: u32, keyed: u32, selector: u32): u64 {
-  return (<u64>peer << 41) | (<u64>keyed << 40) | (<u64>local << 32) | <u64>selector;
+  return ((<u64>peer) << 41) | ((<u64>keyed) << 40) | ((<u64>local) << 32) | (<u64>selector);
 }

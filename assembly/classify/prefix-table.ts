@@ -20,9 +20,12 @@ export function findSession4(at: usize): u32 {
   let lengths = atomic.load<u64>(CONTROL, CONTROL_LENGTHS4);
   while (lengths) {
     const length = 63 - clz<u64>(lengths);
-    lengths ^= <u64>1 << length;
-    const key = length ? address & (<u32>-1 << <u32>(32 - length)) : 0;
-    const value = find4(atomic.load<u64>(<usize>CONTROL + (<usize>length << 3), CONTROL_PREFIX_TABLES4), key);
+    lengths ^= (<u64>1) << length;
+    const key = length ? address & (u32.MAX_VALUE << (32 - <u32>length)) : 0;
+    const value = find4(
+      atomic.load<u64>(<usize>CONTROL + ((<usize>length) << 3), CONTROL_PREFIX_TABLES4),
+      key,
+    );
     if (value) return value;
   }
   return 0;
@@ -33,16 +36,16 @@ export function findSession6(at: usize): u32 {
   const high = loadBe64(at);
   const low = loadBe64(at, 8);
   for (let word: i32 = 2; word >= 0; word--) {
-    let lengths = atomic.load<u64>(<usize>CONTROL + (<usize>word << 3), CONTROL_LENGTHS6);
+    let lengths = atomic.load<u64>(<usize>CONTROL + ((<usize>word) << 3), CONTROL_LENGTHS6);
     while (lengths) {
       const bit = 63 - clz<u64>(lengths);
-      lengths ^= <u64>1 << bit;
-      const length = (<u64>word << 6) + bit;
-      const reference = atomic.load<u64>(<usize>CONTROL + (<usize>length << 3), CONTROL_PREFIX_TABLES6);
+      lengths ^= (<u64>1) << bit;
+      const length = ((<u64>word) << 6) + bit;
+      const reference = atomic.load<u64>(<usize>CONTROL + ((<usize>length) << 3), CONTROL_PREFIX_TABLES6);
       const value =
         length <= <u64>TABLE_FORM8_MAX_LENGTH
-          ? find8(reference, length ? high & (<u64>-1 << (64 - length)) : 0)
-          : find16(reference, high, length == 128 ? low : low & (<u64>-1 << (128 - length)), 0);
+          ? find8(reference, length ? high & (u64.MAX_VALUE << (64 - length)) : 0)
+          : find16(reference, high, length == 128 ? low : low & (u64.MAX_VALUE << (128 - length)), 0);
       if (value) return value;
     }
   }

@@ -32,7 +32,7 @@ export function allocateBuffer(worker: usize): usize {
   }
   free--;
   store<u32>(worker, free, WORKER_FREE_COUNT);
-  return load<u32>(worker + WORKER_FREE + (<usize>free << 2));
+  return load<u32>(worker + WORKER_FREE + ((<usize>free) << 2));
 }
 
 export function freeBuffer(worker: usize, buffer: usize): void {
@@ -42,7 +42,7 @@ export function freeBuffer(worker: usize, buffer: usize): void {
     free -= POOL_CHAIN;
   }
   store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
-  store<u32>(worker + WORKER_FREE + (<usize>free << 2), <u32>buffer);
+  store<u32>(worker + WORKER_FREE + ((<usize>free) << 2), <u32>buffer);
   store<u32>(worker, free + 1, WORKER_FREE_COUNT);
 }
 
@@ -61,7 +61,7 @@ function takeChain(worker: usize): u32 {
   let count: u32 = 0;
   while (first) {
     store<u32>(first, owner, BUFFER_OWNER);
-    store<u32>(worker + WORKER_FREE + (<usize>count << 2), <u32>first);
+    store<u32>(worker + WORKER_FREE + ((<usize>count) << 2), <u32>first);
     count++;
     first = load<u32>(first, BUFFER_NEXT);
   }
@@ -74,7 +74,7 @@ function giveChain(worker: usize): void {
   const free = load<u32>(worker, WORKER_FREE_COUNT) - POOL_CHAIN;
   let chain: usize = 0;
   for (let i: u32 = 0; i < <u32>POOL_CHAIN; i++) {
-    const buffer = <usize>load<u32>(worker + WORKER_FREE + (<usize>(free + i) << 2));
+    const buffer = <usize>load<u32>(worker + WORKER_FREE + ((<usize>(free + i)) << 2));
     store<u32>(buffer, <u32>chain, BUFFER_NEXT);
     store<u32>(buffer, 0, BUFFER_OWNER);
     chain = buffer;
@@ -95,7 +95,7 @@ function pushChain(chain: usize): void {
 // @ts-ignore: decorator
 @inline
 function replaceHead(head: u64, first: u32): bool {
-  const next = (((head >> 32) + 1) << 32) | <u64>first;
+  const next = (((head >> 32) + 1) << 32) | (<u64>first);
   return atomic.cmpxchg<u64>(CONTROL, head, next, CONTROL_POOL_HEAD) == head;
 }
 

@@ -10,7 +10,14 @@
  * is stored last and cleared first. Deleted entries stay tombstones until the control thread copies the table
  * to a fresh one (src/dataplane/table-writer.ts), because a reader may still be comparing the old key.
  */
-import { CONTROL, CONTROL_HASH_SEED, TABLE_ENTRY16, TABLE_ENTRY4, TABLE_ENTRY8, TABLE_TOMBSTONE } from '../layout';
+import {
+  CONTROL,
+  CONTROL_HASH_SEED,
+  TABLE_ENTRY16,
+  TABLE_ENTRY4,
+  TABLE_ENTRY8,
+  TABLE_TOMBSTONE,
+} from '../layout';
 
 const GOLDEN: u64 = 0x9e3779b97f4a7c15;
 
@@ -24,7 +31,7 @@ function home(key: u64, bits: u64): usize {
 // @ts-ignore: decorator
 @inline
 function mix(high: u64, low: u64, extra: u32): u64 {
-  return (high ^ rotl<u64>(low, 29) ^ (<u64>extra << 17)) * 0xff51afd7ed558ccd + low;
+  return (high ^ rotl<u64>(low, 29) ^ ((<u64>extra) << 17)) * 0xff51afd7ed558ccd + low;
 }
 
 /** Value of `key` in a T4 table, 0 if it is not there. */
@@ -32,7 +39,7 @@ export function find4(reference: u64, key: u32): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(<u64>key, bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = base + (at << 3);
@@ -49,7 +56,7 @@ export function find8(reference: u64, key: u64): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(key, bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = base + (at << 4);
@@ -66,7 +73,7 @@ export function find16(reference: u64, high: u64, low: u64, extra: u32): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(mix(high, low, extra), bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = base + (at << 5);
@@ -88,7 +95,7 @@ export function find16(reference: u64, high: u64, low: u64, extra: u32): u32 {
 /** Writer: adds a key that is not there yet; the table must have an empty entry left. */
 export function insert4(reference: u64, key: u32, value: u32): void {
   const bits = reference >> 32;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(<u64>key, bits);
   while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY4, 4)) at = (at + 1) & mask;
   const entry = <usize>(<u32>reference) + at * TABLE_ENTRY4;
@@ -99,7 +106,7 @@ export function insert4(reference: u64, key: u32, value: u32): void {
 /** Writer: see insert4. */
 export function insert8(reference: u64, key: u64, value: u32): void {
   const bits = reference >> 32;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(key, bits);
   while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY8, 8)) at = (at + 1) & mask;
   const entry = <usize>(<u32>reference) + at * TABLE_ENTRY8;
@@ -110,7 +117,7 @@ export function insert8(reference: u64, key: u64, value: u32): void {
 /** Writer: see insert4. */
 export function insert16(reference: u64, high: u64, low: u64, extra: u32, value: u32): void {
   const bits = reference >> 32;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(mix(high, low, extra), bits);
   while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY16, 20)) at = (at + 1) & mask;
   const entry = <usize>(<u32>reference) + at * TABLE_ENTRY16;
@@ -124,7 +131,7 @@ export function insert16(reference: u64, high: u64, low: u64, extra: u32, value:
 export function replace4(reference: u64, key: u32, value: u32): bool {
   const bits = reference >> 32;
   if (!bits) return false;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(<u64>key, bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = <usize>(<u32>reference) + at * TABLE_ENTRY4;
@@ -143,7 +150,7 @@ export function replace4(reference: u64, key: u32, value: u32): bool {
 export function replace8(reference: u64, key: u64, value: u32): bool {
   const bits = reference >> 32;
   if (!bits) return false;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(key, bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = <usize>(<u32>reference) + at * TABLE_ENTRY8;
@@ -162,7 +169,7 @@ export function replace8(reference: u64, key: u64, value: u32): bool {
 export function replace16(reference: u64, high: u64, low: u64, extra: u32, value: u32): bool {
   const bits = reference >> 32;
   if (!bits) return false;
-  const mask = (<usize>1 << <usize>bits) - 1;
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(mix(high, low, extra), bits);
   for (let i: usize = 0; i <= mask; i++) {
     const entry = <usize>(<u32>reference) + at * TABLE_ENTRY16;
@@ -186,7 +193,7 @@ export function replace16(reference: u64, high: u64, low: u64, extra: u32, value
 export function copyTable(form: u32, from: u64, to: u64): void {
   const bits = from >> 32;
   if (!bits) return;
-  const count = <usize>1 << <usize>bits;
+  const count = (<usize>1) << (<usize>bits);
   let entry = <usize>(<u32>from);
   for (let i: usize = 0; i < count; i++) {
     if (form == 4) {

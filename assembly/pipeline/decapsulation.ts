@@ -156,9 +156,15 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, i: u32): 
   const number = findOwner(inner, family);
   const keyed = load<u32>(meta, META_KEYED);
   if (!keyed && !number) return DROP_NO_SESSION;
-  const path = findPath(load<u32>(endpoint, ENDPOINT_LOCAL), peer, keyed, keyed ? load<u32>(meta, META_KEY) : number);
+  const path = findPath(
+    load<u32>(endpoint, ENDPOINT_LOCAL),
+    peer,
+    keyed,
+    keyed ? load<u32>(meta, META_KEY) : number,
+  );
   if (!path) return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
-  const session = <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
+  const session =
+    <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
   if (number != load<u32>(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return DROP_NO_SESSION;
@@ -224,7 +230,7 @@ export function deliveriesDone(worker: usize, now: u64): u32 {
   let written: u64 = 0;
   for (let i: u32 = 0; i < n; i++) {
     if (load<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 8)) written++;
-    freeBuffer(worker, <usize>load<u32>(worker + (<usize>i << 2), WORKER_DELIVER_BUFFERS));
+    freeBuffer(worker, <usize>load<u32>(worker + ((<usize>i) << 2), WORKER_DELIVER_BUFFERS));
   }
   count(worker, COUNTER_TUN_TX, written);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);
@@ -237,9 +243,9 @@ function letGo(worker: usize): void {
   const n = load<u32>(worker, WORKER_HELD_COUNT);
   let kept: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const session = load<u32>(worker + WORKER_HELD + (<usize>i << 2));
+    const session = load<u32>(worker + WORKER_HELD + ((<usize>i) << 2));
     if (!tryLetGo(worker, session)) {
-      store<u32>(worker + WORKER_HELD + (<usize>kept << 2), session);
+      store<u32>(worker + WORKER_HELD + ((<usize>kept) << 2), session);
       kept++;
     }
   }

@@ -29,6 +29,6 @@ export function deliver(worker: usize, address: usize, length: u32, buffer: usiz
   const header = worker + WORKER_DELIVER_HEADERS + <usize>n * MMSGHDR_SIZE;
   store<u64>(header, base + <u64>iovec, MMSGHDR_IOV);
   store<u64>(header, 1, MMSGHDR_IOVLEN);
-  store<u32>(worker + (<usize>n << 2), <u32>buffer, WORKER_DELIVER_BUFFERS);
+  store<u32>(worker + ((<usize>n) << 2), <u32>buffer, WORKER_DELIVER_BUFFERS);
   store<u32>(worker, n + 1, WORKER_DELIVER_COUNT);
 }

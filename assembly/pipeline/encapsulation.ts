@@ -113,7 +113,7 @@ function sendOversized(
     sendTooBig(worker, inner, family, total, mtu);
     return drop(worker, buffer, DROP_TOO_BIG);
   }
-  const header = (<u32>load<u8>(inner) & 15) << 2;
+  const header = ((<u32>load<u8>(inner)) & 15) << 2;
   const size = fragmentPayload(inner, mtu);
   if ((total - header) / size >= MESSAGES_PER_PACKET) return drop(worker, buffer, DROP_TOO_BIG);
   for (let start: u32 = 0; start < total - header; start += size) {
@@ -128,7 +128,14 @@ function sendOversized(
   freeBuffer(worker, buffer);
 }
 
-function sendPacket(worker: usize, session: usize, config: usize, buffer: usize, family: u32, total: u32): void {
+function sendPacket(
+  worker: usize,
+  session: usize,
+  config: usize,
+  buffer: usize,
+  family: u32,
+  total: u32,
+): void {
   const inner = buffer + BUFFER_PACKET;
   const ticket = drawTicket(session);
   const path = pathOfTicket(config, ticket);

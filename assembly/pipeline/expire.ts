@@ -15,6 +15,7 @@ import {
   WORKER_TIMER_COUNT,
 } from '../layout';
 import { lockOrMark } from '../reorder/lock';
+import { elapsed } from '../reorder/sequence';
 import { release } from '../reorder/release';
 import { clearTimer, deadlineOf, nextTimer } from '../reorder/timers';
 import { adoptCandidates, retryStash, settle } from '../reorder/window';
@@ -59,7 +60,7 @@ function candidatesAreDue(session: usize, now: u64): bool {
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return false;
   const first = <usize>load<u32>(session, SESSION_CANDIDATE_BUFFERS);
-  return now - load<u64>(first, BUFFER_ARRIVAL) >= <u64>load<u32>(config, CONFIG_MAX_WAIT);
+  return elapsed(load<u64>(first, BUFFER_ARRIVAL), now) >= <u64>load<u32>(config, CONFIG_MAX_WAIT);
 }
 
 function positionOf(session: usize): u32 {

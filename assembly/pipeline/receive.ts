@@ -32,7 +32,7 @@ export function prepareReceive(worker: usize): u32 {
   const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
   const capacity = <u64>(load<u32>(CONTROL, CONTROL_BUFFER_SIZE) - BUFFER_PACKET);
   for (let i: u32 = 0; i < <u32>BATCH; i++) {
-    const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
+    const place = worker + WORKER_RECEIVE_BUFFERS + ((<usize>i) << 2);
     let buffer = <usize>load<u32>(place);
     if (!buffer) {
       buffer = allocateBuffer(worker);
@@ -62,7 +62,7 @@ export function prepareReceive(worker: usize): u32 {
 // @ts-ignore: decorator
 @inline
 export function takeReceived(worker: usize, i: u32): usize {
-  const place = worker + WORKER_RECEIVE_BUFFERS + (<usize>i << 2);
+  const place = worker + WORKER_RECEIVE_BUFFERS + ((<usize>i) << 2);
   const buffer = <usize>load<u32>(place);
   store<u32>(place, 0);
   return buffer;

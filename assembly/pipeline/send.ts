@@ -68,9 +68,16 @@ export function sendRoom(worker: usize): u32 {
 }
 
 /** Appends an encapsulated packet (`outer`, whole length); the caller has made sure of room. */
-export function queueSend(worker: usize, path: usize, outer: usize, length: u32, tos: u32, buffer: usize): void {
+export function queueSend(
+  worker: usize,
+  path: usize,
+  outer: usize,
+  length: u32,
+  tos: u32,
+  buffer: usize,
+): void {
   const n = load<u32>(worker, WORKER_SEND_COUNT);
-  const at = worker + (<usize>n << 2);
+  const at = worker + ((<usize>n) << 2);
   const skip = load<u32>(path, PATH_KERNEL_LENGTH);
   store<u32>(at, <u32>outer + skip, WORKER_SEND_ADDRESSES);
   store<u32>(at, length - skip, WORKER_SEND_LENGTHS);
@@ -85,7 +92,7 @@ export function groupSends(worker: usize): void {
   const n = load<u32>(worker, WORKER_SEND_COUNT);
   let groups: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const path = <usize>load<u32>(worker + (<usize>i << 2), WORKER_SEND_PATHS);
+    const path = <usize>load<u32>(worker + ((<usize>i) << 2), WORKER_SEND_PATHS);
     const endpoint = load<u32>(path, PATH_ENDPOINT);
     const map = worker + WORKER_GROUP_OF + endpoint;
     let group = <u32>load<u8>(map);
@@ -107,12 +114,12 @@ export function groupSends(worker: usize): void {
     store<u32>(record, 0, GROUP_COUNT);
   }
   for (let i: u32 = 0; i < n; i++) {
-    const path = <usize>load<u32>(worker + (<usize>i << 2), WORKER_SEND_PATHS);
+    const path = <usize>load<u32>(worker + ((<usize>i) << 2), WORKER_SEND_PATHS);
     const map = worker + WORKER_GROUP_OF + load<u32>(path, PATH_ENDPOINT);
     const record = worker + WORKER_GROUPS + <usize>(load<u8>(map) - 1) * GROUP_STRIDE;
     const place = load<u32>(record, GROUP_FIRST) + load<u32>(record, GROUP_COUNT);
     store<u32>(record, load<u32>(record, GROUP_COUNT) + 1, GROUP_COUNT);
-    store<u32>(worker + (<usize>place << 2), i, WORKER_SEND_ORDER);
+    store<u32>(worker + ((<usize>place) << 2), i, WORKER_SEND_ORDER);
     layMessage(worker, i, place, path);
   }
   for (let g: u32 = 0; g < groups; g++) {
@@ -125,7 +132,7 @@ export function groupSends(worker: usize): void {
 /** struct mmsghdr number `place` for message `i` (sendmmsg(2)). */
 function layMessage(worker: usize, i: u32, place: u32, path: usize): void {
   const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
-  const message = worker + (<usize>i << 2);
+  const message = worker + ((<usize>i) << 2);
   const iovec = worker + WORKER_SEND_IOVECS + <usize>place * IOVEC_SIZE;
   store<u64>(iovec, base + <u64>load<u32>(message, WORKER_SEND_ADDRESSES));
   store<u64>(iovec, <u64>load<u32>(message, WORKER_SEND_LENGTHS), 8);
@@ -136,7 +143,8 @@ function layMessage(worker: usize, i: u32, place: u32, path: usize): void {
   store<u64>(header, base + <u64>iovec, MMSGHDR_IOV);
   store<u64>(header, 1, MMSGHDR_IOVLEN);
 
-  const endpoint = <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>load<u32>(path, PATH_ENDPOINT) * ENDPOINT_STRIDE;
+  const endpoint =
+    <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>load<u32>(path, PATH_ENDPOINT) * ENDPOINT_STRIDE;
   const mode = load<u32>(endpoint, ENDPOINT_MODE);
   const tos = load<u32>(message, WORKER_SEND_TOS);
   if (tos && (mode == MODE_UDP4 || mode == MODE_UDP6)) {
@@ -154,8 +162,8 @@ function layMessage(worker: usize, i: u32, place: u32, path: usize): void {
 
 /** Notes that the message at grouped position `place` was not sent, for `reason`. */
 export function sendFailed(worker: usize, place: u32, reason: u32): void {
-  const i = load<u32>(worker + (<usize>place << 2), WORKER_SEND_ORDER);
-  store<u32>(worker + (<usize>i << 2), 0, WORKER_SEND_LENGTHS);
+  const i = load<u32>(worker + ((<usize>place) << 2), WORKER_SEND_ORDER);
+  store<u32>(worker + ((<usize>i) << 2), 0, WORKER_SEND_LENGTHS);
   countDrop(worker, reason);
 }
 
@@ -164,10 +172,12 @@ export function sendsDone(worker: usize): void {
   const n = load<u32>(worker, WORKER_SEND_COUNT);
   const stats =
     <usize>load<u32>(CONTROL, CONTROL_PATH_STATS) +
-    <usize>load<u32>(worker, WORKER_INDEX) * <usize>load<u32>(CONTROL, CONTROL_PATH_CAPACITY) * PATH_STAT_STRIDE;
+    <usize>load<u32>(worker, WORKER_INDEX) *
+      <usize>load<u32>(CONTROL, CONTROL_PATH_CAPACITY) *
+      PATH_STAT_STRIDE;
   let sent: u64 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const message = worker + (<usize>i << 2);
+    const message = worker + ((<usize>i) << 2);
     const length = load<u32>(message, WORKER_SEND_LENGTHS);
     if (length) {
       const path = <usize>load<u32>(message, WORKER_SEND_PATHS);

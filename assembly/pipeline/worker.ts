@@ -77,7 +77,8 @@ export function recoverWorker(index: u32, timers: u32): u32 {
   const capacity = load<u32>(CONTROL, CONTROL_SESSION_CAPACITY);
   for (let i: u32 = 0; i < capacity; i++) {
     if (atomic.load<u32>(session, SESSION_CONFIG)) {
-      if ((atomic.load<u32>(session, SESSION_LOCK) & 0xffff) == index + 1) atomic.store<u32>(session, 0, SESSION_LOCK);
+      if ((atomic.load<u32>(session, SESSION_LOCK) & 0xffff) == index + 1)
+        atomic.store<u32>(session, 0, SESSION_LOCK);
       // Its gaps may be open and its head ready: the timer makes the successor look.
       if (!load<u64>(session, SESSION_OLDEST)) store<u64>(session, 1, SESSION_OLDEST);
       setTimer(worker, session);

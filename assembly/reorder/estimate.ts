@@ -20,7 +20,7 @@ import {
   SESSION_LATENESS_TIME,
   SESSION_MASK,
 } from '../layout';
-import { distance } from './sequence';
+import { distance, elapsed } from './sequence';
 
 /** A path's slack halves when it has not been needed for this long. */
 const SLACK_HALF_LIFE: u64 = 1_000_000;
@@ -61,13 +61,13 @@ export function provenAhead(session: usize, config: usize, head: u32, now: u64):
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
   const count = load<u32>(config, CONFIG_PATH_COUNT);
   const highest = atomic.load<u32>(session, SESSION_HIGHEST);
-  const busyLong = now - load<u64>(session, SESSION_BUSY_SINCE) > maxWait;
+  const busyLong = elapsed(load<u64>(session, SESSION_BUSY_SINCE), now) > maxWait;
   let proven: i32 = i32.MAX_VALUE;
   for (let i: u32 = 0; i < count; i++) {
-    const path = <usize>load<u32>(config + (<usize>i << 2), CONFIG_PATH_LIST);
+    const path = <usize>load<u32>(config + ((<usize>i) << 2), CONFIG_PATH_LIST);
     const seen = load<u32>(path, PATH_RX_SEEN);
     const pathHighest = atomic.load<u32>(path, PATH_RX_HIGHEST);
-    if (!seen || now - load<u64>(path, PATH_RX_TIME) > maxWait) {
+    if (!seen || elapsed(load<u64>(path, PATH_RX_TIME), now) > maxWait) {
       const missing = distance(pathHighest, highest);
       const expected = <i32>(SILENT_SPACINGS * load<u32>(path, PATH_RX_SPACING));
       if (!busyLong || (seen && missing <= expected)) return 0;
@@ -80,7 +80,7 @@ export function provenAhead(session: usize, config: usize, head: u32, now: u64):
 
 function currentSlack(path: usize, now: u64): u32 {
   const slack = load<u32>(path, PATH_RX_SLACK);
-  if (slack && now - load<u64>(path, PATH_RX_SLACK_TIME) > SLACK_HALF_LIFE) {
+  if (slack && elapsed(load<u64>(path, PATH_RX_SLACK_TIME), now) > SLACK_HALF_LIFE) {
     store<u32>(path, slack >> 1, PATH_RX_SLACK);
     store<u64>(path, now, PATH_RX_SLACK_TIME);
   }
@@ -98,7 +98,7 @@ export function noteLateness(session: usize, sample: u32, now: u64): void {
   if (sample > peak) {
     store<u32>(session, sample, SESSION_LATENESS);
     store<u64>(session, now, SESSION_LATENESS_TIME);
-  } else if (now - load<u64>(session, SESSION_LATENESS_TIME) > LATENESS_HALF_LIFE) {
+  } else if (elapsed(load<u64>(session, SESSION_LATENESS_TIME), now) > LATENESS_HALF_LIFE) {
     store<u32>(session, max<u32>(peak >> 1, sample), SESSION_LATENESS);
     store<u64>(session, now, SESSION_LATENESS_TIME);
   }

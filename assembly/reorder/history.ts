@@ -9,7 +9,7 @@ import { distance } from './sequence';
 @inline
 function wordOf(session: usize, sequence: u32): usize {
   const bits = (load<u32>(session, SESSION_MASK) << 1) | 1;
-  return <usize>load<u32>(session, SESSION_HISTORY) + (<usize>((sequence & bits) >> 5) << 2);
+  return <usize>load<u32>(session, SESSION_HISTORY) + ((<usize>((sequence & bits) >> 5)) << 2);
 }
 
 /** Notes that `sequence` is delivered; true if it had been noted before. */

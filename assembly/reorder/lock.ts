@@ -23,7 +23,7 @@ export function lockOrMark(worker: usize, session: usize): bool {
       if (load<u32>(worker, WORKER_HELD_COUNT) == <u32>HELD_MAX) return false;
       if (atomic.cmpxchg<u32>(session, 0, me, SESSION_LOCK)) continue;
       const n = load<u32>(worker, WORKER_HELD_COUNT);
-      store<u32>(worker + WORKER_HELD + (<usize>n << 2), <u32>session);
+      store<u32>(worker + WORKER_HELD + ((<usize>n) << 2), <u32>session);
       store<u32>(worker, n + 1, WORKER_HELD_COUNT);
       return true;
     }

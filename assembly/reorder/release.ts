@@ -49,7 +49,7 @@ import {
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { currentWait, noteLateness, provenAhead } from './estimate';
 import { clearAhead, markDelivered } from './history';
-import { distance } from './sequence';
+import { distance, elapsed } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
 
@@ -61,7 +61,8 @@ export function release(worker: usize, session: usize): void {
   const mask = load<u32>(session, SESSION_MASK);
   const ring = <usize>load<u32>(session, SESSION_RING);
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
-  if (now - load<u64>(session, SESSION_LAST_RELEASE) > maxWait) store<u64>(session, now, SESSION_BUSY_SINCE);
+  if (elapsed(load<u64>(session, SESSION_LAST_RELEASE), now) > maxWait)
+    store<u64>(session, now, SESSION_BUSY_SINCE);
   store<u64>(session, now, SESSION_LAST_RELEASE);
 
   let head = atomic.load<u32>(session, SESSION_HEAD);
@@ -72,7 +73,7 @@ export function release(worker: usize, session: usize): void {
   let expired = head;
   let judged = false;
   while (true) {
-    const slot = ring + (<usize>(head & mask) << 2);
+    const slot = ring + ((<usize>(head & mask)) << 2);
     const buffer = <usize>atomic.load<u32>(slot);
     if (buffer) {
       if (!room) break;
@@ -125,7 +126,7 @@ export function release(worker: usize, session: usize): void {
 /** Whether the packet at the head is there, so that release() would deliver something. */
 export function headIsReady(session: usize): bool {
   const place = atomic.load<u32>(session, SESSION_HEAD) & load<u32>(session, SESSION_MASK);
-  return atomic.load<u32>(<usize>load<u32>(session, SESSION_RING) + (<usize>place << 2)) != 0;
+  return atomic.load<u32>(<usize>load<u32>(session, SESSION_RING) + ((<usize>place) << 2)) != 0;
 }
 
 // @ts-ignore: decorator
@@ -153,17 +154,25 @@ function deliverHead(
   markDelivered(session, sequence);
   if (load<u32>(buffer, BUFFER_REORDERED)) {
     countOne(session, STAT_REORDERED);
-    const next = <usize>atomic.load<u32>(ring + (<usize>((sequence + 1) & mask) << 2));
+    const next = <usize>atomic.load<u32>(ring + ((<usize>((sequence + 1) & mask)) << 2));
     if (next) {
       const nextArrival = load<u64>(next, BUFFER_ARRIVAL);
       if (nextArrival <= arrival) {
-        noteLateness(session, <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
+        noteLateness(
+          session,
+          <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)),
+          now,
+        );
       }
     }
   } else {
     countOne(session, STAT_IN_ORDER);
   }
-  countBucket(session + SESSION_WAIT_HISTOGRAM, <u32>min<u64>(now - arrival, u32.MAX_VALUE), WAIT_BUCKETS);
+  countBucket(
+    session + SESSION_WAIT_HISTOGRAM,
+    <u32>min<u64>(elapsed(arrival, now), u32.MAX_VALUE),
+    WAIT_BUCKETS,
+  );
   deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
 }
 
@@ -182,16 +191,16 @@ function findExpired(
 ): u32 {
   const wait = <u64>currentWait(session, config);
   const bound = load<u64>(session, SESSION_OLDEST);
-  if (bound && now - bound < wait) return head;
+  if (bound && elapsed(bound, now) < wait) return head;
   const highest = atomic.load<u32>(session, SESSION_HIGHEST);
   const last = min<u32>(<u32>distance(head, highest), mask);
   let oldest: u64 = 0;
   let expired = head;
   for (let i: u32 = 1; i <= last; i++) {
-    const buffer = <usize>atomic.load<u32>(ring + (<usize>((head + i) & mask) << 2));
+    const buffer = <usize>atomic.load<u32>(ring + ((<usize>((head + i) & mask)) << 2));
     if (!buffer) continue;
     const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
-    if (now - arrival >= wait && <i64>(now - arrival) >= 0) {
+    if (elapsed(arrival, now) >= wait) {
       expired = head + i;
     } else if (!oldest || arrival < oldest) {
       oldest = arrival;
@@ -214,6 +223,6 @@ function countOne(session: usize, statistic: usize): void {
 @inline
 function countBucket(histogram: usize, value: u32, buckets: u32): void {
   const bucket = min<u32>(32 - clz<u32>(value), buckets - 1);
-  const at = histogram + (<usize>bucket << 3);
+  const at = histogram + ((<usize>bucket) << 3);
   store<u64>(at, load<u64>(at) + 1);
 }

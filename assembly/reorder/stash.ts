@@ -13,6 +13,6 @@ export function stash(worker: usize, buffer: usize): void {
     freeBuffer(worker, buffer);
     return;
   }
-  store<u32>(worker + WORKER_STASH + (<usize>n << 2), <u32>buffer);
+  store<u32>(worker + WORKER_STASH + ((<usize>n) << 2), <u32>buffer);
   store<u32>(worker, n + 1, WORKER_STASH_COUNT);
 }

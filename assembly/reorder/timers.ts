@@ -21,9 +21,9 @@ import { currentWait } from './estimate';
 
 export function setTimer(worker: usize, session: usize): void {
   const index = load<u32>(session, SESSION_NUMBER) - 1;
-  const at = <usize>load<u32>(worker, WORKER_TIMERS) + (<usize>(index >> 6) << 3);
+  const at = <usize>load<u32>(worker, WORKER_TIMERS) + ((<usize>(index >> 6)) << 3);
   const word = load<u64>(at);
-  const bit = <u64>1 << (index & 63);
+  const bit = (<u64>1) << (index & 63);
   if (word & bit) return;
   store<u64>(at, word | bit);
   store<u32>(worker, load<u32>(worker, WORKER_TIMER_COUNT) + 1, WORKER_TIMER_COUNT);
@@ -31,9 +31,9 @@ export function setTimer(worker: usize, session: usize): void {
 
 export function clearTimer(worker: usize, session: usize): void {
   const index = load<u32>(session, SESSION_NUMBER) - 1;
-  const at = <usize>load<u32>(worker, WORKER_TIMERS) + (<usize>(index >> 6) << 3);
+  const at = <usize>load<u32>(worker, WORKER_TIMERS) + ((<usize>(index >> 6)) << 3);
   const word = load<u64>(at);
-  const bit = <u64>1 << (index & 63);
+  const bit = (<u64>1) << (index & 63);
   if (!(word & bit)) return;
   store<u64>(at, word ^ bit);
   store<u32>(worker, load<u32>(worker, WORKER_TIMER_COUNT) - 1, WORKER_TIMER_COUNT);
@@ -45,7 +45,7 @@ export function nextTimer(worker: usize, from: u32): usize {
   const timers = <usize>load<u32>(worker, WORKER_TIMERS);
   let index = from;
   while (index < capacity) {
-    const word = load<u64>(timers + (<usize>(index >> 6) << 3)) >> (index & 63);
+    const word = load<u64>(timers + ((<usize>(index >> 6)) << 3)) >> (index & 63);
     if (word) {
       index += <u32>ctz<u64>(word);
       return <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>index * SESSION_STRIDE;

@@ -64,7 +64,7 @@ import { noteLateness } from './estimate';
 import { clearBetween, clearHistory, markDelivered } from './history';
 import { lockOrMark } from './lock';
 import { release } from './release';
-import { distance, later } from './sequence';
+import { distance, elapsed, later } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
 
@@ -90,7 +90,7 @@ function put(worker: usize, session: usize, buffer: usize, sequence: u32): void 
   const entry = touch(worker, session);
   const highest = load<u32>(entry, TOUCHED_HIGHEST);
   const mask = load<u32>(session, SESSION_MASK);
-  const slot = <usize>load<u32>(session, SESSION_RING) + (<usize>(sequence & mask) << 2);
+  const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
   store<u32>(buffer, distance(highest, sequence) < 0 ? 1 : 0, BUFFER_REORDERED);
   store<u32>(buffer, 0, BUFFER_OWNER);
   const before = <usize>atomic.cmpxchg<u32>(slot, 0, <u32>buffer);
@@ -167,10 +167,11 @@ function takeLate(worker: usize, session: usize, buffer: usize, sequence: u32): 
   countShared(session + SESSION_STATS + STAT_LATE);
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return drop(worker, buffer, DROP_SESSION_REMOVED);
-  const late = load<u64>(buffer, BUFFER_ARRIVAL) - load<u64>(session, SESSION_SKIP_TIME);
+  const late = elapsed(load<u64>(session, SESSION_SKIP_TIME), load<u64>(buffer, BUFFER_ARRIVAL));
   const sample = late + <u64>load<u32>(session, SESSION_SKIP_WAIT);
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
-  if (sample <= 4 * maxWait) noteLateness(session, <u32>min<u64>(sample, maxWait), load<u64>(buffer, BUFFER_ARRIVAL));
+  if (sample <= 4 * maxWait)
+    noteLateness(session, <u32>min<u64>(sample, maxWait), load<u64>(buffer, BUFFER_ARRIVAL));
   if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_LATE_DROP) return drop(worker, buffer, DROP_LATE);
   deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
 }
@@ -237,11 +238,11 @@ function takeCandidate(worker: usize, session: usize, buffer: usize, sequence: u
     }
   }
   for (let i: u32 = 0; i < n; i++) {
-    const other = <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS);
+    const other = <usize>load<u32>(session + ((<usize>i) << 2), SESSION_CANDIDATE_BUFFERS);
     if (load<u32>(other, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
   }
   store<u32>(buffer, 0, BUFFER_OWNER);
-  store<u32>(session + (<usize>n << 2), <u32>buffer, SESSION_CANDIDATE_BUFFERS);
+  store<u32>(session + ((<usize>n) << 2), <u32>buffer, SESSION_CANDIDATE_BUFFERS);
   store<u32>(session, sequence + 1, SESSION_CANDIDATE_NEXT);
   store<u32>(session, n + 1, SESSION_CANDIDATES);
   if (n + 1 == <u32>CANDIDATE_MAX) {
@@ -254,7 +255,11 @@ function takeCandidate(worker: usize, session: usize, buffer: usize, sequence: u
 function dropCandidates(worker: usize, session: usize): void {
   const n = load<u32>(session, SESSION_CANDIDATES);
   for (let i: u32 = 0; i < n; i++) {
-    drop(worker, <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS), DROP_SEQUENCE_JUMP);
+    drop(
+      worker,
+      <usize>load<u32>(session + ((<usize>i) << 2), SESSION_CANDIDATE_BUFFERS),
+      DROP_SEQUENCE_JUMP,
+    );
   }
   store<u32>(session, 0, SESSION_CANDIDATES);
 }
@@ -270,7 +275,7 @@ export function adoptCandidates(worker: usize, session: usize): void {
   const n = load<u32>(session, SESSION_CANDIDATES);
   if (distance(atomic.load<u32>(session, SESSION_HEAD), atomic.load<u32>(session, SESSION_HIGHEST)) >= 0) {
     // Keep a place free for the packet that comes next.
-    const last = <usize>load<u32>(session + (<usize>(n - 1) << 2), SESSION_CANDIDATE_BUFFERS);
+    const last = <usize>load<u32>(session + ((<usize>(n - 1)) << 2), SESSION_CANDIDATE_BUFFERS);
     store<u32>(last, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
     store<u32>(session, n - 1, SESSION_CANDIDATES);
     stash(worker, last);
@@ -279,7 +284,7 @@ export function adoptCandidates(worker: usize, session: usize): void {
   let first = load<u32>(<usize>load<u32>(session, SESSION_CANDIDATE_BUFFERS), BUFFER_SEQUENCE);
   for (let i: u32 = 1; i < n; i++) {
     const other = load<u32>(
-      <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS),
+      <usize>load<u32>(session + ((<usize>i) << 2), SESSION_CANDIDATE_BUFFERS),
       BUFFER_SEQUENCE,
     );
     if (distance(other, first) > 0) first = other;
@@ -292,7 +297,7 @@ export function adoptCandidates(worker: usize, session: usize): void {
   const entry = touch(worker, session);
   store<u32>(entry, first - 1, TOUCHED_HIGHEST);
   for (let i: u32 = 0; i < n; i++) {
-    const buffer = <usize>load<u32>(session + (<usize>i << 2), SESSION_CANDIDATE_BUFFERS);
+    const buffer = <usize>load<u32>(session + ((<usize>i) << 2), SESSION_CANDIDATE_BUFFERS);
     store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
     offer(worker, session, buffer);
   }
@@ -312,7 +317,7 @@ function forgetPaths(session: usize): void {
   if (!config) return;
   const count = load<u32>(config, CONFIG_PATH_COUNT);
   for (let i: u32 = 0; i < count; i++) {
-    const path = <usize>load<u32>(config + (<usize>i << 2), CONFIG_PATH_LIST);
+    const path = <usize>load<u32>(config + ((<usize>i) << 2), CONFIG_PATH_LIST);
     store<u32>(path, 0, PATH_RX_SEEN);
     store<u32>(path, 0, PATH_RX_SPACING);
   }
@@ -325,7 +330,7 @@ export function retryStash(worker: usize): void {
   store<u32>(worker, 0, WORKER_STASH_COUNT);
   // What is stashed again meanwhile lands at or before the place being read.
   for (let i: u32 = 0; i < n; i++) {
-    const buffer = <usize>load<u32>(worker + WORKER_STASH + (<usize>i << 2));
+    const buffer = <usize>load<u32>(worker + WORKER_STASH + ((<usize>i) << 2));
     offer(worker, <usize>load<u32>(buffer, BUFFER_SESSION), buffer);
   }
   settle(worker);
@@ -336,7 +341,7 @@ export function emptyWindow(worker: usize, session: usize): void {
   const mask = load<u32>(session, SESSION_MASK);
   const ring = <usize>load<u32>(session, SESSION_RING);
   for (let i: u32 = 0; i <= mask; i++) {
-    const buffer = <usize>atomic.xchg<u32>(ring + (<usize>i << 2), 0);
+    const buffer = <usize>atomic.xchg<u32>(ring + ((<usize>i) << 2), 0);
     if (buffer) drop(worker, buffer, DROP_SESSION_REMOVED);
   }
   dropCandidates(worker, session);

@@ -7,7 +7,7 @@ import { checksumReplace } from '../wire/checksum';
  */
 export function decapsulateEcn(at: usize, family: u32, outer: u32): bool {
   if (!outer) return true;
-  const inner = family == 4 ? <u32>load<u8>(at, 1) & 3 : (<u32>load<u8>(at, 1) >> 4) & 3;
+  const inner = family == 4 ? (<u32>load<u8>(at, 1)) & 3 : ((<u32>load<u8>(at, 1)) >> 4) & 3;
   if (outer == 3) {
     if (!inner) return false;
     if (inner != 3) setEcn(at, family, 3);
@@ -20,10 +20,10 @@ export function decapsulateEcn(at: usize, family: u32, outer: u32): bool {
 function setEcn(at: usize, family: u32, ecn: u32): void {
   if (family == 4) {
     const before = load<u16>(at);
-    const after = <u16>((<u32>before & 0xfcff) | (ecn << 8));
+    const after = <u16>(((<u32>before) & 0xfcff) | (ecn << 8));
     store<u16>(at, after);
     checksumReplace(at + 10, before, after);
   } else {
-    store<u8>(at, <u8>((<u32>load<u8>(at, 1) & 0xcf) | (ecn << 4)), 1);
+    store<u8>(at, <u8>(((<u32>load<u8>(at, 1)) & 0xcf) | (ecn << 4)), 1);
   }
 }

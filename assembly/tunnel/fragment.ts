@@ -9,7 +9,7 @@ import { checksumAdd, checksumFinish } from '../wire/checksum';
 
 /** Octets of payload in each fragment but the last: a multiple of 8. */
 export function fragmentPayload(at: usize, mtu: u32): u32 {
-  return (mtu - ((<u32>load<u8>(at) & 15) << 2)) & ~7;
+  return (mtu - (((<u32>load<u8>(at)) & 15) << 2)) & ~7;
 }
 
 /**
@@ -17,7 +17,7 @@ export function fragmentPayload(at: usize, mtu: u32): u32 {
  * length. Later fragments keep only the options marked "copied" (RFC 791 §3.1), padded with end-of-list.
  */
 export function writeFragment(buffer: usize, at: usize, total: u32, start: u32, size: u32): u32 {
-  const header = (<u32>load<u8>(at) & 15) << 2;
+  const header = ((<u32>load<u8>(at)) & 15) << 2;
   const to = buffer + BUFFER_PACKET;
   memory.copy(to, at, header);
   if (start && header > 20) dropUncopiedOptions(to, header);

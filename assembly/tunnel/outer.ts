@@ -47,7 +47,7 @@ export function readOuter(
   // struct sockaddr_in6: family 2, port 2, flow 4, address 16; struct sockaddr_in: family 2, port 2, address 4.
   if (mode == MODE_UDP4) {
     store<u64>(meta, 0, META_SOURCE_HIGH);
-    store<u64>(meta, MAPPED | <u64>loadBe32(name, 4), META_SOURCE_LOW);
+    store<u64>(meta, MAPPED | (<u64>loadBe32(name, 4)), META_SOURCE_LOW);
   } else {
     store<u64>(meta, loadBe64(name, 8), META_SOURCE_HIGH);
     store<u64>(meta, loadBe64(name, 16), META_SOURCE_LOW);
@@ -72,13 +72,13 @@ function controlTos(control: usize, length: u32): u32 {
 /** The IPv4 header, checked as ip(7) and RFC 1122 would: version, lengths, checksum, no fragment. */
 function readHeader4(meta: usize, at: usize, length: u32): u32 {
   if (length < 20) return DROP_OUTER_TRUNCATED;
-  const header = (<u32>load<u8>(at) & 15) << 2;
+  const header = ((<u32>load<u8>(at)) & 15) << 2;
   const total = loadBe16(at, 2);
   if (ipVersion(at) != 4 || header < 20 || total < header) return DROP_OUTER_MALFORMED;
   if (total > length) return DROP_OUTER_TRUNCATED;
   if (loadBe16(at, 6) & 0x3fff) return DROP_OUTER_FRAGMENT;
   store<u64>(meta, 0, META_SOURCE_HIGH);
-  store<u64>(meta, MAPPED | <u64>loadBe32(at, 12), META_SOURCE_LOW);
+  store<u64>(meta, MAPPED | (<u64>loadBe32(at, 12)), META_SOURCE_LOW);
   store<u32>(meta, 0, META_PORT);
   store<u32>(meta, load<u8>(at, 1), META_TOS);
   store<u32>(meta, <u32>at + header, META_PAYLOAD);
@@ -118,7 +118,7 @@ function readWhole(meta: usize, endpoint: usize, at: usize, length: u32): u32 {
   let reason: u32 = DROP_OUTER_MALFORMED;
   if (version == 4) {
     reason = readHeader4(meta, at, length);
-    if (!reason && checksumFold(checksumAdd(0, at, (<u32>load<u8>(at) & 15) << 2)) != 0xffff) {
+    if (!reason && checksumFold(checksumAdd(0, at, ((<u32>load<u8>(at)) & 15) << 2)) != 0xffff) {
       reason = DROP_OUTER_CHECKSUM;
     }
   } else if (version == 6) {
@@ -126,7 +126,7 @@ function readWhole(meta: usize, endpoint: usize, at: usize, length: u32): u32 {
   }
   if (reason) return reason;
   const high = version == 4 ? 0 : loadBe64(at, 24);
-  const low = version == 4 ? MAPPED | <u64>loadBe32(at, 16) : loadBe64(at, 32);
+  const low = version == 4 ? MAPPED | (<u64>loadBe32(at, 16)) : loadBe64(at, 32);
   if (high != loadBe64(endpoint, ENDPOINT_ADDRESS) || low != loadBe64(endpoint, ENDPOINT_ADDRESS + 8)) {
     return DROP_OUTER_DESTINATION;
   }

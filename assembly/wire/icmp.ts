@@ -50,7 +50,7 @@ function mayAnswer4(at: usize): bool {
   const source = loadBe32(at, 12);
   if (!source || source >> 28 >= 14 || source >> 24 == 127) return false;
   if (load<u8>(at, 9) == 1) {
-    const type = load<u8>(at + ((<usize>load<u8>(at) & 15) << 2));
+    const type = load<u8>(at + (((<usize>load<u8>(at)) & 15) << 2));
     return type == 0 || type == 8 || type > 12;
   }
   return true;

@@ -27,7 +27,7 @@ export const NEXT_HEADER_DESTINATION: u32 = 60;
 // @ts-ignore: decorator
 @inline
 export function ipVersion(at: usize): u32 {
-  return <u32>load<u8>(at) >> 4;
+  return (<u32>load<u8>(at)) >> 4;
 }
 
 /**
@@ -38,7 +38,7 @@ export function checkInner(at: usize, length: u32): i32 {
   if (length < 20) return -DROP_INNER_TRUNCATED;
   const version = ipVersion(at);
   if (version == 4) {
-    const header = (<u32>load<u8>(at) & 15) << 2;
+    const header = ((<u32>load<u8>(at)) & 15) << 2;
     const total = loadBe16(at, 2);
     if (header < 20 || total < header) return -DROP_INNER_MALFORMED;
     if (total > length) return -DROP_INNER_TRUNCATED;

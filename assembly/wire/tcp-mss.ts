@@ -12,7 +12,7 @@ export function clampMss(at: usize, family: u32, total: u32, mtu: u32): bool {
   let limit: u32;
   if (family == 4) {
     if (<u32>load<u8>(at, 9) != PROTOCOL_TCP || loadBe16(at, 6) & 0x1fff) return false;
-    tcp = (<u32>load<u8>(at) & 15) << 2;
+    tcp = ((<u32>load<u8>(at)) & 15) << 2;
     limit = mtu - 40;
   } else {
     tcp = <u32>load<u8>(at, 6) == PROTOCOL_TCP ? 40 : findUpperLayer6(at, total, PROTOCOL_TCP);
@@ -20,7 +20,7 @@ export function clampMss(at: usize, family: u32, total: u32, mtu: u32): bool {
     limit = mtu - 60;
   }
   if (tcp + 20 > total || !(load<u8>(at + tcp, 13) & 2)) return false;
-  const end = tcp + ((<u32>load<u8>(at + tcp, 12) >> 4) << 2);
+  const end = tcp + (((<u32>load<u8>(at + tcp, 12)) >> 4) << 2);
   if (end > total) return false;
   let option = tcp + 20;
   while (option + 4 <= end) {

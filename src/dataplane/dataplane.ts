@@ -23,7 +23,11 @@ export interface DataplaneOptions {
   readonly hostBase: (memory: WebAssembly.Memory) => number;
   readonly ports: PortProvider;
   /** One TUN queue a worker. */
-  readonly tun: { readonly name: string; readonly mtu: () => number; readonly devices: readonly DeviceHandle[] };
+  readonly tun: {
+    readonly name: string;
+    readonly mtu: () => number;
+    readonly devices: readonly DeviceHandle[];
+  };
   readonly wake: readonly WakeUp[];
   /** Sources of the ICMP errors that we originate. */
   readonly icmpSource4?: string | undefined;

@@ -86,7 +86,9 @@ export class EndpointRegistry {
 
   /** Takes the endpoints for a path, opening them if they are new. */
   acquire(path: PathSpec): PathEnds {
-    const key = [path.local, path.encapsulation, path.localPort, path.interface ?? '', path.hopLimit].join('|');
+    const key = [path.local, path.encapsulation, path.localPort, path.interface ?? '', path.hopLimit].join(
+      '|',
+    );
     let local = this.#locals.get(key);
     if (!local) {
       local = this.#create(key, path);
@@ -138,7 +140,9 @@ export class EndpointRegistry {
     const family = path.local.includes(':') ? 6 : 4;
     const usesUdp = path.encapsulation.includes('udp');
     const protocols =
-      path.encapsulation === 'ipip' ? [PROTOCOL_IPV4, PROTOCOL_IPV6] : [usesUdp ? PROTOCOL_UDP : PROTOCOL_GRE];
+      path.encapsulation === 'ipip'
+        ? [PROTOCOL_IPV4, PROTOCOL_IPV6]
+        : [usesUdp ? PROTOCOL_UDP : PROTOCOL_GRE];
     const number = takeNumber(this.#usedLocals, 256, `local ends of paths (${key})`);
     const endpoints: Endpoint[] = [];
     try {

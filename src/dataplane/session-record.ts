@@ -4,6 +4,7 @@ import { encodeSockaddr, parseAddress } from '../ip.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { ENCAPSULATION_NUMBERS, buildPathTemplate } from './path-template.ts';
+import { encapsulationOverhead } from './overhead.ts';
 import { buildSchedule } from './schedule-table.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
@@ -13,11 +14,6 @@ export interface ConfigBlock {
   readonly size: number;
   readonly schedule: Uint8Array;
   readonly innerMtu: number;
-}
-
-/** Octets of outer headers of a path. */
-export function headerLength(path: PathSpec, sendKey: number | null): number {
-  return buildPathTemplate(path, sendKey).bytes.length;
 }
 
 /** Fills path record `number`. `kernelHeader` of MODE_* devices: what the kernel writes itself is not sent. */
@@ -85,7 +81,7 @@ export function writeConfig(
   };
   const used = spec.paths.filter((path) => path.weight > 0);
   const innerMtu = Math.min(
-    ...(used.length ? used : spec.paths).map((path) => path.mtu - headerLength(path, spec.sendKey)),
+    ...(used.length ? used : spec.paths).map((path) => path.mtu - encapsulationOverhead(path)),
   );
   set(
     L.CONFIG_FLAGS,

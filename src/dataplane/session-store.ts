@@ -82,7 +82,10 @@ export class SessionStore {
     const index = this.#freeSessions.pop() ?? this.#nextSession++;
     if (index >= this.#memory.sizes.sessions) {
       this.#nextSession--;
-      throw new TunloomError('TOO_MANY_SESSIONS', `no room for session "${spec.name}"; raise memory.sessions`);
+      throw new TunloomError(
+        'TOO_MANY_SESSIONS',
+        `no room for session "${spec.name}"; raise memory.sessions`,
+      );
     }
     const paths: InstalledPath[] = [];
     const prefixes: string[] = [];

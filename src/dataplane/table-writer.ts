@@ -30,7 +30,13 @@ export class TableWriter {
   /** Entries that are not empty: live ones and tombstones. */
   #used = 0;
 
-  constructor(memory: DataplaneMemory, wasm: HotPath, grace: GracePeriods, form: TableForm, reference: number) {
+  constructor(
+    memory: DataplaneMemory,
+    wasm: HotPath,
+    grace: GracePeriods,
+    form: TableForm,
+    reference: number,
+  ) {
     this.#memory = memory;
     this.#wasm = wasm;
     this.#grace = grace;

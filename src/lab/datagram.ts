@@ -5,7 +5,12 @@ const UDP = 17;
 const PORT = 5202;
 
 /** An IP packet with UDP (checksum 0 over IPv4, left out over IPv6 too: nobody here checks it) and a number. */
-export function buildDatagram(source: string, destination: string, number: number, payload: Uint8Array): Uint8Array {
+export function buildDatagram(
+  source: string,
+  destination: string,
+  number: number,
+  payload: Uint8Array,
+): Uint8Array {
   const from = parseAddress(source);
   const to = parseAddress(destination);
   const header = from.family === 4 ? 20 : 40;

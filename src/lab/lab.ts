@@ -17,7 +17,9 @@ export interface LabHooks {
 export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabResult> {
   const reason = options.memory ? 'asked for by --memory' : whyNoNamespaces();
   if (reason !== null) {
-    hooks.announce(`tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking`);
+    hooks.announce(
+      `tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking`,
+    );
   }
   const lab = reason === null ? await NamespaceLab.start(options) : await MemoryLab.start(options);
   const interrupted = new Promise<void>((resolve) => {
@@ -34,8 +36,12 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
     hooks.progress('');
     hooks.report(result);
     if (hooks.keep && lab instanceof NamespaceLab) {
-      hooks.announce(`The lab goes on. Enter it with:  ip netns exec ${lab.topology.mag} bash   (mobile node, MAG)`);
-      hooks.announce(`                            or:  ip netns exec ${lab.topology.lma} bash   (LMA, correspondent)`);
+      hooks.announce(
+        `The lab goes on. Enter it with:  ip netns exec ${lab.topology.mag} bash   (mobile node, MAG)`,
+      );
+      hooks.announce(
+        `                            or:  ip netns exec ${lab.topology.lma} bash   (LMA, correspondent)`,
+      );
       hooks.announce('Stop it with Ctrl-C.');
       await interrupted;
     }

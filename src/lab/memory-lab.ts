@@ -237,7 +237,14 @@ async function startEnd(role: 'mag' | 'lma', options: LabOptions, ports: PortPro
   const bells = queues.map(() => new SharedArrayBuffer(4));
   const dataplane = await Dataplane.start({
     role,
-    sizes: { workers: options.workers, sessions: 64, paths: 256, buffers: 8192, bufferSize: 2048, heap: 16 << 20 },
+    sizes: {
+      workers: options.workers,
+      sessions: 64,
+      paths: 256,
+      buffers: 8192,
+      bufferSize: 2048,
+      heap: 16 << 20,
+    },
     hostBase: () => 0,
     ports,
     tun: {

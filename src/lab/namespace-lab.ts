@@ -94,7 +94,9 @@ export class NamespaceLab {
   }
 
   #deviceTx(index: number): number {
-    return this.topology.statistics('mag', index).txPackets + this.topology.statistics('lma', index).txPackets;
+    return (
+      this.topology.statistics('mag', index).txPackets + this.topology.statistics('lma', index).txPackets
+    );
   }
 
   #ping(): Promise<PingResult> {

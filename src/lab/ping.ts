@@ -72,5 +72,7 @@ function isReply(packet: Uint8Array, v6: boolean, identifier: number, number: nu
   const at = v6 ? 0 : (packet[0]! & 15) * 4;
   if (packet.length < at + 8) return false;
   const view = new DataView(packet.buffer, packet.byteOffset + at);
-  return view.getUint8(0) === (v6 ? 129 : 0) && view.getUint16(4) === identifier && view.getUint16(6) === number;
+  return (
+    view.getUint8(0) === (v6 ? 129 : 0) && view.getUint16(4) === identifier && view.getUint16(6) === number
+  );
 }

@@ -1,6 +1,11 @@
 /** What a lab consists of: addresses, paths, sessions of both ends. Only documentation addresses (RFC 5737, RFC 3849). */
 import { TunloomError } from '../errors.ts';
-import { ENCAPSULATIONS, type Encapsulation, type PathSpec, type SessionSpec } from '../dataplane/session-spec.ts';
+import {
+  ENCAPSULATIONS,
+  type Encapsulation,
+  type PathSpec,
+  type SessionSpec,
+} from '../dataplane/session-spec.ts';
 
 export interface LabPath {
   readonly name: string;
@@ -20,7 +25,7 @@ export interface LabOptions {
 /** The mobile node's addresses (at the MAG's TUN) and the correspondent's (at the LMA's TUN). */
 export const MOBILE = { 4: '192.0.2.1', 6: '2001:db8:cafe::1' } as const;
 export const CORRESPONDENT = { 4: '203.0.113.1', 6: '2001:db8:ffff::1' } as const;
-export const MOBILE_PREFIXES = ['192.0.2.0/24', '2001:db8:cafe::/64'] as const;
+const MOBILE_PREFIXES = ['192.0.2.0/24', '2001:db8:cafe::/64'] as const;
 export const CORRESPONDENT_PREFIXES = ['203.0.113.0/24', '2001:db8:ffff::/64'] as const;
 
 const UPLINK_KEY = 0x11111111;
@@ -33,7 +38,11 @@ const MAX_PATHS = 60;
 export function pathAddresses(index: number, family: 4 | 6): { mag: string; lma: string; length: number } {
   return family === 4
     ? { mag: `198.51.100.${index * 4 + 1}`, lma: `198.51.100.${index * 4 + 2}`, length: 30 }
-    : { mag: `2001:db8:${(0x100 + index).toString(16)}::1`, lma: `2001:db8:${(0x100 + index).toString(16)}::2`, length: 64 };
+    : {
+        mag: `2001:db8:${(0x100 + index).toString(16)}::1`,
+        lma: `2001:db8:${(0x100 + index).toString(16)}::2`,
+        length: 64,
+      };
 }
 
 /** The session as one end sees it. Unsequenced encapsulations are distributed per packet because a lab asks for it. */
@@ -88,34 +97,44 @@ export function planPaths(options: {
   const paths = options.paths.length
     ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights[index] ?? 1 }))
     : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight }));
-  if (paths.length > MAX_PATHS) throw new TunloomError('BAD_OPTION', `at most ${MAX_PATHS} paths are possible`);
+  if (paths.length > MAX_PATHS)
+    throw new TunloomError('BAD_OPTION', `at most ${MAX_PATHS} paths are possible`);
   if (!paths.some((path) => path.weight > 0)) throw new TunloomError('BAD_OPTION', 'all weights are 0');
   return paths;
 }
 
 function parsePath(text: string, defaults: Omit<LabPath, 'name'>): LabPath {
   const [name = '', ...settings] = text.split(',');
-  if (!/^[\w-]{1,11}$/.test(name)) throw new TunloomError('BAD_OPTION', `--path ${text}: a name of up to 11 letters first`);
+  if (!/^[\w-]{1,11}$/.test(name))
+    throw new TunloomError('BAD_OPTION', `--path ${text}: a name of up to 11 letters first`);
   let path: LabPath = { ...defaults, name };
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=');
     if (key === 'weight') path = { ...path, weight: parseWeight(value) };
     else if (key === 'encapsulation') path = { ...path, encapsulation: parseEncapsulation(value) };
     else if (key === 'family') path = { ...path, family: parseFamily(value) };
-    else throw new TunloomError('BAD_OPTION', `--path ${text}: unknown setting "${key}" (weight, encapsulation, family)`);
+    else
+      throw new TunloomError(
+        'BAD_OPTION',
+        `--path ${text}: unknown setting "${key}" (weight, encapsulation, family)`,
+      );
   }
   return path;
 }
 
 function parseWeight(text: string): number {
-  if (!/^\d{1,4}$/.test(text)) throw new TunloomError('BAD_OPTION', `weight "${text}" is not a number from 0 to 9999`);
+  if (!/^\d{1,4}$/.test(text))
+    throw new TunloomError('BAD_OPTION', `weight "${text}" is not a number from 0 to 9999`);
   return Number(text);
 }
 
 function parseEncapsulation(text: string): Encapsulation {
   const found = ENCAPSULATIONS.find((name) => name === text);
   if (!found) {
-    throw new TunloomError('BAD_OPTION', `unknown encapsulation "${text}": one of ${ENCAPSULATIONS.join(', ')}`);
+    throw new TunloomError(
+      'BAD_OPTION',
+      `unknown encapsulation "${text}": one of ${ENCAPSULATIONS.join(', ')}`,
+    );
   }
   return found;
 }

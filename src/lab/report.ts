@@ -59,7 +59,8 @@ export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boo
     if (!sha256Match || !bytes) problems.push(`TCP ${direction}: what arrived is not what was sent`);
     const udp = result.udp[direction];
     if (udp.lost) problems.push(`UDP ${direction}: ${udp.lost} of ${udp.sent} datagrams lost`);
-    if (sequenced && udp.outOfOrder) problems.push(`UDP ${direction}: ${udp.outOfOrder} datagrams out of order`);
+    if (sequenced && udp.outOfOrder)
+      problems.push(`UDP ${direction}: ${udp.outOfOrder} datagrams out of order`);
   }
   if (result.ping.lossPercent) problems.push(`ping: ${result.ping.lossPercent} % lost`);
   for (const path of result.paths) {
@@ -69,7 +70,9 @@ export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boo
     if (path.deviceTxPackets === null) continue;
     const difference = Math.abs(path.deviceTxPackets - path.txPackets);
     if (difference > DEVICE_NOISE + total * DEVICE_TOLERANCE) {
-      problems.push(`${path.name}: ${path.txPackets} packets sent, but its devices counted ${path.deviceTxPackets}`);
+      problems.push(
+        `${path.name}: ${path.txPackets} packets sent, but its devices counted ${path.deviceTxPackets}`,
+      );
     }
   }
   return problems;
@@ -79,7 +82,8 @@ export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boo
 export function mergeDrops(...all: readonly DataplaneStatus[]): Record<string, number> {
   const merged: Record<string, number> = {};
   for (const status of all) {
-    for (const [reason, count] of Object.entries(status.drops)) merged[reason] = (merged[reason] ?? 0) + count;
+    for (const [reason, count] of Object.entries(status.drops))
+      merged[reason] = (merged[reason] ?? 0) + count;
   }
   return merged;
 }

@@ -55,12 +55,6 @@ export function linkStatistics(namespace: string | null, device: string): LinkSt
   return { txPackets: tx.packets, txBytes: tx.bytes, rxPackets: rx.packets, rxBytes: rx.bytes };
 }
 
-/** Octets of a device's MTU. */
-export function linkMtu(namespace: string | null, device: string): number {
-  const [link] = JSON.parse(ip(namespace, ['-json', 'link', 'show', 'dev', device])) as [{ mtu: number }];
-  return link.mtu;
-}
-
 /** Configures one host and takes everything back. */
 export class HostConfiguration {
   readonly #namespace: string | null;
@@ -102,7 +96,9 @@ export class HostConfiguration {
   }
 
   removeRoutes(routes: readonly Route[]): void {
-    const commands = new Set(routes.map((route) => `${family(route.prefix)} route delete ${describeRoute(route)}`));
+    const commands = new Set(
+      routes.map((route) => `${family(route.prefix)} route delete ${describeRoute(route)}`),
+    );
     this.#journal = this.#journal.filter((command) => !commands.has(command));
     this.#force([...commands]);
   }
@@ -130,7 +126,9 @@ export class HostConfiguration {
         table?: string | number;
       }[];
       const ours = rules.filter((rule) => String(rule.protocol) === String(PROTOCOL));
-      this.#force(ours.map((rule) => `${version} rule delete priority ${rule.priority} protocol ${PROTOCOL}`));
+      this.#force(
+        ours.map((rule) => `${version} rule delete priority ${rule.priority} protocol ${PROTOCOL}`),
+      );
       this.#force([`${version} route flush table ${table} protocol ${PROTOCOL}`]);
     }
   }

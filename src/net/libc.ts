@@ -58,7 +58,9 @@ function load(): Library {
     ioctl: declare('int ioctl(int fd, uint64_t request, uint8_t *argument)'),
     socket: declare('int socket(int domain, int type, int protocol)'),
     bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
-    setsockopt: declare('int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)'),
+    setsockopt: declare(
+      'int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)',
+    ),
     getsockopt: declare('int getsockopt(int fd, int level, int option, uint8_t *value, uint32_t *length)'),
     eventfd: declare('int eventfd(uint32_t initial, int flags)'),
     setns: declare('int setns(int fd, int type)'),
@@ -146,7 +148,13 @@ export function bind(fd: number, sockaddr: Uint8Array, length: number, what: str
 }
 
 /** setsockopt(2) with raw octets; false if refused with EPERM, throws on other errors. */
-export function setOption(fd: number, level: number, option: number, value: Uint8Array, what: string): boolean {
+export function setOption(
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+  what: string,
+): boolean {
   if (libc().setsockopt(fd, level, option, value, value.length) >= 0) return true;
   const errno = libc().errno();
   if (errno === 1) return false;
@@ -154,7 +162,13 @@ export function setOption(fd: number, level: number, option: number, value: Uint
 }
 
 /** setsockopt(2) with an int. */
-export function setIntOption(fd: number, level: number, option: number, value: number, what: string): boolean {
+export function setIntOption(
+  fd: number,
+  level: number,
+  option: number,
+  value: number,
+  what: string,
+): boolean {
   return setOption(fd, level, option, new Uint8Array(Int32Array.of(value).buffer), what);
 }
 
@@ -177,7 +191,13 @@ export function setns(fd: number, type: number, what: string): void {
 }
 
 /** sendto(2); throws on errors. */
-export function sendTo(fd: number, data: Uint8Array, sockaddr: Uint8Array, length: number, what: string): number {
+export function sendTo(
+  fd: number,
+  data: Uint8Array,
+  sockaddr: Uint8Array,
+  length: number,
+  what: string,
+): number {
   return check(libc().sendto(fd, data, data.length, 0, sockaddr, length), `sendto(${what})`);
 }
 

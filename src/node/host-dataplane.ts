@@ -35,7 +35,11 @@ export interface HostDataplaneOptions {
     readonly routes: readonly string[];
   };
   /** Source routing for paths: packets from `local` go by `via`. */
-  readonly gateways: readonly { readonly local: string; readonly via: string; readonly interface?: string | undefined }[];
+  readonly gateways: readonly {
+    readonly local: string;
+    readonly via: string;
+    readonly interface?: string | undefined;
+  }[];
   readonly sessions: readonly SessionSpec[];
 }
 

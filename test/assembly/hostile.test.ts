@@ -32,14 +32,19 @@ function mutate(packet: Uint8Array, random: (limit: number) => number): Uint8Arr
   }
 }
 
-const totalDrops = (node: BenchNode): number => Object.values(node.drops).reduce((sum, count) => sum + count, 0);
+const totalDrops = (node: BenchNode): number =>
+  Object.values(node.drops).reduce((sum, count) => sum + count, 0);
 const ROUNDS = 100_000;
 
 for (const encapsulation of ENCAPSULATIONS) {
   test(`${encapsulation}: ${ROUNDS} mutated outer packets`, { timeout: 120_000 }, () => {
     const random = generator(0x5eed + encapsulation.length);
     const paths = [1, 2].map((bid) =>
-      testPath(bid, { encapsulation, family: bid === 1 ? 4 : 6, gre: { key: true, sequence: true, checksum: bid === 1 } }),
+      testPath(bid, {
+        encapsulation,
+        family: bid === 1 ? 4 : 6,
+        gre: { key: true, sequence: true, checksum: bid === 1 },
+      }),
     );
     const session = testSession({ paths });
     const mag = new BenchNode('mag').add(session);
@@ -89,7 +94,9 @@ test('600,000 mutated inner packets from the TUN', { timeout: 120_000 }, () => {
   const random = generator(0xbadf00d);
   const mag = new BenchNode('mag').add(testSession());
   const packets = ([4, 6] as const).flatMap((family) =>
-    [0, 40, 1400].map((size) => innerPacket({ family, payload: new Uint8Array(size).fill(7), dontFragment: true })),
+    [0, 40, 1400].map((size) =>
+      innerPacket({ family, payload: new Uint8Array(size).fill(7), dontFragment: true }),
+    ),
   );
   let sent = 0;
   const rounds = 600_000;
@@ -127,11 +134,11 @@ describe('every refusal has its reason', () => {
     ['gre-malformed', (packet: Uint8Array) => void (packet[32]! |= 0x40)],
     ['gre-malformed', (packet: Uint8Array) => void (packet[33] = 1)],
     ['gre-protocol', (packet: Uint8Array) => void (packet[34] = 0x99)],
-    ['tlv-malformed', (packet: Uint8Array) => void (packet[31]!++)],
+    ['tlv-malformed', (packet: Uint8Array) => void packet[31]!++],
     ['tlv-malformed', (packet: Uint8Array) => void (packet[29] = 99)],
     ['outer-destination', (packet: Uint8Array) => void (packet[19] = 99)],
     ['outer-fragment', (packet: Uint8Array) => void (packet[6] = 0x20)],
-    ['inner-checksum', (packet: Uint8Array) => void (packet[44 + 4]!++)],
+    ['inner-checksum', (packet: Uint8Array) => void packet[44 + 4]!++],
     ['ecn', (packet: Uint8Array) => void (packet[1] = 3)],
   ])('%s', (reason, change) => {
     const node = lma();

@@ -16,7 +16,10 @@ interface Entry {
 /** Addresses that share long beginnings, so that prefixes nest. */
 function prefixes(octets: 4 | 16): fc.Arbitrary<Entry> {
   return fc
-    .tuple(fc.array(fc.constantFrom(0, 1, 0x80, 0xff), { minLength: octets, maxLength: octets }), fc.nat(octets * 8))
+    .tuple(
+      fc.array(fc.constantFrom(0, 1, 0x80, 0xff), { minLength: octets, maxLength: octets }),
+      fc.nat(octets * 8),
+    )
     .map(([values, length]) => {
       const bytes = Uint8Array.from(values);
       for (let bit = length; bit < octets * 8; bit++) bytes[bit >> 3]! &= ~(0x80 >> (bit & 7));
@@ -42,13 +45,20 @@ for (const [family, octets] of [
         fc.property(
           fc.uniqueArray(prefixes(octets), { selector: (entry) => entry.text, maxLength: 40 }),
           fc.array(fc.nat(39), { maxLength: 15 }),
-          fc.array(fc.array(fc.constantFrom(0, 1, 0x80, 0xff, 0x81), { minLength: octets, maxLength: octets }), {
-            minLength: 20,
-            maxLength: 20,
-          }),
+          fc.array(
+            fc.array(fc.constantFrom(0, 1, 0x80, 0xff, 0x81), { minLength: octets, maxLength: octets }),
+            {
+              minLength: 20,
+              maxLength: 20,
+            },
+          ),
           (entries, removals, addresses) => {
             const node = new BenchNode('mag', { buffers: 32, sessions: 1, paths: 1 });
-            const tables = new LookupTables(node.memory, node.wasm, new GracePeriods(node.memory, () => false));
+            const tables = new LookupTables(
+              node.memory,
+              node.wasm,
+              new GracePeriods(node.memory, () => false),
+            );
             const present = new Map<number, Entry>();
             entries.forEach((entry, i) => {
               tables.addPrefix(entry.text, i + 1);

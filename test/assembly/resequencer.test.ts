@@ -54,10 +54,13 @@ interface Arrival {
 /** Any permutation, loss, duplication and timing of `count` packets. */
 const arrivals = (count: number): fc.Arbitrary<Arrival[]> =>
   fc
-    .array(fc.record({ index: fc.nat(count - 1), delay: fc.nat(60_000), keep: fc.nat(9), copies: fc.nat(9) }), {
-      minLength: 1,
-      maxLength: count * 2,
-    })
+    .array(
+      fc.record({ index: fc.nat(count - 1), delay: fc.nat(60_000), keep: fc.nat(9), copies: fc.nat(9) }),
+      {
+        minLength: 1,
+        maxLength: count * 2,
+      },
+    )
     .map((list) =>
       list
         .filter(({ keep }) => keep > 0)
@@ -104,7 +107,9 @@ describe('arbitrary arrivals', () => {
             for (const { number, at } of out) {
               // A copy from before a restart may be delivered long after the first one.
               if (dropped || restarts) continue;
-              expect(at - first.get(number)!, `packet ${number} was held too long`).toBeLessThanOrEqual(MAX_WAIT);
+              expect(at - first.get(number)!, `packet ${number} was held too long`).toBeLessThanOrEqual(
+                MAX_WAIT,
+              );
             }
             let descents = 0;
             let highest = -1;
@@ -143,7 +148,13 @@ describe('the cases one by one', () => {
     expect(deliver(lma, sent, [0, 1, 3, 5])).toEqual([0, 1]);
     expect(deliver(lma, sent, [2])).toEqual([2, 3]);
     expect(deliver(lma, sent, [4])).toEqual([4, 5]);
-    expect(lma.resequencer()).toMatchObject({ inOrder: 4, reordered: 2, late: 0, lostProven: 0, lostTimeout: 0 });
+    expect(lma.resequencer()).toMatchObject({
+      inOrder: 4,
+      reordered: 2,
+      late: 0,
+      lostProven: 0,
+      lostTimeout: 0,
+    });
   });
 
   test('a loss is proven as soon as both paths have delivered a later number, without any time passing', () => {

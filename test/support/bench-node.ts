@@ -150,7 +150,11 @@ export class BenchNode {
     const inOrder: SentPacket[] = [];
     for (let group = 0; group < groups; group++) {
       const at = (this.worker + L.WORKER_GROUPS + group * L.GROUP_STRIDE) / 4;
-      const [endpoint, first, count] = this.memory.u32.subarray(at, at + 3) as unknown as [number, number, number];
+      const [endpoint, first, count] = this.memory.u32.subarray(at, at + 3) as unknown as [
+        number,
+        number,
+        number,
+      ];
       for (let place = first; place < first + count; place++) {
         const made = this.memory.u32[(this.worker + L.WORKER_SEND_ORDER) / 4 + place]!;
         const bytes = this.#iovec(this.worker + L.WORKER_SEND_IOVECS + place * L.IOVEC_SIZE);

@@ -22,7 +22,9 @@ export interface InnerOptions {
 export function innerPacket(options: InnerOptions): Uint8Array {
   const { family, payload, tos = 0, hopLimit = 64 } = options;
   const source = addressBytes(options.source ?? (family === 4 ? '192.0.2.10' : '2001:db8:cafe::10'));
-  const destination = addressBytes(options.destination ?? (family === 4 ? '203.0.113.200' : '2001:db8:ffff::1'));
+  const destination = addressBytes(
+    options.destination ?? (family === 4 ? '203.0.113.200' : '2001:db8:ffff::1'),
+  );
   const udp = new Uint8Array(8 + payload.length);
   const view = new DataView(udp.buffer);
   view.setUint16(0, 5000);

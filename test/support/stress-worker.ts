@@ -1,6 +1,7 @@
 /** A thread of the stress test (test/dataplane/threads.test.ts): works on the shared memory without any lock of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
+import { monotonicMicroseconds } from '../../src/dataplane/worker.ts';
 import { instantiateHotPath } from '../../src/dataplane/wasm.ts';
 
 export interface StressTask {
@@ -63,10 +64,9 @@ function resequence(): number {
   let next = task.index;
   const end = task.count * task.threads;
   let delivered = 0;
-  let now = 1;
   // Stay until everything is out: another thread may leave the last packets to us.
   while (next < end || Atomics.load(shared, 2) < end) {
-    now++;
+    const now = monotonicMicroseconds();
     const limit = Atomics.load(u32, head) + window - L.BATCH * task.threads;
     let batch = 0;
     if (next < end && next < limit) {

@@ -22,8 +22,15 @@ interface Options {
 export function labCommand(): Command {
   return new Command('lab')
     .description('MAG and LMA in network namespaces, several paths, real traffic, a report')
-    .option('--path <name,weight=N,...>', 'a path; repeatable (weight=, encapsulation=, family=)', collect, [])
-    .addOption(new Option('--encapsulation <name>', 'of all paths').choices(ENCAPSULATIONS).default('udp-gre'))
+    .option(
+      '--path <name,weight=N,...>',
+      'a path; repeatable (weight=, encapsulation=, family=)',
+      collect,
+      [],
+    )
+    .addOption(
+      new Option('--encapsulation <name>', 'of all paths').choices(ENCAPSULATIONS).default('udp-gre'),
+    )
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
     .option('--weights <n:m:...>', 'one weight a path', '3:2')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
@@ -63,6 +70,7 @@ function collect(value: string, before: string[]): string[] {
 
 function positive(text: string, option: string, limit: number): number {
   const value = Number(text);
-  if (!(value > 0 && value <= limit)) throw new TunloomError('BAD_OPTION', `${option} ${text}: a number up to ${limit}`);
+  if (!(value > 0 && value <= limit))
+    throw new TunloomError('BAD_OPTION', `${option} ${text}: a number up to ${limit}`);
   return value;
 }

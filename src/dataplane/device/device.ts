@@ -19,4 +19,8 @@ export interface PacketDevice {
 export type DeviceHandle =
   | { readonly kind: 'tun'; readonly fd: number }
   | { readonly kind: 'socket'; readonly fd: number }
-  | { readonly kind: 'memory'; readonly receive: SharedArrayBuffer | null; readonly send: SharedArrayBuffer | null };
+  | {
+      readonly kind: 'memory';
+      readonly receive: SharedArrayBuffer | null;
+      readonly send: SharedArrayBuffer | null;
+    };

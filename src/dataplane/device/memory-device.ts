@@ -94,7 +94,12 @@ export class MemoryDevice implements PacketDevice {
   readonly #u32: Uint32Array;
 
   /** Addresses in iovecs are offsets into `bytes` (CONTROL_HOST_BASE is 0 with in-memory devices). */
-  constructor(receive: SharedArrayBuffer | null, send: SharedArrayBuffer | null, bytes: Uint8Array, u32: Uint32Array) {
+  constructor(
+    receive: SharedArrayBuffer | null,
+    send: SharedArrayBuffer | null,
+    bytes: Uint8Array,
+    u32: Uint32Array,
+  ) {
     this.#receive = receive && new PacketRing(receive);
     this.#send = send && new PacketRing(send);
     this.#bytes = bytes;

@@ -1,0 +1,82 @@
+/** `tunloom lab` as a user runs it: every encapsulation and family, numbers of paths, ratios, workers. Needs root. */
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import type { LabResult } from '../../src/lab/report.ts';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+
+function lab(...args: string[]): { status: number | null; result: LabResult; stderr: string } {
+  const run = spawnSync(process.execPath, [MAIN, 'lab', '--json', '--duration', '0.5', ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  if (!run.stdout) throw new Error(`lab ${args.join(' ')} printed nothing: ${run.stderr}`);
+  return { status: run.status, result: JSON.parse(run.stdout) as LabResult, stderr: run.stderr };
+}
+
+function expectSound({ status, result }: ReturnType<typeof lab>): void {
+  expect(result.problems).toEqual([]);
+  expect(status).toBe(0);
+  expect(result.tcp.uplink.sha256Match).toBe(true);
+  expect(result.tcp.downlink.sha256Match).toBe(true);
+}
+
+function leftovers(): string {
+  return spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter((line) => line.startsWith('tlmag-') || line.startsWith('tllma-'))
+    .join();
+}
+
+describe('every encapsulation over both families, 3:2', () => {
+  for (const encapsulation of ['ipip', 'gre', 'udp', 'udp-gre', 'gre-in-udp']) {
+    for (const family of ['4', '6']) {
+      test(`${encapsulation} over IPv${family}`, () => {
+        const run = lab('--encapsulation', encapsulation, '--family', family);
+        expectSound(run);
+        expect(run.result.mode).toBe('namespaces');
+        const [first, second] = run.result.paths;
+        expect(first!.share).toBeCloseTo(0.6, 2);
+        expect(second!.share).toBeCloseTo(0.4, 2);
+        if (encapsulation.includes('gre')) {
+          expect(run.result.udp.uplink.outOfOrder + run.result.udp.downlink.outOfOrder).toBe(0);
+        }
+      });
+    }
+  }
+});
+
+describe('paths and ratios', () => {
+  test.each(['1', '1:1', '1:1:1', '1:1:1:1:1:1:1:1', '7:1', '100:1'])('weights %s', (weights) => {
+    expectSound(lab('--weights', weights));
+  });
+
+  test('two workers an end', () => {
+    for (const encapsulation of ['udp-gre', 'gre']) {
+      const run = lab('--workers', '2', '--encapsulation', encapsulation);
+      expectSound(run);
+      expect(run.result.workers).toBe(2);
+    }
+  });
+
+  test('paths that differ in family and encapsulation', () => {
+    expectSound(lab('--path', 'lte,weight=2,encapsulation=gre,family=6', '--path', 'wlan,weight=1,family=4'));
+  });
+
+  test('with in-memory ports', () => {
+    const run = lab('--memory');
+    expectSound(run);
+    expect(run.result.mode).toBe('memory');
+    expect(run.stderr).toContain('IN-MEMORY PORTS');
+  });
+});
+
+test('bad options are refused with status 2 and a sentence', () => {
+  const run = spawnSync(process.execPath, [MAIN, 'lab', '--weights', '0:0'], { encoding: 'utf8' });
+  expect(run.status).toBe(2);
+  expect(run.stderr).toContain('all weights are 0');
+});
+
+test('nothing is left behind', () => {
+  expect(leftovers()).toBe('');
+});
