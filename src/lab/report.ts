@@ -1,7 +1,7 @@
 /** The lab's result: its JSON form (documented in docs/lab.md), its verdict, and what a person reads. */
 import type { DataplaneStatus, ResequencerStatus } from '../dataplane/status.ts';
 
-export interface LabPathResult {
+interface LabPathResult {
   readonly bid: number;
   readonly name: string;
   readonly encapsulation: string;
