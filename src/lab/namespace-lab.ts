@@ -64,9 +64,9 @@ export class NamespaceLab {
     progress('ping');
     const echo = await this.#ping();
     progress(`TCP uplink, ${options.duration} s`);
-    const uplink = await this.#tcp('uplink');
+    const uplink = await this.tcp('uplink');
     progress(`TCP downlink, ${options.duration} s`);
-    const downlink = await this.#tcp('downlink');
+    const downlink = await this.tcp('downlink');
     progress('UDP uplink');
     const udpUplink = await this.#udp('uplink');
     progress('UDP downlink');
@@ -110,34 +110,9 @@ export class NamespaceLab {
     }).result;
   }
 
-  async #tcp(direction: 'uplink' | 'downlink'): Promise<TransferResult> {
-    const ends = this.#ends(direction);
-    const server = startTraffic<{ bytes: number; seconds: number; sha256: string }>({
-      kind: 'tcp-server',
-      namespace: ends.to,
-      host: ends.destination,
-      port: TCP_PORT,
-    });
-    try {
-      await server.ready;
-      const client = startTraffic<{ bytes: number; sha256: string }>({
-        kind: 'tcp-client',
-        namespace: ends.from,
-        host: ends.destination,
-        port: TCP_PORT,
-        source: ends.source,
-        seconds: this.#options.duration,
-      });
-      const [sent, received] = await Promise.all([client.result, server.result]);
-      return {
-        bytes: received.bytes,
-        seconds: received.seconds,
-        bitsPerSecond: (received.bytes * 8) / received.seconds,
-        sha256Match: sent.sha256 === received.sha256 && sent.bytes === received.bytes,
-      };
-    } finally {
-      await server.stop();
-    }
+  /** One TCP stream through the tunnels. */
+  tcp(direction: 'uplink' | 'downlink'): Promise<TransferResult> {
+    return tcpTransfer(this.#ends(direction), this.#options.duration);
   }
 
   async #udp(direction: 'uplink' | 'downlink'): Promise<UdpResult> {
@@ -166,11 +141,49 @@ export class NamespaceLab {
     }
   }
 
-  #ends(direction: 'uplink' | 'downlink'): { from: string; to: string; source: string; destination: string } {
+  #ends(direction: 'uplink' | 'downlink'): TransferEnds {
     const { mag, lma } = this.topology;
     return direction === 'uplink'
       ? { from: mag, to: lma, source: MOBILE[6], destination: CORRESPONDENT[6] }
       : { from: lma, to: mag, source: CORRESPONDENT[4], destination: MOBILE[4] };
+  }
+}
+
+/** Namespaces and addresses of a transfer. */
+export interface TransferEnds {
+  readonly from: string;
+  readonly to: string;
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** Sends for some seconds over one TCP connection and compares SHA-256 sums. */
+export async function tcpTransfer(ends: TransferEnds, seconds: number): Promise<TransferResult> {
+  const server = startTraffic<{ bytes: number; seconds: number; sha256: string }>({
+    kind: 'tcp-server',
+    namespace: ends.to,
+    host: ends.destination,
+    port: TCP_PORT,
+  });
+  try {
+    await server.ready;
+    const client = startTraffic<{ bytes: number; sha256: string }>({
+      kind: 'tcp-client',
+      namespace: ends.from,
+      host: ends.destination,
+      port: TCP_PORT,
+      source: ends.source,
+      seconds,
+    });
+    const [sent, received] = await Promise.all([client.result, server.result]);
+    return {
+      bytes: received.bytes,
+      seconds: received.seconds,
+      bitsPerSecond: (received.bytes * 8) / received.seconds,
+      sha256Match: sent.sha256 === received.sha256 && sent.bytes === received.bytes,
+    };
+  } finally {
+    await server.stop();
   }
 }
 

@@ -1,0 +1,170 @@
+/** `tunloom dataplane` as a daemon in a namespace of its own: signals, control socket, clean exit, many sessions. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const NAMESPACE = `tldaemon-${process.pid}`;
+
+let folder: string;
+let socket: string;
+const running: ChildProcess[] = [];
+
+function run(command: string, ...args: string[]): string {
+  const result = spawnSync(command, args, { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.stderr}`);
+  return result.stdout;
+}
+
+const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
+  socket = join(folder, 'control.sock');
+  run('ip', 'netns', 'add', NAMESPACE);
+  ip('link', 'set', 'lo', 'up');
+  ip('address', 'add', '198.51.100.1/32', 'dev', 'lo');
+  ip('address', 'add', '198.51.100.2/32', 'dev', 'lo');
+});
+
+afterEach(async () => {
+  for (const child of running.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+  }
+  spawnSync('ip', ['netns', 'delete', NAMESPACE]);
+  rmSync(folder, { recursive: true });
+});
+
+function sessionYaml(number: number, weights: readonly number[]): string {
+  const hex = (number + 1).toString(16);
+  return [
+    `  - name: mn${number}`,
+    `    prefixes: ["2001:db8:${hex}::/64"]`,
+    `    sendKey: ${number * 2 + 1}`,
+    `    receiveKey: ${number * 2 + 2}`,
+    '    paths:',
+    ...weights.map(
+      (weight, i) =>
+        `      - { bid: ${i + 1}, local: 198.51.100.${i + 1}, remote: 203.0.113.1, weight: ${weight} }`,
+    ),
+  ].join('\n');
+}
+
+function configYaml(sessions: readonly string[], extra = ''): string {
+  return `role: lma\nworkers: 1\ntun: { name: tl0, addresses: [192.0.2.1/32] }\ncontrol: ${socket}\n${extra}sessions:\n${sessions.join('\n')}\n`;
+}
+
+/** Starts the daemon and waits until it listens. */
+async function start(config: string): Promise<{ child: ChildProcess; log: () => string }> {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, config);
+  const child = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, MAIN, 'dataplane', '-c', file]);
+  running.push(child);
+  let log = '';
+  child.stderr!.on('data', (data: Buffer) => (log += data.toString()));
+  await waitFor(() => {
+    if (child.exitCode !== null) throw new Error(`the daemon ended: ${log}`);
+    return log.includes('"event":"listening"');
+  }, 30_000);
+  return { child, log: () => log };
+}
+
+async function waitFor(condition: () => boolean, limit = 10_000): Promise<void> {
+  const end = Date.now() + limit;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error('it did not happen in time');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function exited(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve) => child.once('exit', resolve));
+}
+
+function tunloom(...args: string[]): string {
+  return run(process.execPath, MAIN, '--socket', socket, ...args);
+}
+
+const sessions = (): SessionStatus[] => JSON.parse(tunloom('sessions', '--json')) as SessionStatus[];
+
+test('serves its control socket, and SIGTERM leaves no device, route, rule or socket', async () => {
+  const { child } = await start(configYaml([sessionYaml(1, [3, 2])]));
+  expect(statSync(socket).mode & 0o777).toBe(0o600);
+  const status = JSON.parse(tunloom('status', '--json')) as DataplaneStatus;
+  expect(status).toMatchObject({ role: 'lma', sessions: 1, paths: 2, tun: { name: 'tl0', mtu: 1456 } });
+  expect(tunloom('status')).toContain('no packet was dropped');
+  expect(sessions()[0]!.schedule).toEqual([1, 2, 1, 2, 1]);
+  expect(ip('-6', 'route', 'show', 'dev', 'tl0')).toContain('2001:db8:2::/64');
+
+  const changed = JSON.parse(tunloom('weights', 'mn1', '1=1', '2=1', '--json')) as SessionStatus;
+  expect(changed.schedule).toEqual([1, 2]);
+
+  child.kill('SIGTERM');
+  expect(await exited(child)).toBe(0);
+  expect(existsSync(socket)).toBe(false);
+  expect(ip('link')).not.toContain('tl0');
+  expect(ip('-6', 'route')).not.toContain('2001:db8:2::');
+});
+
+test('SIGHUP adds, changes and removes sessions; a broken file changes nothing and is logged', async () => {
+  const { child, log } = await start(configYaml([sessionYaml(1, [1, 1]), sessionYaml(2, [1, 1])]));
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, configYaml([sessionYaml(1, [3, 1]), sessionYaml(3, [1, 2])]));
+  child.kill('SIGHUP');
+  await waitFor(() => log().includes('"event":"reloaded"'));
+  expect(sessions().map((session) => session.name)).toEqual(['mn1', 'mn3']);
+  expect(sessions()[0]!.paths.map((path) => path.weight)).toEqual([3, 1]);
+  const routes = ip('-6', 'route', 'show', 'dev', 'tl0');
+  expect(routes).toContain('2001:db8:4::/64');
+  expect(routes).not.toContain('2001:db8:3::/64');
+
+  writeFileSync(file, configYaml([sessionYaml(1, [0, 0])]));
+  child.kill('SIGHUP');
+  await waitFor(() => log().includes('reloadFailed'));
+  expect(log()).toContain('all weights are 0');
+  expect(sessions().map((session) => session.name)).toEqual(['mn1', 'mn3']);
+});
+
+test('after kill -9 a new instance starts over what was left', async () => {
+  const first = await start(configYaml([sessionYaml(1, [1, 1])]));
+  // `ip netns exec` has become the daemon itself by exec(2).
+  process.kill(first.child.pid!, 'SIGKILL');
+  await exited(first.child);
+  expect(existsSync(socket)).toBe(true);
+  const second = await start(configYaml([sessionYaml(1, [1, 1])]));
+  expect(sessions()).toHaveLength(1);
+  second.child.kill('SIGTERM');
+  expect(await exited(second.child)).toBe(0);
+  expect(ip('-6', 'route')).not.toContain('2001:db8:2::');
+});
+
+test('10,000 static sessions', { timeout: 120_000 }, async () => {
+  const count = 10_000;
+  const many = Array.from({ length: count }, (_, i) => sessionYaml(i + 1, [1, 1]));
+  const { child } = await start(configYaml(many, 'defaults: { resequencer: { window: 64 } }\n'));
+  const status = JSON.parse(tunloom('status', '--json')) as DataplaneStatus;
+  expect(status).toMatchObject({ sessions: count, paths: count * 2 });
+  expect(
+    ip('-6', 'route', 'show', 'dev', 'tl0')
+      .split('\n')
+      .filter((line) => line.includes('2001:db8:')).length,
+  ).toBe(count);
+  child.kill('SIGTERM');
+  expect(await exited(child)).toBe(0);
+});
+
+test('a configuration error names file, line and key, and ends with status 2', () => {
+  const file = join(folder, 'bad.yaml');
+  writeFileSync(file, configYaml([sessionYaml(1, [1, 1]).replace('bid: 2', 'bid: 255')]));
+  const result = spawnSync(process.execPath, [MAIN, 'dataplane', '-c', file, '--check'], {
+    encoding: 'utf8',
+  });
+  expect(result.status).toBe(2);
+  expect(result.stderr).toMatch(/bad\.yaml:\d+:\d+: sessions\[0\]\.paths\[1\]\.bid: .*RFC 8278/);
+});
