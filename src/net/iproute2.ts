@@ -67,6 +67,8 @@ export class HostConfiguration {
 
   /** Brings a device up with an MTU and a transmit queue length. Not undone: for devices that go away by themselves. */
   setLink(device: string, settings: { mtu: number; queueLength: number }): void {
+    // No link-local address: a TUN has no neighbours, and solicitations would only be dropped and counted.
+    ip(this.#namespace, ['link', 'set', 'dev', device, 'addrgenmode', 'none']);
     ip(this.#namespace, [
       ...['link', 'set', 'dev', device, 'up', 'mtu', String(settings.mtu)],
       ...['txqueuelen', String(settings.queueLength)],
