@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 /** The command line: arguments to commands. */
+import './node-version.ts';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { dataplaneCommand } from './commands/dataplane.ts';
 import { labCommand } from './commands/lab.ts';
-import { sessionsCommand, statusCommand, weightsCommand } from './commands/status.ts';
+import { sessionsCommand } from './commands/sessions.ts';
+import { statusCommand } from './commands/status.ts';
+import { weightsCommand } from './commands/weights.ts';
 import { reportError } from './output.ts';
 
 const DEFAULT_SOCKET = '/run/tunloom/tunloom.sock';
@@ -15,13 +18,31 @@ const { version } = createRequire(import.meta.url)(
 ) as { version: string };
 
 const program = new Command('tunloom')
-  .description('spreads IP packets of mobility sessions over several tunnels (RFC 8278) and puts them back in order')
+  .description(
+    'spreads IP packets of mobility sessions over several tunnels (RFC 8278) and puts them back in order',
+  )
   .version(version)
-  .option('--socket <path>', 'control socket of the running instance', process.env['TUNLOOM_SOCKET'] ?? DEFAULT_SOCKET)
+  .option(
+    '--socket <path>',
+    'control socket of the running instance (also TUNLOOM_SOCKET)',
+    process.env['TUNLOOM_SOCKET'] || DEFAULT_SOCKET,
+  )
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tunloom: ')) })
   .exitOverride();
-for (const command of [labCommand(), dataplaneCommand(), statusCommand(), sessionsCommand(), weightsCommand()]) {
+for (const command of [
+  labCommand(),
+  dataplaneCommand(),
+  statusCommand(),
+  sessionsCommand(),
+  weightsCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
+
+// A reader that has seen enough, such as head(1), is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
 
 try {
   await program.parseAsync();

@@ -1,17 +1,20 @@
 /** What commands print: tables for people, JSON for programs, errors for both. */
 import Table from 'cli-table3';
+import type { Command } from 'commander';
 import { TunloomError } from '../errors.ts';
 
 /** A table without colours and frames; numbers stand right. */
-export function formatTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function formatTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
   const table = new Table({
     head: [...head],
     style: { head: [], border: [], compact: true },
     chars: Object.fromEntries(
-      ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'].map((key) => [
-        key,
-        '',
-      ]),
+      ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'].map(
+        (key) => [key, ''],
+      ),
     ) as Record<string, string>,
     colAligns: head.map((_, column) => (typeof rows[0]?.[column] === 'number' ? 'right' : 'left')),
   });
@@ -24,10 +27,34 @@ export function print(json: boolean, value: unknown, text: () => string): void {
   process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text()}\n`);
 }
 
+/** The control socket that the command line or the environment names. */
+export function socketOf(command: Command): string {
+  return command.optsWithGlobals<{ socket: string }>().socket;
+}
+
+/** Octets in decimal units, three digits: 999 B, 1.50 kB, 12.3 MB. */
+export function formatOctets(octets: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let value = octets;
+  let unit = 0;
+  // 999.5 would be rounded to four digits.
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** Seconds as the two largest units: 42 s, 3 min 5 s, 2 h 0 min, 12 d 4 h. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
 /** Exit status for an error: 2 for what the user wrote, 1 for the rest. */
 export function reportError(error: unknown): number {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`tunloom: ${message.replaceAll('\n', '\ntunloom: ')}\n`);
   if (process.env['TUNLOOM_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
-  return error instanceof TunloomError && /^BAD_/.test(error.code) ? 2 : 1;
+  return error instanceof TunloomError && error.code.startsWith('BAD_') ? 2 : 1;
 }

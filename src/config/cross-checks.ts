@@ -3,11 +3,15 @@ import { encapsulationOverhead } from '../dataplane/overhead.ts';
 import { isSequenced } from '../dataplane/path-template.ts';
 import { buildSchedule } from '../dataplane/schedule-table.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+import { formatAddress, parsePrefix } from '../ip.ts';
+import type { KeyPath } from './positions.ts';
 
 /** Where (a key path from the session on) and what. */
 export interface Complaint {
-  readonly path: readonly (string | number)[];
+  readonly path: KeyPath;
   readonly message: string;
+  /** The key itself is wrong, not its value. */
+  readonly atKey?: boolean;
 }
 
 const MIN_IPV6_MTU = 1280;
@@ -16,12 +20,24 @@ const MIN_IPV6_MTU = 1280;
 export function checkSession(session: SessionSpec): Complaint[] {
   const complaints: Complaint[] = [];
   const bids = new Set<number>();
+  const ends = new Map<string, number>();
   session.paths.forEach((path, i) => {
     const complain = (key: string, message: string): void => {
       complaints.push({ path: ['paths', i, key], message });
     };
-    if (bids.has(path.bid)) complain('bid', `BID ${path.bid} is used twice; it is unique in a session (RFC 8278 §4.1)`);
+    if (bids.has(path.bid))
+      complain('bid', `BID ${path.bid} is used twice; it is unique in a session (RFC 8278 §4.1)`);
     bids.add(path.bid);
+    const { local, remote, encapsulation, localPort, remotePort } = path;
+    const between = [encapsulation, local, localPort, remote, remotePort].join(' ');
+    const twin = ends.get(between);
+    if (local && remote && twin !== undefined) {
+      complain(
+        'remote',
+        `BID ${twin} has the same ends and encapsulation; their packets could not be told apart`,
+      );
+    }
+    ends.set(between, path.bid);
     checkPath(session, path, complain);
   });
   const unsequenced = session.paths.find((path) => !isSequenced(path));
@@ -42,14 +58,20 @@ export function checkSession(session: SessionSpec): Complaint[] {
     complaints.push({ path: ['paths'], message: (error as Error).message });
   }
   if (session.resequencer.minWaitUs > session.resequencer.maxWaitUs) {
-    complaints.push({ path: ['resequencer', 'minWait'], message: 'minWait is longer than maxWait' });
+    const { minWaitUs, maxWaitUs } = session.resequencer;
+    const message = `minWait (${minWaitUs}us) is longer than maxWait (${maxWaitUs}us)`;
+    complaints.push({ path: ['resequencer', 'minWait'], message });
   }
   return complaints;
 }
 
-function checkPath(session: SessionSpec, path: PathSpec, complain: (key: string, message: string) => void): void {
+function checkPath(
+  session: SessionSpec,
+  path: PathSpec,
+  complain: (key: string, message: string) => void,
+): void {
   for (const end of ['local', 'remote'] as const) {
-    if (!path[end]) complain(end, `${end} is missing, here and in defaults`);
+    if (!path[end]) complain(end, 'missing, expected an address here or in defaults');
   }
   const v6 = path.local.includes(':');
   if (path.local && path.remote && v6 !== path.remote.includes(':')) {
@@ -57,11 +79,15 @@ function checkPath(session: SessionSpec, path: PathSpec, complain: (key: string,
   }
   if (path.encapsulation.includes('gre') && path.gre.key) {
     for (const key of ['sendKey', 'receiveKey'] as const) {
-      if (session[key] === null) complain('encapsulation', `${path.encapsulation} with a GRE key needs the session's ${key}`);
+      if (session[key] === null)
+        complain('encapsulation', `${path.encapsulation} with a GRE key needs the session's ${key}`);
     }
   }
   if (path.encapsulationLimit !== null && (!v6 || path.encapsulation.includes('udp'))) {
-    complain('encapsulationLimit', 'a Tunnel Encapsulation Limit goes with ipip or gre over IPv6 only (RFC 2473 §4.1.1)');
+    complain(
+      'encapsulationLimit',
+      'a Tunnel Encapsulation Limit goes with ipip or gre over IPv6 only (RFC 2473 §4.1.1)',
+    );
   }
   const inner = path.mtu - encapsulationOverhead(path);
   if (inner < MIN_IPV6_MTU && session.prefixes.some((prefix) => prefix.includes(':'))) {
@@ -70,31 +96,42 @@ function checkPath(session: SessionSpec, path: PathSpec, complain: (key: string,
 }
 
 /** Complaints about sessions that get in each other's way; `path` starts with the session's position. */
-export function checkSessions(sessions: readonly SessionSpec[]): Complaint[] {
+export function checkSessions(
+  sessions: readonly (readonly [position: number, session: SessionSpec])[],
+): Complaint[] {
   const complaints: Complaint[] = [];
   const names = new Map<string, number>();
   const keys = new Map<number, string>();
   const prefixes = new Map<string, string>();
-  sessions.forEach((session, i) => {
+  for (const [i, session] of sessions) {
     const before = names.get(session.name);
     if (before !== undefined) {
-      complaints.push({ path: [i, 'name'], message: `session "${session.name}" is sessions[${before}] already` });
+      complaints.push({
+        path: [i, 'name'],
+        message: `session "${session.name}" is sessions[${before}] already`,
+      });
     }
-    names.set(session.name, i);
+    names.set(session.name, before ?? i);
     if (session.receiveKey !== null) {
       const owner = keys.get(session.receiveKey);
       if (owner !== undefined) {
-        complaints.push({ path: [i, 'receiveKey'], message: `is the receiveKey of session "${owner}" already` });
+        const message = `${session.receiveKey} is the receiveKey of session "${owner}" already, expected a key of its own`;
+        complaints.push({ path: [i, 'receiveKey'], message });
       }
-      keys.set(session.receiveKey, session.name);
+      keys.set(session.receiveKey, owner ?? session.name);
     }
-    session.prefixes.forEach((prefix, j) => {
-      const owner = prefixes.get(prefix);
+    for (const [j, prefix] of session.prefixes.entries()) {
+      const { bytes, length } = parsePrefix(prefix);
+      const canonical = `${formatAddress(bytes)}/${length}`;
+      const owner = prefixes.get(canonical);
       if (owner !== undefined) {
-        complaints.push({ path: [i, 'prefixes', j], message: `${prefix} belongs to session "${owner}" already` });
+        complaints.push({
+          path: [i, 'prefixes', j],
+          message: `${prefix} belongs to session "${owner}" already`,
+        });
       }
-      prefixes.set(prefix, session.name);
-    });
-  });
+      prefixes.set(canonical, owner ?? session.name);
+    }
+  }
   return complaints;
 }

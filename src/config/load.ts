@@ -1,10 +1,12 @@
 /** Reads the configuration file: YAML to a checked config. All errors at once, each with file, line, column and key. */
 import { readFileSync } from 'node:fs';
-import { type Document, LineCounter, isMap, isNode, isPair, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
+import { type KeyPath, offsetOf, pathAt } from './positions.ts';
+import { keysAt, nearest } from './schema-keys.ts';
 import { type FileConfig, configSchema, defaultsSchema, sessionSchema } from './schema.ts';
 import { type Gateway, completeSession, gatewaysOf } from './session-defaults.ts';
 
@@ -13,114 +15,131 @@ export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults
   readonly gateways: readonly Gateway[];
 }
 
-type KeyPath = readonly (string | number)[];
-
 /** Reads and checks `file`. Throws BAD_CONFIG with one line an error. */
 export function loadConfig(file: string): DataplaneConfig {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new TunloomError('BAD_CONFIG', `${file}: ${(error as Error).message}`, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'there is no such file' : message;
+    throw new TunloomError('BAD_CONFIG', `${file}: ${reason}`, { cause: error });
   }
   return parseConfig(text, file);
 }
 
-/** The same for text; `file` is only a name. */
+/** The same for text; `file` is only a name. The result is frozen. */
 export function parseConfig(text: string, file: string): DataplaneConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
-  if (document.errors.length) {
-    const messages = document.errors.map((error) => {
-      const { line, col } = lines.linePos(error.pos[0]);
-      return `${file}:${line}:${col}: ${error.message}`;
-    });
-    throw new TunloomError('BAD_CONFIG', messages.join('\n'));
-  }
-  const where = (path: KeyPath): string => {
-    const { line, col } = lines.linePos(positionOf(document, path));
-    return `${file}:${line}:${col}: ${formatKey(path)}`;
+  const place = (offset: number, path: KeyPath): string => {
+    // An empty document has no lines to count.
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${path.length ? `${formatKey(path)}: ` : ''}`;
   };
-  const checked = configSchema.safeParse(document.toJS({ maxAliasCount: -1 }) ?? {});
-  if (!checked.success) {
-    throw new TunloomError('BAD_CONFIG', describeIssues(checked.error).map(atPlace(where)).join('\n'));
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length) {
+    throw badConfig(
+      faults.map(({ pos: [at], message }) => ({ at, line: place(at, pathAt(document, at)) + message })),
+    );
   }
-  const { sessions: written, defaults, ...rest } = checked.data;
-  const sessions = written.map((session) => completeSession(session, defaults));
-  const complaints: Complaint[] = sessions.flatMap((session, i) =>
-    checkSession(session).map(({ path, message }) => ({ path: ['sessions', i, ...path], message })),
+  const value: unknown = toValue(document, file) ?? {};
+  const { config, complaints } = check(value);
+  if (config && !complaints.length) return config;
+  throw badConfig(
+    complaints.map((complaint) => {
+      const at = offsetOf(document, complaint.path, complaint.atKey ?? false);
+      return { at, line: place(at, complaint.path) + complaint.message };
+    }),
   );
-  complaints.push(
-    ...checkSessions(sessions).map(({ path, message }) => ({ path: ['sessions', ...path], message })),
-  );
-  if (complaints.length) throw new TunloomError('BAD_CONFIG', complaints.map(atPlace(where)).join('\n'));
-  return { ...rest, sessions, gateways: written.flatMap((session) => gatewaysOf(session, defaults)) };
 }
 
 /** Checks one session given as an object (control socket). Throws BAD_SESSION. */
 export function parseSession(value: unknown): SessionSpec {
   const checked = sessionSchema.safeParse(value);
-  const complaints = checked.success ? [] : describeIssues(checked.error);
+  const complaints = checked.success ? [] : describeIssues(checked.error, sessionSchema);
   const session = checked.success ? completeSession(checked.data, defaultsSchema.parse({})) : null;
   if (session) complaints.push(...checkSession(session));
   if (!session || complaints.length) {
     throw new TunloomError(
       'BAD_SESSION',
-      complaints.map(({ path, message }) => `${formatKey(path)}: ${message}`).join('\n'),
+      complaints.map(({ path, message }) => `${formatKey(path) || 'session'}: ${message}`).join('\n'),
     );
   }
   return session;
 }
 
-function atPlace(where: (path: KeyPath) => string): (complaint: Complaint) => string {
-  return ({ path, message }) => `${where(path)}: ${message}`;
+function toValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: -1 });
+  } catch (error) {
+    // Such as a merge key whose value is no map.
+    throw new TunloomError('BAD_CONFIG', `${file}:1:1: ${(error as Error).message}`, { cause: error });
+  }
 }
 
-function describeIssues(error: z.ZodError): Complaint[] {
-  return error.issues.flatMap((issue): Complaint[] => {
-    const path = issue.path as KeyPath;
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...path, key], message: 'there is no such key' }));
+/** Schema first; sessions that pass it are compared with each other even if something else does not. */
+function check(value: unknown): { config: DataplaneConfig | null; complaints: Complaint[] } {
+  const checked = configSchema.safeParse(value);
+  const complaints = checked.success ? [] : describeIssues(checked.error, configSchema);
+  const { sessions: list, defaults: given } = (value ?? {}) as { sessions?: unknown; defaults?: unknown };
+  const defaults = checked.success ? checked.data.defaults : defaultsSchema.safeParse(given ?? {}).data;
+  const written = checked.success
+    ? [...checked.data.sessions.entries()]
+    : (Array.isArray(list) ? list : []).flatMap((session: unknown, i) => {
+        const { data } = sessionSchema.safeParse(session);
+        return data ? [[i, data] as const] : [];
+      });
+  // With bad defaults every session would complain about the same thing.
+  const sessions = defaults
+    ? written.map(([i, session]) => [i, completeSession(session, defaults)] as const)
+    : [];
+  for (const [i, session] of sessions) {
+    for (const complaint of checkSession(session)) {
+      complaints.push({ ...complaint, path: ['sessions', i, ...complaint.path] });
     }
-    return [{ path, message: issue.message }];
+  }
+  for (const complaint of checkSessions(sessions)) {
+    complaints.push({ ...complaint, path: ['sessions', ...complaint.path] });
+  }
+  if (!checked.success || complaints.length) return { config: null, complaints };
+  const { sessions: _sessions, defaults: fallback, ...rest } = checked.data;
+  const config = {
+    ...rest,
+    sessions: sessions.map(([, session]) => session),
+    gateways: checked.data.sessions.flatMap((session) => gatewaysOf(session, fallback)),
+  };
+  return { config: deepFreeze(config), complaints };
+}
+
+function badConfig(faults: { at: number; line: string }[]): TunloomError {
+  const lines = faults.sort((a, b) => a.at - b.at).map(({ line }) => line);
+  return new TunloomError('BAD_CONFIG', [...new Set(lines)].join('\n'));
+}
+
+function describeIssues(error: z.ZodError, schema: z.core.$ZodType): Complaint[] {
+  return error.issues.flatMap((issue): Complaint[] => {
+    if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message: issue.message }];
+    const known = keysAt(schema, issue.path);
+    return issue.keys.map((key) => {
+      const meant = nearest(key, known);
+      const hint = meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${meant}?`;
+      return { path: [...issue.path, key], message: `there is no such key; ${hint}`, atKey: true };
+    });
   });
 }
 
 function formatKey(path: KeyPath): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text ? `${text}.${key}` : key),
-    '',
-  );
+  return path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    return text ? `${text}.${String(key)}` : String(key);
+  }, '');
 }
 
-/** Offset of the key, or of the nearest part of its path that is there. */
-function positionOf(document: Document, path: KeyPath): number {
-  for (let length = path.length; length > 0; length--) {
-    const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
-    const key = path[length - 1]!;
-    if (isMap(parent)) {
-      const pair = parent.items.find((item) => isPair(item) && String(item.key) === String(key));
-      if (pair && isNode(pair.key) && pair.key.range) return pair.key.range[0];
-    }
-    const node = document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return node.range[0];
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
   }
-  return 0;
-}
-
-/** What changed between two session lists, by name. */
-export interface SessionChanges {
-  readonly added: readonly SessionSpec[];
-  readonly removed: readonly string[];
-  readonly changed: readonly SessionSpec[];
-}
-
-export function diffSessions(before: readonly SessionSpec[], after: readonly SessionSpec[]): SessionChanges {
-  const old = new Map(before.map((session) => [session.name, JSON.stringify(session)]));
-  const names = new Set(after.map((session) => session.name));
-  return {
-    added: after.filter((session) => !old.has(session.name)),
-    removed: before.filter((session) => !names.has(session.name)).map((session) => session.name),
-    changed: after.filter((session) => old.has(session.name) && old.get(session.name) !== JSON.stringify(session)),
-  };
+  return value;
 }

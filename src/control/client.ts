@@ -2,32 +2,64 @@
 import { request } from 'node:http';
 import { TunloomError } from '../errors.ts';
 
+const TIMEOUT_MS = 10_000;
+
+/** Why nobody answers, in words, by errno. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket; is tunloom running? (--socket names another)',
+  ECONNREFUSED: 'the socket is there but nobody answers; the instance has died',
+  EACCES: 'permission denied; the socket belongs to the user that runs tunloom',
+  ENOTSOCK: 'is not a socket',
+};
+
 /** One request; the parsed JSON answer. Throws NOT_RUNNING, or the error that the instance reported. */
-export function callControl(socketPath: string, method: string, path: string, body?: unknown): Promise<unknown> {
+export function callControl(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const call = request(
       {
         socketPath,
         method,
         path,
+        timeout: TIMEOUT_MS,
         ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' } }),
       },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', (error) => reject(notRunning(socketPath, error)));
         response.on('end', () => {
-          const answer = JSON.parse(Buffer.concat(chunks).toString()) as {
-            error?: { code: string; message: string };
-          };
-          if (answer.error) reject(new TunloomError(answer.error.code, answer.error.message));
-          else resolve(answer);
+          try {
+            resolve(readAnswer(Buffer.concat(chunks).toString(), response.statusCode ?? 0));
+          } catch (error) {
+            reject(error);
+          }
         });
       },
     );
-    call.on('error', (error: NodeJS.ErrnoException) => {
-      const reason = error.code === 'EACCES' ? 'permission denied' : 'no instance answers';
-      reject(new TunloomError('NOT_RUNNING', `${socketPath}: ${reason}`, { cause: error }));
-    });
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    call.on('error', (error) => reject(notRunning(socketPath, error)));
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+function notRunning(socketPath: string, error: NodeJS.ErrnoException): TunloomError {
+  const reason = REASONS[error.code ?? ''] ?? error.message;
+  return new TunloomError('NOT_RUNNING', `${socketPath}: ${reason}`, { cause: error });
+}
+
+function readAnswer(text: string, status: number): unknown {
+  let answer: { error?: { code?: unknown; message?: unknown } };
+  try {
+    answer = JSON.parse(text) as typeof answer;
+  } catch (error) {
+    throw new TunloomError('BAD_ANSWER', `the answer (status ${status}) is not JSON`, { cause: error });
+  }
+  if (status < 400) return answer;
+  const { code, message } = answer.error ?? {};
+  throw new TunloomError(String(code ?? 'BAD_ANSWER'), String(message ?? `status ${status}`));
 }

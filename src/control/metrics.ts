@@ -6,7 +6,10 @@ type Sample = readonly [labels: Readonly<Record<string, string | number>>, value
 /** All metrics as text. Names end in their unit; totals are counters. */
 export function formatMetrics(status: DataplaneStatus, sessions: readonly SessionStatus[]): string {
   const paths = sessions.flatMap((session) =>
-    session.paths.map((path) => ({ labels: { session: session.name, bid: path.bid, path: path.name }, path })),
+    session.paths.map((path) => ({
+      labels: { session: session.name, bid: path.bid, path: path.name },
+      path,
+    })),
   );
   return [
     metric('sessions', 'gauge', 'Installed sessions.', [[{}, status.sessions]]),

@@ -1,5 +1,5 @@
 /** The control socket: HTTP and JSON over a unix domain socket of mode 0600 (docs/control-socket.md). */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -9,12 +9,21 @@ import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { formatMetrics } from './metrics.ts';
 
+/** How many sessions a reload touched. */
+export interface ReloadResult {
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+  /** Sessions in which nothing but weights changed. */
+  readonly weightsOnly: number;
+}
+
 export interface ControlOptions {
   readonly control: DataplaneControl;
   /** Called after a session was put or deleted. */
   readonly changed: () => void;
   /** Reads the configuration again; rejects with what is wrong in it. */
-  readonly reload: () => Promise<void>;
+  readonly reload: () => Promise<ReloadResult>;
 }
 
 const STATUS_CODES: Readonly<Record<string, number>> = {
@@ -23,7 +32,17 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
   SESSION_EXISTS: 409,
   PREFIX_IN_USE: 409,
   KEY_IN_USE: 409,
+  NEEDS_RESTART: 409,
+  BAD_CONFIG: 422,
+  SYSTEM_CALL: 500,
+  IPROUTE2: 500,
+  TOO_MANY_SESSIONS: 507,
+  TOO_MANY_PATHS: 507,
+  TOO_MANY_ENDPOINTS: 507,
+  OUT_OF_MEMORY: 507,
 };
+
+const BODY_LIMIT = 1 << 20;
 
 const weightsBody = z.strictObject({
   weights: z.record(z.string().regex(/^\d{1,3}$/), z.int().min(0).max(65535)),
@@ -31,19 +50,24 @@ const weightsBody = z.strictObject({
 
 /** Builds the server without listening: for inject() and listen(). */
 export function buildControlServer({ control, changed, reload }: ControlOptions): FastifyInstance {
-  const server = Fastify({ bodyLimit: 1 << 20 });
+  const server = Fastify({ bodyLimit: BODY_LIMIT });
   server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const code = error instanceof TunloomError ? error.code : 'BAD_REQUEST';
-    const status = error instanceof TunloomError ? (STATUS_CODES[error.code] ?? 400) : (error.statusCode ?? 400);
+    const { code, status } = classify(error);
     return reply.status(status).send({ error: { code, message: error.message } });
   });
+  server.setNotFoundHandler((request, reply) =>
+    reply
+      .status(404)
+      .send({ error: { code: 'NOT_FOUND', message: `there is no ${request.method} ${request.url}` } }),
+  );
   server.get('/v1/status', () => control.status());
   server.get('/v1/sessions', () => control.sessions());
-  server.get<{ Params: { name: string } }>('/v1/sessions/:name', ({ params }) => control.session(params.name));
+  server.get<{ Params: { name: string } }>('/v1/sessions/:name', ({ params }) =>
+    control.session(params.name),
+  );
   server.put<{ Params: { name: string } }>('/v1/sessions/:name', ({ params, body }) => {
-    const session = parseSession({ ...(body as object), name: params.name });
-    const exists = control.sessions().some((other) => other.name === session.name);
-    if (exists) control.updateSession(session);
+    const session = parseSession(nameIn(body, params.name));
+    if (isInstalled(control, session.name)) control.updateSession(session);
     else control.addSession(session);
     changed();
     return control.session(session.name);
@@ -58,28 +82,62 @@ export function buildControlServer({ control, changed, reload }: ControlOptions)
     if (!parsed.success) {
       throw new TunloomError('BAD_WEIGHT', 'expected {"weights": {"BID": weight 0..65535, ...}}');
     }
-    const weights = Object.entries(parsed.data.weights).map(([bid, weight]) => [Number(bid), weight] as const);
+    const weights = Object.entries(parsed.data.weights).map(
+      ([bid, weight]) => [Number(bid), weight] as const,
+    );
     control.setWeights(params.name, new Map(weights));
     changed();
     return control.session(params.name);
   });
-  server.post('/v1/reload', async () => {
-    await reload();
-    return {};
-  });
+  server.post('/v1/reload', () => reload());
   server.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), control.sessions())),
   );
   return server;
 }
 
-/** Listens on `path`. Throws ALREADY_RUNNING if another instance answers there; a dead socket file is replaced. */
+function classify(error: Error & { statusCode?: number }): { code: string; status: number } {
+  if (error instanceof TunloomError) return { code: error.code, status: STATUS_CODES[error.code] ?? 400 };
+  const status = error.statusCode ?? 500;
+  return { code: status < 500 ? 'BAD_REQUEST' : 'INTERNAL', status };
+}
+
+/** The body with the name that the URL gives it; one in the body has to be the same. */
+function nameIn(body: unknown, name: string): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  if ('name' in body && body.name !== name) {
+    throw new TunloomError(
+      'BAD_SESSION',
+      `name: got ${JSON.stringify(body.name)}, but the URL says "${name}"`,
+    );
+  }
+  return { ...body, name };
+}
+
+function isInstalled(control: DataplaneControl, name: string): boolean {
+  try {
+    control.session(name);
+    return true;
+  } catch (error) {
+    if (error instanceof TunloomError && error.code === 'UNKNOWN_SESSION') return false;
+    throw error;
+  }
+}
+
+/**
+ * Listens on `path`, which goes away when the server closes. Throws ALREADY_RUNNING if another instance answers there and
+ * BAD_CONFIG if something other than a socket is there; the socket of a dead instance is replaced.
+ */
 export async function listenControl(server: FastifyInstance, path: string): Promise<void> {
-  if (await answers(path)) {
-    throw new TunloomError('ALREADY_RUNNING', `another instance answers on ${path}`);
+  const present = lstatSync(path, { throwIfNoEntry: false });
+  if (present && !present.isSocket()) {
+    throw new TunloomError('BAD_CONFIG', `control: ${path} exists and is not a socket`);
+  }
+  if (present) {
+    if (await answers(path)) throw new TunloomError('ALREADY_RUNNING', `another instance answers on ${path}`);
+    rmSync(path, { force: true });
   }
   mkdirSync(dirname(path), { recursive: true });
-  rmSync(path, { force: true });
   const mask = process.umask(0o177);
   try {
     await server.listen({ path });
@@ -87,16 +145,19 @@ export async function listenControl(server: FastifyInstance, path: string): Prom
     process.umask(mask);
   }
   chmodSync(path, 0o600);
-  server.addHook('onClose', () => rmSync(path, { force: true }));
 }
 
+/** Whether somebody accepts connections; throws if that cannot be found out (EACCES), lest a live socket be removed. */
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect({ path });
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(new TunloomError('ALREADY_RUNNING', `${path}: ${error.message}`, { cause: error }));
+    });
   });
 }

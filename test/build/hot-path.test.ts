@@ -19,7 +19,7 @@ describe.each(['release', 'debug'])('build/%s.wasm', (build) => {
     const module = new WebAssembly.Module(bytes);
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
     const view = new Uint8Array(memory.buffer).fill(0xa5);
-    new WebAssembly.Instance(module, { env: { memory } });
+    expect(new WebAssembly.Instance(module, { env: { memory } })).toBeDefined();
     expect(view.every((octet) => octet === 0xa5)).toBe(true);
   });
 });

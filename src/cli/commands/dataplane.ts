@@ -1,16 +1,23 @@
 /** `tunloom dataplane -c FILE`. */
 import { Command } from 'commander';
+import { print } from '../output.ts';
 
 export function dataplaneCommand(): Command {
   return new Command('dataplane')
     .description('distribute packets over the tunnels of statically configured sessions')
     .requiredOption('-c, --config <file>', 'configuration file (YAML, see docs/configuration.md)')
     .option('--check', 'only check the file')
-    .action(async (options: { config: string; check?: boolean }) => {
+    .option('--json', 'with --check: print JSON')
+    .action(async (options: { config: string; check?: boolean; json?: boolean }) => {
       if (options.check) {
         const { loadConfig } = await import('../../config/load.ts');
         const config = loadConfig(options.config);
-        process.stdout.write(`${options.config}: ok, ${config.sessions.length} session(s)\n`);
+        const sessions = config.sessions.length;
+        print(
+          options.json ?? false,
+          { file: options.config, ok: true, sessions },
+          () => `${options.config}: ok, ${sessions} session(s)`,
+        );
         return;
       }
       const { runDataplaneDaemon } = await import('../../node/dataplane-daemon.ts');

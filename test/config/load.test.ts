@@ -1,0 +1,125 @@
+/** The configuration: what is accepted, and that every error names file, line, column and key. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { loadConfig, parseConfig, parseSession } from '../../src/config/load.ts';
+import { allKeys } from '../../src/config/schema-keys.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { diffSessions } from '../../src/config/session-changes.ts';
+import { encapsulationOverhead } from '../../src/dataplane/overhead.ts';
+import { buildPathTemplate } from '../../src/dataplane/path-template.ts';
+import { ENCAPSULATIONS } from '../../src/dataplane/session-spec.ts';
+import { testPath } from '../support/session.ts';
+
+const EXAMPLE = new URL('../../src/config/example.yaml', import.meta.url).pathname;
+
+const base = `role: lma
+sessions:
+  - name: mn1
+    prefixes: [192.0.2.0/24]
+    sendKey: 0x11
+    receiveKey: 0x22
+    paths:
+      - { bid: 1, local: 198.51.100.1, remote: 203.0.113.1 }
+      - { bid: 2, local: 198.51.100.2, remote: 203.0.113.1 }
+`;
+
+test('the example loads', () => {
+  const config = loadConfig(EXAMPLE);
+  expect(config.sessions[0]).toMatchObject({ name: 'mn1', sendKey: 0x11111111, receiveKey: 0x22222222 });
+  expect(config.gateways).toEqual([{ local: '198.51.100.5', via: '198.51.100.6', interface: 'wlan0' }]);
+});
+
+test('defaults are filled in', () => {
+  const [session] = parseConfig(base, 'x').sessions;
+  expect(session!.paths[0]).toMatchObject({
+    encapsulation: 'udp-gre',
+    weight: 1,
+    mtu: 1500,
+    remotePort: 5437,
+    hopLimit: 64,
+    gre: { key: true, sequence: true, checksum: false },
+  });
+  expect(session!.resequencer).toEqual({
+    window: 4096,
+    minWaitUs: 1000,
+    maxWaitUs: 100_000,
+    late: 'deliver',
+    provenLoss: true,
+  });
+});
+
+describe('errors', () => {
+  test.each([
+    ['bid: 2', 'bid: 255', 'x.yaml:9:16: sessions[0].paths[1].bid: 255 is reserved'],
+    ['bid: 2', 'bid: 1', /x\.yaml:9:\d+: sessions\[0\]\.paths\[1\]\.bid: .*1/],
+    ['role: lma', 'role: ha', /x\.yaml:1:\d+: role: .*one of mag, lma/],
+    ['role: lma', 'rolle: lma', /x\.yaml:1:1: rolle: there is no such key; did you mean role\?/],
+    ['192.0.2.0/24', '192.0.2.1/24', /x\.yaml:4:\d+: sessions\[0\]\.prefixes\[0\]: .*bits are set/],
+    ['198.51.100.2', '2001:db8::1', /x\.yaml:9:\d+: sessions\[0\]\.paths\[1\]\.\w+: .*famil/],
+    ['sendKey: 0x11', 'sendKey: 0x111111111', /x\.yaml:5:\d+: sessions\[0\]\.sendKey: .*GRE key/],
+    ['    sendKey: 0x11\n', '', /sendKey/],
+    ['bid: 1,', 'bid: 1, encapsulation: ipip,', /x\.yaml:8:\d+: .*allowReordering/],
+    [
+      'bid: 1,',
+      'bid: 3, local: 198.51.100.3, remote: 203.0.113.1, weight: 2 }\n      - { bid: 1, weight: 65535,',
+      /period of \d+ packets/,
+    ],
+    ['role: lma', 'role: lma\nworkers: [', /x\.yaml:\d+:\d+: /],
+  ])('%s -> %s', (from, to, message) => {
+    const text = base.replace(from, to);
+    expect(text).not.toBe(base);
+    expect(() => parseConfig(text, 'x.yaml')).toThrow(message);
+  });
+
+  test('all at once, in the order of the file', () => {
+    const text = base.replace('bid: 1', 'bid: 0').replace('192.0.2.0/24', 'nonsense').replace('lma', 'what');
+    let message = '';
+    try {
+      parseConfig(text, 'x.yaml');
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message.split('\n').map((line) => line.split(':')[1])).toEqual(['1', '4', '8']);
+  });
+
+  test('two sessions with one key or one prefix', () => {
+    const second = base.slice(base.indexOf('  - name')).replace('mn1', 'mn2');
+    expect(() => parseConfig(base + second, 'x.yaml')).toThrow(
+      /receiveKey[\s\S]*prefixes|prefixes[\s\S]*receiveKey/,
+    );
+  });
+
+  test('a session from the control socket is checked the same way', () => {
+    expect(() => parseSession({ name: 'a', prefixes: ['192.0.2.0/24'], paths: [{ bid: 300 }] })).toThrow(
+      /paths\[0\]\.bid/,
+    );
+  });
+});
+
+test('every key of the schema is in docs/configuration.md', () => {
+  const docs = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+  for (const key of allKeys(configSchema)) expect(docs).toContain(key.split('.').at(-1)!.replace('[]', ''));
+});
+
+test('the overhead that the checks reckon with is the length of the header that is sent', () => {
+  for (const encapsulation of ENCAPSULATIONS) {
+    for (const family of [4, 6] as const) {
+      for (const checksum of [true, false]) {
+        for (const encapsulationLimit of [null, 4]) {
+          const gre = { key: checksum, sequence: true, checksum };
+          const path = testPath(1, { encapsulation, family, gre, encapsulationLimit });
+          expect(encapsulationOverhead(path)).toBe(buildPathTemplate(path, 1).bytes.length);
+        }
+      }
+    }
+  }
+});
+
+test('diffSessions tells added, removed and changed apart', () => {
+  const before = parseConfig(base, 'x').sessions;
+  const after = parseConfig(base.replace('bid: 2,', 'bid: 2, mtu: 1400,'), 'x').sessions;
+  expect(diffSessions(before, before)).toMatchObject({ added: [], removed: [], changed: [] });
+  expect(diffSessions(before, after).changed.map((session) => session.name)).toEqual(['mn1']);
+  expect(diffSessions(before, []).removed).toEqual(['mn1']);
+  expect(diffSessions([], after).added.map((session) => session.name)).toEqual(['mn1']);
+});
