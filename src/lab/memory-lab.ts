@@ -113,6 +113,7 @@ export class MemoryLab {
       weights: options.paths.map((path) => path.weight),
       paths: summarisePaths(mag, lma, null),
       tcp: { uplink, downlink },
+      iperf3: null,
       udp,
       ping: { lossPercent: ((PINGS - rtts.length) * 100) / PINGS, rttMs: median(rtts) },
       resequencer: { uplink: lma.resequencer, downlink: mag.resequencer },

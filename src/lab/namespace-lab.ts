@@ -1,6 +1,7 @@
 /** The lab as root: two hosts in network namespaces, real TUN devices and sockets, real TCP and UDP. */
 import type { SessionStatus } from '../dataplane/status.ts';
 import { HostDataplane } from '../node/host-dataplane.ts';
+import { hasIperf3, iperf3Goodput } from './iperf3.ts';
 import type { PingResult } from './ping.ts';
 import {
   CORRESPONDENT,
@@ -67,6 +68,14 @@ export class NamespaceLab {
     const uplink = await this.tcp('uplink');
     progress(`TCP downlink, ${options.duration} s`);
     const downlink = await this.tcp('downlink');
+    let iperf3: LabResult['iperf3'] = null;
+    if (hasIperf3()) {
+      progress('iperf3');
+      iperf3 = {
+        uplink: await iperf3Goodput(this.#ends('uplink'), options.duration),
+        downlink: await iperf3Goodput(this.#ends('downlink'), options.duration),
+      };
+    }
     progress('UDP uplink');
     const udpUplink = await this.#udp('uplink');
     progress('UDP downlink');
@@ -81,6 +90,7 @@ export class NamespaceLab {
       weights: options.paths.map((path) => path.weight),
       paths: summarisePaths(mag, lma, devices),
       tcp: { uplink, downlink },
+      iperf3,
       udp: { uplink: udpUplink, downlink: udpDownlink },
       ping: {
         lossPercent: ((echo.sent - echo.received) * 100) / echo.sent,

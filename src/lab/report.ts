@@ -36,6 +36,8 @@ export interface LabResult {
   readonly weights: readonly number[];
   readonly paths: readonly LabPathResult[];
   readonly tcp: { readonly uplink: TransferResult; readonly downlink: TransferResult };
+  /** Bit/s of one TCP stream measured by iperf3; null where iperf3 is not installed or with in-memory ports. */
+  readonly iperf3: { readonly uplink: number | null; readonly downlink: number | null } | null;
   readonly udp: { readonly uplink: UdpResult; readonly downlink: UdpResult };
   readonly ping: { readonly lossPercent: number; readonly rttMs: number };
   /** Of the LMA (uplink) and the MAG (downlink). */
@@ -114,6 +116,9 @@ export function formatReport(result: LabResult): string {
     `ping          ${result.ping.rttMs.toFixed(3)} ms median, ${result.ping.lossPercent} % lost`,
     `TCP uplink   ${rate(result.tcp.uplink)}`,
     `TCP downlink ${rate(result.tcp.downlink)}`,
+    ...(result.iperf3
+      ? [`iperf3       uplink ${mbit(result.iperf3.uplink)}, downlink ${mbit(result.iperf3.downlink)}`]
+      : []),
     `UDP uplink    ${datagrams(result.udp.uplink)}`,
     `UDP downlink  ${datagrams(result.udp.downlink)}`,
     `resequencer   uplink:   ${resequencer(result.resequencer.uplink)}`,
@@ -125,6 +130,10 @@ export function formatReport(result: LabResult): string {
       : 'Everything arrived intact, in order, and in the configured shares.',
   ];
   return lines.join('\n');
+}
+
+function mbit(rate: number | null): string {
+  return rate === null ? 'no result' : `${(rate / 1e6).toFixed(0)} Mbit/s`;
 }
 
 function percent(share: number): string {
