@@ -1,0 +1,21 @@
+/** Where a mobility message comes from or goes to. */
+
+/**
+ * `port` is null for the Mobility Header directly over IPv6 (RFC 6275) and a UDP port for RFC 5844 (over IPv4).
+ */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number | null;
+}
+
+/** The two clocks of a state machine, both in milliseconds. */
+export interface Instant {
+  /** Never jumps: for timers. */
+  readonly elapsed: number;
+  /** Since 1970 UTC: only for timestamps in messages. */
+  readonly utc: number;
+}
+
+export function endpointKey({ address, port }: Endpoint): string {
+  return port === null ? address : `${address}#${port}`;
+}
