@@ -1,0 +1,71 @@
+/** Timers of a state machine: a binary heap whose entries may be stale, because most deadlines are moved before they come. */
+
+interface Entry<T> {
+  readonly at: number;
+  readonly item: T;
+}
+
+/**
+ * `deadlineOf` gives an item's present deadline (elapsed milliseconds, null: none). Moving a deadline to a later time needs
+ * no call here: an entry that comes too early is put back. Moving it to an earlier time needs `watch`.
+ */
+export class Deadlines<T> {
+  private readonly heap: Entry<T>[] = [];
+  private readonly deadlineOf: (item: T) => number | null;
+
+  constructor(deadlineOf: (item: T) => number | null) {
+    this.deadlineOf = deadlineOf;
+  }
+
+  /** Makes sure that the item is looked at when its present deadline comes. */
+  watch(item: T): void {
+    const at = this.deadlineOf(item);
+    if (at !== null) this.push({ at, item });
+  }
+
+  /** The earliest time at which something may be due; null if nothing is watched. */
+  next(): number | null {
+    return this.heap[0]?.at ?? null;
+  }
+
+  /** Takes one item that is due at `now`; undefined if there is none. */
+  take(now: number): T | undefined {
+    for (let top = this.heap[0]; top && top.at <= now; top = this.heap[0]) {
+      this.pop();
+      const at = this.deadlineOf(top.item);
+      if (at === null) continue;
+      if (at <= now) return top.item;
+      this.push({ at, item: top.item });
+    }
+    return undefined;
+  }
+
+  private push(entry: Entry<T>): void {
+    const { heap } = this;
+    let i = heap.length;
+    heap.push(entry);
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (heap[parent]!.at <= entry.at) break;
+      heap[i] = heap[parent]!;
+      i = parent;
+    }
+    heap[i] = entry;
+  }
+
+  private pop(): void {
+    const { heap } = this;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      let child = i * 2 + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.at < heap[child]!.at) child++;
+      if (heap[child]!.at >= last.at) break;
+      heap[i] = heap[child]!;
+      i = child;
+    }
+    heap[i] = last;
+  }
+}

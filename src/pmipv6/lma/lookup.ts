@@ -1,0 +1,93 @@
+/** Which Binding Cache Entry a PBU is about (RFC 5213 §5.4.1; before it, RFC 8278 with the choices of docs/multipath.md). */
+import { Handoff, Status } from '../wire/numbers.ts';
+import type { BindingCache, Session } from './binding-cache.ts';
+import type { Request } from './request.ts';
+
+export type Match =
+  | {
+      readonly match: 'session';
+      readonly session: Session;
+      /** Another MAG, or another interface. */ readonly handoff: boolean;
+    }
+  | { readonly match: 'new' }
+  /** New, but the old MAG's de-registration may still come (MaxDelayBeforeNewBCEAssign). */
+  | { readonly match: 'wait'; readonly session: Session }
+  | { readonly match: 'refused'; readonly status: number };
+
+const NEW: Match = { match: 'new' };
+
+export function findSession(cache: BindingCache, request: Request, multipath: boolean): Match {
+  return request.namedPrefixes.length
+    ? byPrefix(cache, request, multipath)
+    : multipath
+      ? byMag(cache, request)
+      : byNode(cache, request);
+}
+
+/** §5.4.1.1: the PBU names a prefix. */
+function byPrefix(cache: BindingCache, request: Request, multipath: boolean): Match {
+  const named = new Set(request.namedPrefixes);
+  const session = [...named].map((prefix) => cache.withPrefix(prefix)).find((found) => found !== undefined);
+  if (!session) return NEW;
+  if (session.nodeKey !== request.nodeKey) {
+    return { match: 'refused', status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
+  }
+  if (named.size !== session.prefixes.length || !session.prefixes.every((prefix) => named.has(prefix))) {
+    return { match: 'refused', status: Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH };
+  }
+  const found = (handoff: boolean): Match => ({ match: 'session', session, handoff });
+  if (multipath) return found(session.mag !== null && session.mag !== request.mag);
+  const sameAccess = session.technology === request.technology;
+  const samePlace = [...session.bindings.values()].some(
+    ({ careOf }) => careOf.address === request.careOf.address,
+  );
+  // A PBU without MMB of a multipath session replaces all its bindings (as RFC 5648 §6.2 for a BU without BID).
+  if (samePlace || session.lingerUntil !== null || request.deregistration) return found(!samePlace);
+  if (request.linkLayerId !== '' && request.linkLayerId === session.linkLayerId && sameAccess)
+    return found(true);
+  if (request.handoff === Handoff.BETWEEN_INTERFACES) return found(true);
+  if (request.linkLayerId === '' && session.linkLayerId === '' && sameAccess) {
+    if (request.handoff === Handoff.BETWEEN_MAGS) return found(true);
+  }
+  // A new session cannot have a prefix that is in use: nobody but this session gets it.
+  return { match: 'refused', status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
+}
+
+/** RFC 8278 with HNP ALL_ZERO: the MAG's session for this node, if there is one. */
+function byMag(cache: BindingCache, request: Request): Match {
+  const sessions = cache.ofNode(request.nodeKey);
+  const own = sessions.find(({ mag }) => mag !== null && mag === request.mag);
+  if (own) return { match: 'session', session: own, handoff: false };
+  return byNode(cache, request);
+}
+
+/** §5.4.1.2 and §5.4.1.3: no prefix is named. */
+function byNode(cache: BindingCache, request: Request): Match {
+  const sessions = cache.ofNode(request.nodeKey);
+  if (request.linkLayerId !== '') {
+    const same = sessions.find(
+      ({ linkLayerId, technology }) =>
+        linkLayerId === request.linkLayerId && technology === request.technology,
+    );
+    if (same) return { match: 'session', session: same, handoff: movedFrom(same, request) };
+  }
+  const [only] = sessions;
+  if (sessions.length !== 1 || !only) return NEW;
+  const { handoff } = request;
+  if (
+    handoff === Handoff.BETWEEN_INTERFACES ||
+    (request.linkLayerId === '' && handoff === Handoff.BETWEEN_MAGS)
+  ) {
+    return { match: 'session', session: only, handoff: movedFrom(only, request) };
+  }
+  // The MAG that has the node already asks again: it has lost its state, or its first answer.
+  if (only.linkLayerId === request.linkLayerId && !movedFrom(only, request)) {
+    return { match: 'session', session: only, handoff: false };
+  }
+  if (handoff === Handoff.UNKNOWN) return { match: 'wait', session: only };
+  return NEW;
+}
+
+function movedFrom(session: Session, request: Request): boolean {
+  return ![...session.bindings.values()].some(({ careOf }) => careOf.address === request.careOf.address);
+}
