@@ -84,7 +84,11 @@ function byNode(cache: BindingCache, request: Request): Match {
   if (only.linkLayerId === request.linkLayerId && !movedFrom(only, request)) {
     return { match: 'session', session: only, handoff: false };
   }
-  if (handoff === Handoff.UNKNOWN) return { match: 'wait', session: only };
+  if (handoff === Handoff.UNKNOWN) {
+    // The old MAG has de-registered already: that is what the wait is for.
+    if (only.lingerUntil !== null) return { match: 'session', session: only, handoff: true };
+    return { match: 'wait', session: only };
+  }
   return NEW;
 }
 

@@ -57,7 +57,7 @@ export class Registration {
     this.policy = policy;
   }
 
-  /** Checks in the order of RFC 5213 §5.3.1, which is a MUST. `mayWait`: MaxDelayBeforeNewBCEAssign applies. */
+  /** Checks in the order of RFC 5213 §5.3.1, which is a MUST. `mayWait`: false for a PBU that MaxDelayBeforeNewBCEAssign has held back already. */
   handle(update: BindingUpdate, from: Endpoint, to: Endpoint, now: Instant, mayWait: boolean): Outcome {
     const request = readRequest(update, from, to, this.config.vendor);
     const node = request.nodeKey;
@@ -79,7 +79,8 @@ export class Registration {
     const known = match.match === 'session' ? match.session : undefined;
     const bid = multipath ? request.multipath.bid : PLAIN_BID;
 
-    const order = this.checkOrder(request, known, bid, now);
+    // A PBU that has waited passed this check when it came; the de-registration it waited for is younger.
+    const order = mayWait ? this.checkOrder(request, known, bid, now) : undefined;
     if (order) return rejected(order);
     const missing = missingOption(request);
     if (missing) return rejected(missing);
