@@ -4,6 +4,7 @@ import './node-version.ts';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { dataplaneCommand } from './commands/dataplane.ts';
+import { decodeCommand } from './commands/decode.ts';
 import { labCommand } from './commands/lab.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { statusCommand } from './commands/status.ts';
@@ -35,6 +36,7 @@ for (const command of [
   statusCommand(),
   sessionsCommand(),
   weightsCommand(),
+  decodeCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
