@@ -28,7 +28,7 @@ interface Decoded {
   readonly time: number | null;
   readonly from: Endpoint | null;
   readonly to: Endpoint | null;
-  readonly message: Message | null;
+  /** Also of a message with a bad checksum, if it can be read. */ readonly message: Message | null;
   readonly error: { readonly code: string; readonly offset: number; readonly text: string } | null;
 }
 
@@ -41,7 +41,7 @@ export function decodeCommand(): Command {
     .option('--hex <digits...>', 'whole IP packets or Mobility Headers in hexadecimal, instead of a file')
     .option('-v, --verbose', 'one line for each option of a message')
     .option('--json', 'print one JSON object a line')
-    .addHelpText('after', '\nExit status: 0, or 1 if a message could not be decoded.')
+    .addHelpText('after', '\nExit status: 0, or 1 if a message is malformed or its checksum is wrong.')
     .action((file: string | undefined, options: Options) => {
       if ((file === undefined) === (options.hex === undefined)) {
         throw new TunloomError('BAD_ARGUMENT', 'decode: name one file, or give --hex digits');
@@ -111,11 +111,19 @@ function decoded(source: SignalingPacket | Uint8Array, frame: Frame | null): Dec
     return { ...place, message, error: null };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    return {
-      ...place,
-      message: null,
-      error: { code: error.code, offset: error.offset, text: error.message },
-    };
+    const fault = { code: error.code, offset: error.offset, text: error.message };
+    // A receiver drops it; who debugs a peer wants to see what it would have said.
+    const message = error.code === 'BAD_CHECKSUM' && !bare ? withoutChecksum(source.octets) : null;
+    return { ...place, message, error: fault };
+  }
+}
+
+function withoutChecksum(octets: Uint8Array): Message | null {
+  try {
+    return decodeMessage(octets);
+  } catch (error) {
+    if (error instanceof DecodeError) return null;
+    throw error;
   }
 }
 
@@ -125,10 +133,9 @@ function toText({ frame, time, from, to, message, error }: Decoded, start: numbe
     time === null || start === null ? '' : `+${(time - start).toFixed(6)}`,
     from && to ? `${endpointText(from)} > ${endpointText(to)}` : '',
   ].filter(Boolean);
-  const what = message
-    ? (options.verbose ? describeMessage : summarizeMessage)(message)
-    : `refused, ${error!.code} at octet ${error!.offset}: ${error!.text}`;
-  return [...place, what].join(' ');
+  const fault = error ? [`refused, ${error.code} at octet ${error.offset}: ${error.text};`] : [];
+  const what = message ? [(options.verbose ? describeMessage : summarizeMessage)(message)] : [];
+  return [...place, ...fault, ...what].join(' ').replace(/;$/, '');
 }
 
 function endpointText({ address, port }: Endpoint): string {

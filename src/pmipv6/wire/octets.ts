@@ -90,25 +90,31 @@ export class OctetWriter {
   }
 
   u8(value: number): void {
-    this.bytes[this.room(1)] = inRange(value, 0xff);
+    // Room first: it may replace the buffer.
+    const at = this.room(1);
+    this.bytes[at] = inRange(value, 0xff);
   }
 
   u16(value: number): void {
-    this.view.setUint16(this.room(2), inRange(value, 0xffff));
+    const at = this.room(2);
+    this.view.setUint16(at, inRange(value, 0xffff));
   }
 
   u32(value: number): void {
-    this.view.setUint32(this.room(4), inRange(value, 0xffff_ffff));
+    const at = this.room(4);
+    this.view.setUint32(at, inRange(value, 0xffff_ffff));
   }
 
   u64(value: bigint): void {
     if (value < 0n || value >= 1n << 64n)
       throw new TunloomError('BAD_FIELD', `${value} has more than 64 bits`);
-    this.view.setBigUint64(this.room(8), value);
+    const at = this.room(8);
+    this.view.setBigUint64(at, value);
   }
 
   octets(value: Uint8Array): void {
-    this.bytes.set(value, this.room(value.length));
+    const at = this.room(value.length);
+    this.bytes.set(value, at);
   }
 
   zeros(count: number): void {
