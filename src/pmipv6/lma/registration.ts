@@ -543,7 +543,7 @@ function missingOption(request: Request): Rejection | undefined {
   return undefined;
 }
 
-/** What is wrong with the options of RFC 8278; no status is defined for it, so 128 is sent (docs/conformance.md). */
+/** What is wrong with the options of RFC 8278; no status is defined for it, so 128 is sent (docs/multipath.md). */
 function multipathFault(request: Request): string | undefined {
   const { options, multipath, mag, deregistration } = request;
   for (const option of options) {
