@@ -1,0 +1,117 @@
+/**
+ * Building blocks of the configuration schemas: addresses, numbers within bounds, durations, GRE keys, and the one form of
+ * their messages.
+ */
+import { z } from 'zod';
+import { parseAddress, parsePrefix } from '../ip.ts';
+
+/** The one form of schema messages: what is there, what was expected. */
+export function expected(what: string): { error: (issue: { input?: unknown }) => string } {
+  return {
+    error: ({ input }) =>
+      input === undefined ? `missing, expected ${what}` : `got ${JSON.stringify(input)}, expected ${what}`,
+  };
+}
+
+/** A string that `parse` accepts; its complaint becomes the message. */
+function parsedBy(parse: (text: string) => unknown, what: string): z.ZodString {
+  return z.string(expected(what)).superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `${(error as Error).message}, expected ${what}` });
+    }
+  });
+}
+
+export const address = parsedBy(parseAddress, 'an address such as 192.0.2.1 or 2001:db8::1');
+export const prefix = parsedBy(parsePrefix, 'a prefix such as 192.0.2.0/24 or 2001:db8::/64');
+/** An address with a prefix length; host bits are the point of it. */
+export const interfaceAddress = parsedBy((text) => {
+  const [host = '', length = '', ...rest] = text.split('/');
+  const { bytes } = parseAddress(host);
+  if (rest.length || !/^\d{1,3}$/.test(length) || Number(length) > bytes.length * 8) {
+    throw new Error(`"${text}" has no valid prefix length`);
+  }
+}, 'an address with its prefix length such as 192.0.2.1/32');
+
+export function matching(pattern: RegExp, what: string): z.ZodString {
+  return z.string(expected(what)).regex(pattern, expected(what));
+}
+
+export const interfaceName = matching(
+  /^[^\s/]{1,15}$/,
+  'an interface name of 1 to 15 characters, no blanks, no slash',
+);
+
+/** A whole number within bounds; `also` narrows further and `what` then says how. */
+export function integer(
+  low: number,
+  high: number,
+  what = `${low}..${high}`,
+  also: (n: number) => boolean = () => true,
+) {
+  return z.custom<number>(
+    (value) =>
+      Number.isInteger(value) && Number(value) >= low && Number(value) <= high && also(Number(value)),
+    expected(what),
+  );
+}
+
+export function oneOf<const T extends readonly string[]>(names: T): z.ZodEnum<{ [K in T[number]]: K }> {
+  return z.enum(names, expected(`one of ${names.join(', ')}`)) as z.ZodEnum<{ [K in T[number]]: K }>;
+}
+
+export const flag = z.boolean(expected('true or false'));
+
+export function keys<T extends z.core.$ZodLooseShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  return z.strictObject(shape, {
+    // Unknown keys are worded by load.ts, which can look for the key that was meant.
+    error: (issue) =>
+      issue.code === 'invalid_type' ? expected('keys and their values').error(issue) : undefined,
+  });
+}
+
+export function list<T extends z.core.SomeType>(element: T): z.ZodArray<T> {
+  return z.array(element, expected('a list'));
+}
+
+const MAX_DURATION_US = 10e6;
+
+/** A duration such as 500us, 20ms or 1s, in microseconds. */
+export const duration = matching(/^\d+(\.\d+)?(us|ms|s)$/, 'a duration such as 500us, 20ms or 1s').transform(
+  (text, context) => {
+    const unit = text.endsWith('us') ? 1 : text.endsWith('ms') ? 1e3 : 1e6;
+    const value = Math.round(Number.parseFloat(text) * unit);
+    if (value > MAX_DURATION_US) {
+      context.addIssue({
+        code: 'custom',
+        message: `got "${text}", expected at most ${MAX_DURATION_US / 1e6}s`,
+      });
+    }
+    return value;
+  },
+);
+
+const MAX_GRE_KEY = 0xffff_ffff;
+
+function isGreKey(value: unknown): boolean {
+  const written =
+    typeof value === 'string' ? /^(\d{1,10}|0x[0-9a-f]{1,8})$/i.test(value) : Number.isInteger(value);
+  return written && Number(value) >= 0 && Number(value) <= MAX_GRE_KEY;
+}
+
+export const greKey = z
+  .custom<number | string>(isGreKey, expected('a GRE key, 0..4294967295 or 0x0..0xffffffff'))
+  .transform(Number);
+
+/** RFC 8278 §4.1: 0 and 255 are reserved. */
+export const bid = z.custom<number>(
+  (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 254,
+  {
+    error: ({ input }) =>
+      input === 0 || input === 255
+        ? `${input} is reserved, expected 1..254 (RFC 8278 §4.1)`
+        : expected('1..254 (RFC 8278 §4.1)').error({ input }),
+  },
+);
