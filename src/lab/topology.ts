@@ -6,8 +6,15 @@
  *   mobile node -- tun0 [MAG] == wan1 .. wanN == [LMA] tun0 -- correspondent
  */
 import { writeFileSync } from 'node:fs';
-import { type LinkStatistics, ip, linkStatistics } from '../net/iproute2.ts';
-import { createNamespace, deleteNamespace, withNamespace } from '../net/network-namespace.ts';
+import { Netlink } from '../net/netlink.ts';
+import { replaceAddress } from '../net/netlink/address.ts';
+import { type LinkStatistics, addVeth, setLink } from '../net/netlink/link.ts';
+import {
+  createNamespace,
+  deleteNamespace,
+  withNamespace,
+  withNamespaceFd,
+} from '../net/network-namespace.ts';
 import { type LabPath, pathAddresses } from './plan.ts';
 
 export class LabTopology {
@@ -28,31 +35,46 @@ export class LabTopology {
           writeFileSync('/proc/sys/net/ipv6/conf/default/accept_dad', '0');
           writeFileSync('/proc/sys/net/ipv6/conf/default/router_solicitations', '0');
         });
-        ip(namespace, ['link', 'set', 'lo', 'up']);
       }
-      paths.forEach((path, index) => this.#connect(path, index));
+      this.#connect(paths);
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  #connect(path: LabPath, index: number): void {
-    const { mag, lma, length } = pathAddresses(index, path.family);
-    ip(this.mag, ['link', 'add', path.name, 'type', 'veth', 'peer', 'name', path.name, 'netns', this.lma]);
-    for (const [namespace, address] of [
-      [this.mag, mag],
-      [this.lma, lma],
-    ] as const) {
-      const nodad = path.family === 6 ? ['nodad'] : [];
-      ip(namespace, ['address', 'add', `${address}/${length}`, 'dev', path.name, ...nodad]);
-      ip(namespace, ['link', 'set', path.name, 'up']);
+  #connect(paths: readonly LabPath[]): void {
+    const ends = { mag: new Netlink(this.mag), lma: new Netlink(this.lma) };
+    try {
+      withNamespaceFd(this.lma, (namespaceFd) =>
+        ends.mag.apply(paths.map(({ name }) => addVeth(name, { name, namespaceFd }))),
+      );
+      for (const end of ['mag', 'lma'] as const) {
+        ends[end].apply([
+          setLink('lo', { up: true }),
+          ...paths.flatMap(({ name, family }, index) => {
+            const addresses = pathAddresses(index, family);
+            return [
+              replaceAddress(name, `${addresses[end]}/${addresses.length}`),
+              setLink(name, { up: true }),
+            ];
+          }),
+        ]);
+      }
+    } finally {
+      ends.mag.close();
+      ends.lma.close();
     }
   }
 
   /** The kernel's own counters of path `index` at one end. */
   statistics(end: 'mag' | 'lma', index: number): LinkStatistics {
-    return linkStatistics(this[end], this.#paths[index]!.name);
+    const netlink = new Netlink(this[end]);
+    try {
+      return netlink.link(this.#paths[index]!.name)!.statistics;
+    } finally {
+      netlink.close();
+    }
   }
 
   dispose(): void {

@@ -8,7 +8,7 @@ NAMES.set(12, 'ENOMEM');
 NAMES.set(19, 'ENODEV');
 
 /** Name of an errno value, such as EPERM. */
-function errnoName(errno: number): string {
+export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `errno ${errno}`;
 }
 

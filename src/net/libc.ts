@@ -25,6 +25,9 @@ interface Library {
   readonly setns: Native;
   readonly sendto: Native;
   readonly recv: Native;
+  readonly epoll_create1: Native;
+  readonly epoll_ctl: Native;
+  readonly epoll_wait: Native;
   errno(): number;
   address(view: Uint8Array): number;
 }
@@ -68,6 +71,9 @@ function load(): Library {
       'int64_t sendto(int fd, const uint8_t *data, uint64_t size, int flags, const uint8_t *to, uint32_t length)',
     ),
     recv: declare('int64_t recv(int fd, uint8_t *data, uint64_t size, int flags)'),
+    epoll_create1: declare('int epoll_create1(int flags)'),
+    epoll_ctl: declare('int epoll_ctl(int epoll, int operation, int fd, const uint8_t *event)'),
+    epoll_wait: declare('int epoll_wait(int epoll, uint8_t *events, int count, int timeout)'),
     errno: () => koffi.errno(),
     address: (view) => Number(koffi.address(view)),
   };
@@ -210,5 +216,21 @@ export function receive(fd: number, data: Uint8Array): number {
 /** write(2) of octets in JS memory: octets written or -errno. */
 export function writeBytes(fd: number, data: Uint8Array): number {
   const result = libc().write(fd, libc().address(data), data.length);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** epoll_create1(2), close on exec. */
+export function createEpoll(): number {
+  return check(libc().epoll_create1(0o2000000), 'epoll_create1()');
+}
+
+/** epoll_ctl(2) with a struct epoll_event. */
+export function controlEpoll(epoll: number, operation: number, fd: number, event: Uint8Array): void {
+  check(libc().epoll_ctl(epoll, operation, fd, event), `epoll_ctl(${operation}, ${fd})`);
+}
+
+/** epoll_wait(2): number of struct epoll_event written to `events`, or -errno. `timeout` in milliseconds. */
+export function waitEpoll(epoll: number, events: Uint8Array, count: number, timeout: number): number {
+  const result = libc().epoll_wait(epoll, events, count, timeout);
   return result < 0 ? -libc().errno() : result;
 }

@@ -23,9 +23,14 @@ export function withNamespace<T>(name: string | null, action: () => T): T {
 
 /** Moves the calling thread into namespace `name` for good (setns(2)). */
 export function enterNamespace(name: string): void {
+  withNamespaceFd(name, (fd) => setns(fd, CLONE_NEWNET, name));
+}
+
+/** Gives `action` a descriptor of namespace `name` while it runs. */
+export function withNamespaceFd<T>(name: string, action: (fd: number) => T): T {
   const fd = open(`/run/netns/${name}`, O_RDONLY_CLOEXEC);
   try {
-    setns(fd, CLONE_NEWNET, name);
+    return action(fd);
   } finally {
     close(fd);
   }

@@ -7,10 +7,12 @@ import type { MemorySizes } from '../dataplane/memory.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { EventCounter } from '../net/event-counter.ts';
-import { HostConfiguration, type Route, type Rule } from '../net/iproute2.ts';
+import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
+import type { Route } from '../net/netlink/route.ts';
+import type { Rule } from '../net/netlink/rule.ts';
 import { withNamespace } from '../net/network-namespace.ts';
-import { openTunQueues } from '../net/tun.ts';
+import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HostPorts } from './host-ports.ts';
 
 export interface HostDataplaneOptions {
@@ -60,7 +62,13 @@ export class HostDataplane {
     const { namespace, sizes } = options;
     const host = new HostConfiguration(namespace);
     if (options.routing.manage) host.removeLeftovers(options.routing.table);
-    const queues = withNamespace(namespace, () => openTunQueues(options.tun.name, sizes.workers));
+    let queues: TunQueues;
+    try {
+      queues = withNamespace(namespace, () => openTunQueues(options.tun.name, sizes.workers));
+    } catch (error) {
+      host.undo();
+      throw error;
+    }
     const wake = Array.from({ length: sizes.workers }, () => new EventCounter());
     const release = (): void => {
       host.undo();

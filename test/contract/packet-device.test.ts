@@ -1,4 +1,5 @@
 /** One suite for every PacketDevice: what one end sends the other receives, whole and in order, without blocking. */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as L from '../../assembly/layout.ts';
@@ -7,7 +8,6 @@ import { MemoryDevice, createRing } from '../../src/dataplane/device/memory-devi
 import { SocketDevice } from '../../src/dataplane/device/socket-device.ts';
 import { TunDevice } from '../../src/dataplane/device/tun-device.ts';
 import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
-import { ip } from '../../src/net/iproute2.ts';
 import { addressOf, close } from '../../src/net/libc.ts';
 import { createNamespace, deleteNamespace, withNamespace } from '../../src/net/network-namespace.ts';
 import { openPathSocket } from '../../src/net/path-socket.ts';
@@ -20,9 +20,13 @@ const SLOT = 2048;
 
 beforeAll(() => {
   createNamespace(NAMESPACE);
-  ip(NAMESPACE, ['link', 'set', 'lo', 'up']);
+  ip(['link', 'set', 'lo', 'up']);
 });
 afterAll(() => deleteNamespace(NAMESPACE));
+
+function ip(args: readonly string[]): void {
+  execFileSync('ip', ['-n', NAMESPACE, ...args]);
+}
 
 /** A vector of COUNT messages in a memory of its own, as the hot path lays it out. */
 class Vector {
@@ -126,9 +130,9 @@ function tunPair(): Pair {
     writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
     return [openTunQueues('tla', 1), openTunQueues('tlb', 1)] as const;
   });
-  for (const { name } of [from, to]) ip(NAMESPACE, ['link', 'set', 'dev', name, 'up']);
-  ip(NAMESPACE, ['route', 'add', '192.0.2.0/24', 'dev', 'tla']);
-  ip(NAMESPACE, ['route', 'add', '203.0.113.0/24', 'dev', 'tlb']);
+  for (const { name } of [from, to]) ip(['link', 'set', 'dev', name, 'up']);
+  ip(['route', 'add', '192.0.2.0/24', 'dev', 'tla']);
+  ip(['route', 'add', '203.0.113.0/24', 'dev', 'tlb']);
   return {
     memory,
     base,

@@ -1,0 +1,88 @@
+/**
+ * Addresses, routes and rules of one host, in this or another network namespace. All that is added is noted and removed again;
+ * what a killed predecessor left is found by its protocol number.
+ */
+import { Netlink } from './netlink.ts';
+import { deleteAddress, replaceAddress } from './netlink/address.ts';
+import { setLink } from './netlink/link.ts';
+import type { Change } from './netlink/object.ts';
+import { type Route, deleteRoute, replaceRoute } from './netlink/route.ts';
+import { type Rule, addRule, deleteRule } from './netlink/rule.ts';
+
+/** Marks our routes and rules (rtnetlink(7), rtm_protocol); free in /etc/iproute2/rt_protos. */
+const PROTOCOL = 188;
+
+export class HostConfiguration {
+  readonly #netlink: Netlink;
+  /** Undoes what was done, in order of doing; by the text of the undoing. */
+  readonly #journal = new Map<string, Change>();
+
+  /** Throws SYSTEM_CALL if there is no such namespace. */
+  constructor(namespace: string | null) {
+    this.#netlink = new Netlink(namespace);
+  }
+
+  /** Brings a device up with an MTU and a transmit queue length. Not undone: for devices that go away by themselves. */
+  setLink(device: string, settings: { mtu: number; queueLength: number }): void {
+    // No link-local address: a TUN has no neighbours, and solicitations would only be dropped and counted.
+    this.#netlink.apply([
+      setLink(device, { linkLocal: false }),
+      setLink(device, { up: true, mtu: settings.mtu, queueLength: settings.queueLength }),
+    ]);
+  }
+
+  setMtu(device: string, mtu: number): void {
+    this.#netlink.apply([setLink(device, { mtu })]);
+  }
+
+  /** `address` as CIDR; IPv6 without duplicate address detection, as nobody shares the link. */
+  addAddress(device: string, address: string): void {
+    this.#make([[replaceAddress(device, address), deleteAddress(device, address)]]);
+  }
+
+  /** Adds routes, tens of thousands at once if need be. */
+  addRoutes(routes: readonly Route[]): void {
+    this.#make(routes.map((route) => [replaceRoute(route, PROTOCOL), deleteRoute(route, PROTOCOL)]));
+  }
+
+  removeRoutes(routes: readonly Route[]): void {
+    this.#unmake(routes.map((route) => deleteRoute(route, PROTOCOL)));
+  }
+
+  addRules(rules: readonly Rule[]): void {
+    this.#make(rules.map((rule) => [addRule(rule, PROTOCOL), deleteRule(rule, PROTOCOL)]));
+  }
+
+  removeRules(rules: readonly Rule[]): void {
+    this.#unmake(rules.map((rule) => deleteRule(rule, PROTOCOL)));
+  }
+
+  /** Removes everything that was added, last first; what has gone with its device does not matter. Ends the use of this object. */
+  undo(): void {
+    this.#netlink.attempt([...this.#journal.values()].reverse());
+    this.#journal.clear();
+    this.#netlink.close();
+  }
+
+  /** Removes rules and routes that a predecessor left in `table` when it was killed. */
+  removeLeftovers(table: number): void {
+    const rules = this.#netlink.rules().filter((rule) => rule.protocol === PROTOCOL);
+    const routes = this.#netlink.routes({ table, protocol: PROTOCOL });
+    this.#netlink.attempt([
+      ...rules.map((rule) => deleteRule(rule, PROTOCOL)),
+      ...routes.map((route) => deleteRoute(route, PROTOCOL)),
+    ]);
+  }
+
+  /** Pairs of what to do and what undoes it. */
+  #make(pairs: readonly (readonly [Change, Change])[]): void {
+    // Noted before doing: a batch that fails half-way is undone as well, and undoing too much does no harm.
+    for (const [, undo] of pairs) this.#journal.set(undo.text, undo);
+    this.#netlink.apply(pairs.map(([change]) => change));
+  }
+
+  #unmake(changes: readonly Change[]): void {
+    for (const change of changes) this.#journal.delete(change.text);
+    this.#netlink.attempt(changes);
+  }
+}
