@@ -2,10 +2,11 @@
  * The ABI: what the workers' loops and the control thread may call. Addresses and counts are u32 (plain JS numbers),
  * times are microseconds as f64 (exact up to 2^53), 64-bit values travel through memory. Everything else is private.
  */
-import { CONTROL, CONTROL_KEY } from './layout';
+import { CONTROL, CONTROL_ENDPOINTS, CONTROL_KEY, ENDPOINT_STRIDE } from './layout';
 import { findSession4, findSession6 } from './classify/prefix-table';
 import * as buffers from './memory/buffers';
 import * as tables from './memory/tables';
+import * as merge from './offload/merge';
 import * as decapsulation from './pipeline/decapsulation';
 import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
@@ -24,14 +25,33 @@ export function encapsulate(worker: u32, first: u32, last: u32, now: f64): u32 {
 export function sendFailed(worker: u32, place: u32, reason: u32): void {
   send.sendFailed(worker, place, reason);
 }
+/** Lays messages from `message` on out again, one packet each; `disable`: the endpoint gives up UDP_SEGMENT. */
+export function regroupSends(worker: u32, message: u32, disable: bool): void {
+  send.regroupSends(worker, message, disable);
+}
 export function sendsDone(worker: u32): void {
   send.sendsDone(worker);
 }
-export function prepareReceive(worker: u32): u32 {
-  return receive.prepareReceive(worker);
+/** For endpoint number `endpoint`, -1 for the TUN; gives how many of the first `count` places are ready. */
+export function prepareReceive(worker: u32, endpoint: i32, count: u32): u32 {
+  return receive.prepareReceive(worker, endpoint < 0 ? 0 : endpointRecord(endpoint), count);
 }
-export function decapsulate(worker: u32, endpoint: u32, received: u32, now: f64): void {
-  decapsulation.decapsulateBatch(worker, endpoint, received, <u64>now);
+function endpointRecord(endpoint: u32): usize {
+  return <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>endpoint * ENDPOINT_STRIDE;
+}
+export function decapsulate(worker: u32, endpoint: u32, first: u32, received: u32, now: f64): u32 {
+  return decapsulation.decapsulateBatch(worker, endpoint, first, received, <u64>now);
+}
+/** With offloads: lays out WORKER_WRITES for all deliveries; gives their number. */
+export function layWrites(worker: u32): u32 {
+  return merge.layWrites(worker);
+}
+/** Lays write `write` out for a single packet of it, the one after `after`; 0: none is left. See merge.ts. */
+export function singleWrite(worker: u32, write: u32, after: u32): u32 {
+  return merge.singleWrite(worker, write, after);
+}
+export function writeFailed(worker: u32, write: u32): void {
+  decapsulation.writeFailed(worker, write);
 }
 export function deliveryFailed(worker: u32, place: u32): void {
   decapsulation.deliveryFailed(worker, place);

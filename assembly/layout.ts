@@ -53,6 +53,13 @@ export const CONTROL_KEY = 1600;
 export const CONTROL_ENDPOINTS = 1640;
 export const CONTROL_ENDPOINT_COUNT = 1644;
 export const CONTROL_PATH_STATS = 1648;
+/** u32, atomic: TUN_OFFLOAD_*: what the TUN's descriptors were opened with, and what still works. */
+export const CONTROL_TUN_OFFLOAD = 1652;
+/** A struct virtio_net_hdr stands in front of every packet (Documentation/networking/tuntap.rst). */
+export const TUN_OFFLOAD_VNET = 1;
+/** Super-packets may be written: TCP; UDP (Linux 6.2). */
+export const TUN_OFFLOAD_MERGE_TCP = 2;
+export const TUN_OFFLOAD_MERGE_UDP = 4;
 export const CONTROL_SIZE = 2048;
 
 export const ROLE_MAG = 0;
@@ -107,9 +114,9 @@ export const WORKERS = 4096;
 export const MAX_WORKERS = 16;
 /** Packets read from a device per batch. */
 export const BATCH = 64;
-/** Room for outgoing messages of one batch: fragments make more of them than packets were read. */
-export const SEND_MAX = 128;
-export const DELIVER_MAX = 512;
+/** Room for outgoing packets of one batch: segments and fragments make more of them than packets were read. */
+export const SEND_MAX = 512;
+export const DELIVER_MAX = 1024;
 export const FREE_MAX = 512;
 export const STASH_MAX = 256;
 export const HELD_MAX = 1024;
@@ -136,8 +143,13 @@ export const WORKER_NOW = 48;
 /** Token bucket for ICMP errors (RFC 4443 §2.4 (f)): u32 tokens, u64 last refill. */
 export const WORKER_ICMP_TOKENS = 56;
 export const WORKER_ICMP_REFILL = 64;
-/** u32: 1 while a worker wants to be called again although no device is readable (stash not empty). */
-export const WORKER_IPV4_ID = 72;
+/** u32: octets of the super-packet in hand that are cut off already; 0 before its first segment. */
+export const WORKER_SEGMENT_DONE = 76;
+/** u32: struct mmsghdr laid out for the groups, and writes laid out for the TUN. */
+export const WORKER_MESSAGE_COUNT = 80;
+export const WORKER_WRITE_COUNT = 84;
+/** u32: address of the super-packet areas (BATCH of SUPER_STRIDE), 0 without offloads. */
+export const WORKER_SUPERS = 88;
 /** What the last decapsulated packet looked like; filled by tunnel/outer.ts and tunnel/strip.ts. */
 export const WORKER_META = 96;
 export const META_SOURCE_HIGH = 0;
@@ -154,6 +166,8 @@ export const META_KEYED = 48;
 export const META_KEY = 52;
 export const META_SEQUENCED = 56;
 export const META_SEQUENCE = 60;
+/** u32: octets of each datagram in a message that udp(7) merged (UDP_GRO), 0 if it did not. */
+export const META_SEGMENT = 64;
 /** Counters, u64 each: drops by reason, then device counters. */
 export const WORKER_DROPS = 256;
 export const WORKER_COUNTERS = 768;
@@ -164,59 +178,130 @@ export const COUNTER_PATH_TX = 24;
 export const COUNTER_ICMP_SENT = 32;
 export const COUNTER_MSS_CLAMPED = 40;
 export const COUNTER_FRAGMENTED = 48;
+/** Super-packets cut up for the paths and put together for the TUN; messages that carried several datagrams. */
+export const COUNTER_TUN_RX_SUPER = 128;
+export const COUNTER_TUN_TX_SUPER = 136;
+export const COUNTER_PATH_RX_MERGED = 144;
+export const COUNTER_PATH_TX_MERGED = 152;
+/** System calls: reads and writes of the TUN, receives and sends on paths (written by the worker's loop). */
+export const COUNTER_TUN_WRITES = 160;
 
 /** Buffers of the packets for the TUN, in order (u32 addresses); their headers are further down. */
 export const WORKER_DELIVER_BUFFERS = 1024;
-/** Outgoing messages in the order they were made. */
-export const WORKER_SEND_ADDRESSES = 3072;
-export const WORKER_SEND_LENGTHS = 3584;
-export const WORKER_SEND_BUFFERS = 4096;
-export const WORKER_SEND_PATHS = 4608;
-export const WORKER_SEND_TOS = 5120;
-/** Position of the message at this place of the grouped mmsghdr array. */
-export const WORKER_SEND_ORDER = 5632;
+/** Outgoing packets in the order they were made (u32 each). */
+export const WORKER_SEND_ADDRESSES = WORKER_DELIVER_BUFFERS + DELIVER_MAX * 4;
+export const WORKER_SEND_LENGTHS = WORKER_SEND_ADDRESSES + SEND_MAX * 4;
+export const WORKER_SEND_BUFFERS = WORKER_SEND_LENGTHS + SEND_MAX * 4;
+export const WORKER_SEND_PATHS = WORKER_SEND_BUFFERS + SEND_MAX * 4;
+export const WORKER_SEND_TOS = WORKER_SEND_PATHS + SEND_MAX * 4;
+/** Path group of a packet, then its place in the grouped order; SEND_SETTLED once it is sent or given up. */
+export const WORKER_SEND_PLACES = WORKER_SEND_TOS + SEND_MAX * 4;
+export const SEND_SETTLED = 0xffffffff;
+/** Packet at this place of the grouped order. */
+export const WORKER_SEND_ORDER = WORKER_SEND_PLACES + SEND_MAX * 4;
+/** First place of a struct mmsghdr, and how many packets it carries. */
+export const WORKER_MESSAGE_FIRST = WORKER_SEND_ORDER + SEND_MAX * 4;
+export const WORKER_MESSAGE_PACKETS = WORKER_MESSAGE_FIRST + SEND_MAX * 4;
 /** Groups, GROUP_STRIDE each: one sendmmsg(2) call. */
-export const WORKER_GROUPS = 6144;
+export const WORKER_GROUPS = WORKER_MESSAGE_PACKETS + SEND_MAX * 4;
 export const GROUP_ENDPOINT = 0;
 export const GROUP_FIRST = 4;
 export const GROUP_COUNT = 8;
+/** While grouping: the endpoint's first and last path group + 1. */
+export const GROUP_HEAD = 8;
+export const GROUP_TAIL = 12;
 export const GROUP_STRIDE = 16;
-/** u8 by endpoint: group number + 1 of this batch. */
-export const WORKER_GROUP_OF = 8192;
-/** struct mmsghdr, iovec and control of the grouped messages (sendmmsg(2)). */
-export const WORKER_SEND_HEADERS = 8448;
-export const WORKER_SEND_IOVECS = 16640;
-export const WORKER_SEND_CONTROLS = 18688;
-/** struct mmsghdr, iovec, name and control for recvmmsg(2); buffers as u32. */
-export const WORKER_RECEIVE_HEADERS = 22784;
-export const WORKER_RECEIVE_IOVECS = 26880;
-export const WORKER_RECEIVE_NAMES = 27904;
-export const WORKER_RECEIVE_CONTROLS = 29952;
-export const WORKER_RECEIVE_BUFFERS = 34048;
+/** Path groups of a batch, PATH_GROUP_STRIDE each. */
+export const WORKER_PATH_GROUPS = WORKER_GROUPS + MAX_ENDPOINTS * GROUP_STRIDE;
+export const PATH_GROUP_PATH = 0;
+export const PATH_GROUP_COUNT = 4;
+export const PATH_GROUP_NEXT_PLACE = 8;
+/** Next path group + 1 of the same endpoint. */
+export const PATH_GROUP_NEXT = 12;
+export const PATH_GROUP_STRIDE = 16;
+/** u16: path group + 1 by hash of the path, open addressing. */
+export const PATH_GROUP_HASH_BITS = 10;
+export const WORKER_PATH_GROUP_OF = WORKER_PATH_GROUPS + SEND_MAX * PATH_GROUP_STRIDE;
+/** u16 by endpoint: group number + 1 of this batch. */
+export const WORKER_GROUP_OF = WORKER_PATH_GROUP_OF + 2 * (1 << PATH_GROUP_HASH_BITS);
+/** struct mmsghdr, iovec and control of the grouped packets (sendmmsg(2)). */
+export const CONTROL_MESSAGE_SIZE = 64;
+export const WORKER_SEND_HEADERS = WORKER_GROUP_OF + MAX_ENDPOINTS * 2;
+export const WORKER_SEND_IOVECS = WORKER_SEND_HEADERS + SEND_MAX * 64;
+export const WORKER_SEND_CONTROLS = WORKER_SEND_IOVECS + SEND_MAX * 16;
+/** struct mmsghdr, iovecs, name and control for recvmmsg(2); buffers as u32; struct virtio_net_hdr of the TUN. */
+export const RECEIVE_CONTROL_SIZE = 64;
+export const WORKER_RECEIVE_HEADERS = WORKER_SEND_CONTROLS + SEND_MAX * CONTROL_MESSAGE_SIZE;
+/** Three iovecs a place: virtio_net_hdr, packet buffer, super-packet area. */
+export const RECEIVE_IOVECS = 3;
+export const WORKER_RECEIVE_IOVECS = WORKER_RECEIVE_HEADERS + BATCH * 64;
+export const WORKER_RECEIVE_NAMES = WORKER_RECEIVE_IOVECS + BATCH * RECEIVE_IOVECS * 16;
+export const WORKER_RECEIVE_CONTROLS = WORKER_RECEIVE_NAMES + BATCH * 32;
+export const WORKER_RECEIVE_BUFFERS = WORKER_RECEIVE_CONTROLS + BATCH * RECEIVE_CONTROL_SIZE;
+export const VNET_STRIDE = 16;
+export const WORKER_RECEIVE_VNET = WORKER_RECEIVE_BUFFERS + BATCH * 4;
 /** Free buffers in hand (u32 stack). */
-export const WORKER_FREE = 34304;
+export const WORKER_FREE = WORKER_RECEIVE_VNET + BATCH * VNET_STRIDE;
 /** Sessions whose delivery lock this worker has (u32 addresses), until its deliveries are written. */
-export const WORKER_HELD = 36352;
+export const WORKER_HELD = WORKER_FREE + FREE_MAX * 4;
 /** Sessions touched by the batch: TOUCHED_STRIDE each. */
-export const WORKER_TOUCHED = 40448;
+export const TOUCHED_MAX = 64;
+export const WORKER_TOUCHED = WORKER_HELD + HELD_MAX * 4;
 export const TOUCHED_SESSION = 0;
 export const TOUCHED_COUNT = 4;
 export const TOUCHED_HIGHEST = 8;
 export const TOUCHED_STRIDE = 16;
 /** Buffers that found no place in their window yet (u32 addresses). */
-export const WORKER_STASH = 41472;
-/** struct pollfd array of the worker's loop. */
-export const WORKER_POLL = 42496;
+export const WORKER_STASH = WORKER_TOUCHED + TOUCHED_MAX * TOUCHED_STRIDE;
+/** struct pollfd array of the worker's loop: eventfd, TUN, endpoints. */
+export const WORKER_POLL = WORKER_STASH + STASH_MAX * 4;
 /** u64: where the eventfd's counter is read to. */
-export const WORKER_WAKE = 44888;
+export const WORKER_WAKE = WORKER_POLL + (MAX_ENDPOINTS + 2) * 8;
 /** struct mmsghdr and iovec of the packets for the TUN. */
-export const WORKER_DELIVER_HEADERS = 44928;
-export const WORKER_DELIVER_IOVECS = 77696;
-export const WORKER_STRIDE = 86016;
+export const WORKER_DELIVER_HEADERS = WORKER_WAKE + 16;
+export const WORKER_DELIVER_IOVECS = WORKER_DELIVER_HEADERS + DELIVER_MAX * 64;
+/** With offloads: next packet + 1 of the same super-packet (u16 by delivery). */
+export const WORKER_DELIVER_NEXT = WORKER_DELIVER_IOVECS + DELIVER_MAX * 16;
+/** Super-packets for the TUN in order, MERGE_STRIDE each, with their virtio_net_hdr and headers. */
+export const WORKER_MERGES = WORKER_DELIVER_NEXT + DELIVER_MAX * 2;
+export const MERGE_FIRST = 0;
+export const MERGE_LAST = 4;
+export const MERGE_COUNT = 8;
+/** u32: MERGE_CLOSED, or the protocol that may be merged into it. */
+export const MERGE_STATE = 12;
+export const MERGE_CLOSED = 0;
+/** Octets of headers, of payload so far, and of payload in each packet but the last. */
+export const MERGE_HEADER = 16;
+export const MERGE_PAYLOAD = 20;
+export const MERGE_SEGMENT = 24;
+/** Next TCP sequence number. */
+export const MERGE_NEXT = 28;
+/** Address of the first packet. */
+export const MERGE_PACKET = 32;
+/** struct virtio_net_hdr, then (for more than one packet) the headers of the super-packet. */
+export const MERGE_VNET = 36;
+export const MERGE_HEADERS = 46;
+export const MERGE_HEADERS_MAX = 120;
+export const MERGE_STRIDE = 176;
+export const WORKER_WRITE_IOVECS = WORKER_MERGES + DELIVER_MAX * MERGE_STRIDE;
+/** Address and number of iovecs of each writev(2): two u32. */
+export const WORKER_WRITES = WORKER_WRITE_IOVECS + DELIVER_MAX * 2 * 16;
+export const WORKER_END = WORKER_WRITES + DELIVER_MAX * 8;
+export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
+
+/**
+ * Super-packet areas: what does not fit into a packet buffer when a TUN with virtio_net_hdr or a socket with UDP_GRO gives
+ * up to 64 KiB at once. The packet's first octets are copied in front, so that it lies in one piece.
+ *
+ *   0            16384                                             81920
+ *   +------------+-------------------------------------------------+
+ *   | front room | what did not fit into the packet buffer         |
+ *   +------------+-------------------------------------------------+
+ */
+export const SUPER_FRONT = 16384;
+export const SUPER_STRIDE = 81920;
 
 export const NAME_SIZE = 32;
-export const CONTROL_MESSAGE_SIZE = 32;
-export const RECEIVE_CONTROL_SIZE = 64;
 
 // struct mmsghdr and iovec of 64-bit Linux (recvmmsg(2), readv(2)).
 export const MMSGHDR_SIZE = 64;
@@ -230,6 +315,20 @@ export const MMSGHDR_FLAGS = 48;
 export const MMSGHDR_LEN = 56;
 export const IOVEC_SIZE = 16;
 
+// struct virtio_net_hdr (linux/virtio_net.h), little-endian.
+export const VNET_SIZE = 10;
+export const VNET_FLAGS = 0;
+export const VNET_FLAG_NEEDS_CSUM = 1;
+export const VNET_GSO_TYPE = 1;
+export const VNET_GSO_TCPV4 = 1;
+export const VNET_GSO_TCPV6 = 4;
+export const VNET_GSO_UDP_L4 = 5;
+export const VNET_GSO_ECN = 0x80;
+export const VNET_HDR_LEN = 2;
+export const VNET_GSO_SIZE = 4;
+export const VNET_CSUM_START = 6;
+export const VNET_CSUM_OFFSET = 8;
+
 // ---------------------------------------------------------------------------------------- endpoints
 
 /** A local address and port or protocol that paths share: one socket (or in-memory port) a worker. */
@@ -242,6 +341,12 @@ export const ENDPOINT_PORT = 12;
 export const ENDPOINT_ADDRESS = 16;
 /** u32: which of ENCAPSULATION_* it carries. */
 export const ENDPOINT_ENCAPSULATION = 32;
+/** u32, atomic: ENDPOINT_OFFLOAD_*. */
+export const ENDPOINT_OFFLOAD = 36;
+/** Several datagrams of a path may go as one message (UDP_SEGMENT, udp(7)). */
+export const ENDPOINT_OFFLOAD_SEGMENT = 1;
+/** Messages may hold several datagrams (UDP_GRO). */
+export const ENDPOINT_OFFLOAD_MERGE = 2;
 export const ENDPOINT_STRIDE = 64;
 
 /** Whole outer packets in both directions (in-memory devices). */
@@ -431,4 +536,5 @@ export const DROP_TUN_WRITE = 31;
 export const DROP_OUTER_DESTINATION = 32;
 export const DROP_ICMP_LIMIT = 33;
 export const DROP_SESSION_REMOVED = 34;
-export const DROP_REASON_COUNT = 35;
+export const DROP_VNET_MALFORMED = 35;
+export const DROP_REASON_COUNT = 36;

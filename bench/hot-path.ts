@@ -26,7 +26,7 @@ const session = testSession({
 
 /** Puts `packet` into every receive buffer of the node's worker; the buffers come back after each batch. */
 function fill(node: BenchNode, packet: (i: number) => Uint8Array): void {
-  node.wasm.prepareReceive(node.worker);
+  node.wasm.prepareReceive(node.worker, -1, L.BATCH);
   for (let i = 0; i < L.BATCH; i++) {
     const header = node.worker + L.WORKER_RECEIVE_HEADERS + i * L.MMSGHDR_SIZE;
     const buffer = node.memory.u32[(node.worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]!;
@@ -77,7 +77,7 @@ export function decapsulateKernel(name: string, order: (i: number) => number): K
     name,
     packets: L.BATCH,
     run: () => {
-      wasm.prepareReceive(worker);
+      wasm.prepareReceive(worker, -1, L.BATCH);
       for (let i = 0; i < L.BATCH; i++) {
         const at = memory.u32[places + i]! + L.BUFFER_PACKET;
         // A buffer that came back holds the same packet: only the number has to change.
@@ -87,7 +87,7 @@ export function decapsulateKernel(name: string, order: (i: number) => number): K
       }
       sequence = (sequence + L.BATCH) >>> 0;
       lma.now += 100;
-      wasm.decapsulate(worker, 0, L.BATCH, lma.now);
+      wasm.decapsulate(worker, 0, 0, L.BATCH, lma.now);
       wasm.deliveriesDone(worker, lma.now);
     },
   };

@@ -28,11 +28,14 @@ import {
   CONTROL_SESSIONS,
   COUNTER_MSS_CLAMPED,
   COUNTER_PATH_RX,
+  COUNTER_PATH_RX_MERGED,
   COUNTER_TUN_TX,
   DROP_ECN,
   DROP_INNER_ADDRESS,
   DROP_INNER_MARTIAN,
+  DROP_NO_BUFFER,
   DROP_NO_SESSION,
+  DROP_OUTER_MALFORMED,
   DROP_OUTER_TRUNCATED,
   DROP_TUN_WRITE,
   DROP_UNKNOWN_KEY,
@@ -49,7 +52,11 @@ import {
   META_INNER_LENGTH,
   META_KEY,
   META_KEYED,
+  META_PAYLOAD,
+  META_PAYLOAD_LENGTH,
   META_PORT,
+  META_PROTOCOL,
+  META_SEGMENT,
   META_SEQUENCE,
   META_SEQUENCED,
   META_SOURCE_HIGH,
@@ -86,7 +93,8 @@ import {
 } from '../layout';
 import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
-import { freeBuffer } from '../memory/buffers';
+import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { firstDelivery, followingDelivery } from '../offload/merge';
 import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
@@ -95,48 +103,95 @@ import { count, countDrop } from '../stats';
 import { decapsulateEcn } from '../tunnel/ecn';
 import { readOuter } from '../tunnel/outer';
 import { stripTunnel } from '../tunnel/strip';
-import { checkInner, isMartianSource } from '../wire/ip';
+import { PROTOCOL_UDP, checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
-import { takeReceived } from './receive';
+import { bufferCapacity, gatherReceived, receivedBuffer, takeReceived } from './receive';
 
 const MSG_TRUNC: u32 = 0x20;
+/** UDP_MAX_SEGMENTS (linux/udp.h): more datagrams are in no message. */
+const DATAGRAMS_MAX: u32 = 128;
 
-/** Decapsulates the first `received` messages of the batch that endpoint number `endpoint` received. */
-export function decapsulateBatch(worker: usize, endpoint: u32, received: u32, now: u64): void {
+/**
+ * Decapsulates messages `first` .. `received` - 1 of the batch that endpoint number `endpoint` received. Gives the position
+ * after the last one taken: less than `received` if the delivery list has to be written first.
+ */
+export function decapsulateBatch(worker: usize, endpoint: u32, first: u32, received: u32, now: u64): u32 {
   store<u64>(worker, now, WORKER_NOW);
   retryStash(worker);
   const record = <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>endpoint * ENDPOINT_STRIDE;
-  for (let i: u32 = 0; i < received; i++) {
-    const buffer = takeReceived(worker, i);
-    const reason = decapsulateOne(worker, record, buffer, i);
-    if (reason) {
-      countDrop(worker, reason);
-      freeBuffer(worker, buffer);
-    }
+  let i = first;
+  while (i < received) {
+    // The first message is always taken: whoever calls has just written all deliveries.
+    if (i > first && deliveryRoom(worker) < DATAGRAMS_MAX) break;
+    decapsulateMessage(worker, record, i);
+    i++;
   }
-  count(worker, COUNTER_PATH_RX, received);
   settle(worker);
+  return i;
 }
 
-/** Takes message `i` through to the window or the delivery list; 0, or the reason why it is dropped. */
-function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, i: u32): u32 {
+/** One message: a packet, or several datagrams of one sender that the kernel put together (UDP_GRO, udp(7)). */
+function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
   const meta = worker + WORKER_META;
   const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
   const length = load<u32>(header, MMSGHDR_LEN);
-  if (load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC) return DROP_OUTER_TRUNCATED;
-  let reason = readOuter(
-    meta,
-    endpoint,
-    buffer + BUFFER_PACKET,
-    length,
-    worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE,
-    worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE,
-    <u32>load<u64>(header, MMSGHDR_CONTROLLEN),
-  );
-  if (reason) return reason;
+  const name = worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE;
+  const control = worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE;
+  const controls = <u32>load<u64>(header, MMSGHDR_CONTROLLEN);
+  store<u32>(meta, 0, META_SEGMENT);
+  const truncated = (load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC) != 0;
+  const reason = truncated
+    ? DROP_OUTER_TRUNCATED
+    : readOuter(meta, endpoint, receivedBuffer(worker, i) + BUFFER_PACKET, length, name, control, controls);
+  const segment = load<u32>(meta, META_SEGMENT);
+  if (!segment || segment >= length) {
+    const buffer = takeReceived(worker, i);
+    count(worker, COUNTER_PATH_RX);
+    const verdict =
+      reason || length > bufferCapacity()
+        ? reason || DROP_OUTER_TRUNCATED
+        : decapsulateOne(worker, endpoint, buffer, length, true);
+    if (verdict) {
+      countDrop(worker, verdict);
+      freeBuffer(worker, buffer);
+    }
+    return;
+  }
+  if (reason || (length + segment - 1) / segment > DATAGRAMS_MAX) {
+    count(worker, COUNTER_PATH_RX);
+    countDrop(worker, reason ? reason : DROP_OUTER_MALFORMED);
+    return;
+  }
+  const at = gatherReceived(worker, i, length);
+  count(worker, COUNTER_PATH_RX_MERGED);
+  for (let done: u32 = 0; done < length; done += segment) {
+    const octets = min<u32>(segment, length - done);
+    count(worker, COUNTER_PATH_RX);
+    const buffer = allocateBuffer(worker);
+    if (!buffer) {
+      countDrop(worker, DROP_NO_BUFFER);
+      continue;
+    }
+    store<u32>(meta, <u32>at + done, META_PAYLOAD);
+    store<u32>(meta, octets, META_PAYLOAD_LENGTH);
+    store<u32>(meta, PROTOCOL_UDP, META_PROTOCOL);
+    const verdict = decapsulateOne(worker, endpoint, buffer, octets, false);
+    if (verdict) {
+      countDrop(worker, verdict);
+      freeBuffer(worker, buffer);
+    }
+  }
+}
+
+/**
+ * Takes the packet that WORKER_META describes through to the window or the delivery list; 0, or the reason why it is
+ * dropped. It lies in `buffer` if `inPlace`; otherwise its inner packet is copied there once it is accepted.
+ */
+function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u32, inPlace: bool): u32 {
+  const meta = worker + WORKER_META;
   const encapsulation = load<u32>(endpoint, ENDPOINT_ENCAPSULATION);
-  reason = stripTunnel(meta, encapsulation);
+  const reason = stripTunnel(meta, encapsulation);
   if (reason) return reason;
 
   // RFC 5844 §4: the source port is part of who the sender is; RFC 8086 §3.2: it is entropy.
@@ -148,7 +203,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, i: u32): 
   );
   if (!peer) return DROP_UNKNOWN_PEER;
 
-  const inner = <usize>load<u32>(meta, META_INNER);
+  let inner = <usize>load<u32>(meta, META_INNER);
   const family = load<u32>(meta, META_INNER_FAMILY);
   const total = checkInner(inner, load<u32>(meta, META_INNER_LENGTH));
   if (total < 0) return <u32>-total;
@@ -177,6 +232,11 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, i: u32): 
   }
   countPath(worker, path, length);
 
+  if (!inPlace) {
+    if (<u32>total > bufferCapacity()) return DROP_OUTER_TRUNCATED;
+    memory.copy(buffer + BUFFER_PACKET, inner, total);
+    inner = buffer + BUFFER_PACKET;
+  }
   store<u32>(buffer, <u32>inner, BUFFER_INNER);
   store<u32>(buffer, total, BUFFER_LENGTH);
   if (load<u32>(meta, META_SEQUENCED) && load<u32>(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE) {
@@ -218,6 +278,15 @@ function countPath(worker: usize, path: usize, length: u32): void {
 export function deliveryFailed(worker: usize, i: u32): void {
   store<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 0, 8);
   countDrop(worker, DROP_TUN_WRITE);
+}
+
+/** Notes that write `m` of layWrites() failed: none of its packets was written. */
+export function writeFailed(worker: usize, m: u32): void {
+  let next = firstDelivery(worker, m) + 1;
+  while (next) {
+    deliveryFailed(worker, next - 1);
+    next = followingDelivery(worker, next - 1);
+  }
 }
 
 /**

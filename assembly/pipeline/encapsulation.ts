@@ -4,11 +4,12 @@
  *   1. prepareReceive free buffers for the next reads, see receive.ts
  *   2. checkInner     is it an IP packet?
  *   3. findSession    uplink by inner source (MAG), downlink by inner destination (LMA)
- *   4. clampMss       TCP SYNs
- *   5. fits           else: cut (IPv4 without DF) or answer "too big"
- *   6. drawTicket     sequence number and place in the schedule
- *   7. encapsulate    outer headers in front of the payload
- *   8. queueSend      one message; groupSends sorts the batch by endpoint
+ *   4. writeSegment   super-packets (TSO, USO) are cut first, see offload/segment.ts
+ *   5. clampMss       TCP SYNs
+ *   6. fits           else: cut (IPv4 without DF) or answer "too big"
+ *   7. drawTicket     sequence number and place in the schedule
+ *   8. encapsulate    outer headers in front of the payload
+ *   9. queueSend      groupSends sorts the batch by endpoint and path
  */
 import {
   BUFFER_PACKET,
@@ -18,24 +19,32 @@ import {
   CONTROL,
   CONTROL_ROLE,
   CONTROL_SESSIONS,
+  CONTROL_TUN_OFFLOAD,
   COUNTER_FRAGMENTED,
   COUNTER_MSS_CLAMPED,
   COUNTER_TUN_RX,
+  COUNTER_TUN_RX_SUPER,
   DROP_NO_BUFFER,
   DROP_NO_PATH,
   DROP_NO_SESSION,
   DROP_TOO_BIG,
+  DROP_VNET_MALFORMED,
   MMSGHDR_LEN,
   MMSGHDR_SIZE,
   PATH_HEADER_LENGTH,
   ROLE_MAG,
   SESSION_CONFIG,
   SESSION_STRIDE,
+  TUN_OFFLOAD_VNET,
+  VNET_STRIDE,
   WORKER_NOW,
   WORKER_RECEIVE_HEADERS,
+  WORKER_RECEIVE_VNET,
+  WORKER_SEGMENT_DONE,
 } from '../layout';
 import { findSession4, findSession6 } from '../classify/prefix-table';
 import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { completeChecksum, isSuper, segmentSize, superHeaderLength, writeSegment } from '../offload/segment';
 import { drawTicket, pathOfTicket } from '../schedule/weighted';
 import { count, countDrop } from '../stats';
 import { encapsulatePacket, outerTos } from '../tunnel/encapsulate';
@@ -45,27 +54,86 @@ import { sendTooBig } from '../wire/icmp';
 import { checkInner, ipVersion } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliveryRoom } from './deliver';
-import { takeReceived } from './receive';
+import { bufferCapacity, gatherReceived, gatheredReceived, takeReceived } from './receive';
 import { groupSends, queueSend, sendRoom } from './send';
 
 /** Most messages that one packet can become: a 64 KiB IPv4 packet in pieces never fits a buffer. */
 const MESSAGES_PER_PACKET: u32 = 32;
 
 /**
- * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one
- * taken: less than `last` if the send list is full and has to be sent first. Ends with the list grouped.
+ * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one taken
+ * whole: less than `last` if the send list is full and has to be sent first. Ends with the list grouped.
  */
 export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64): u32 {
   store<u64>(worker, now, WORKER_NOW);
+  const offload = (atomic.load<u32>(CONTROL, CONTROL_TUN_OFFLOAD) & TUN_OFFLOAD_VNET) != 0;
   let i = first;
   while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET && deliveryRoom(worker)) {
     const length = load<u32>(worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE, MMSGHDR_LEN);
-    encapsulateOne(worker, takeReceived(worker, i), length);
+    const vnet = offload ? worker + WORKER_RECEIVE_VNET + <usize>i * VNET_STRIDE : 0;
+    if (vnet && isSuper(vnet)) {
+      if (!encapsulateSuper(worker, i, vnet, length)) break;
+    } else {
+      const buffer = takeReceived(worker, i);
+      if (length > bufferCapacity()) {
+        drop(worker, buffer, DROP_TOO_BIG);
+      } else if (vnet && !completeChecksum(vnet, buffer + BUFFER_PACKET, length)) {
+        drop(worker, buffer, DROP_VNET_MALFORMED);
+      } else {
+        encapsulateOne(worker, buffer, length);
+      }
+    }
     i++;
   }
   count(worker, COUNTER_TUN_RX, i - first);
   groupSends(worker);
   return i;
+}
+
+/**
+ * Cuts the super-packet at place `i` and sends its segments, each by a ticket of its own. False: the send list is full; what
+ * is done already is noted, and the next call goes on from there. The place keeps its buffer.
+ */
+function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool {
+  let done = load<u32>(worker, WORKER_SEGMENT_DONE);
+  const at = done ? gatheredReceived(worker, i, length) : gatherReceived(worker, i, length);
+  const total = checkInner(at, length);
+  if (total < 0) return countDropOne(worker, -total);
+  const family = ipVersion(at);
+  const session = findSession(at, family);
+  const config = session ? <usize>atomic.load<u32>(session, SESSION_CONFIG) : 0;
+  if (!config) return countDropOne(worker, DROP_NO_SESSION);
+  const header = superHeaderLength(vnet, at, family, total);
+  if (!header || header > bufferCapacity()) return countDropOne(worker, DROP_VNET_MALFORMED);
+  const size = segmentSize(vnet);
+  const mtu = load<u32>(config, CONFIG_INNER_MTU);
+  if (min<u32>(header + size, total) > min<u32>(mtu, bufferCapacity())) {
+    sendTooBig(worker, at, family, total, mtu);
+    return countDropOne(worker, DROP_TOO_BIG);
+  }
+  while (header + done < <u32>total) {
+    if (!sendRoom(worker)) {
+      store<u32>(worker, done, WORKER_SEGMENT_DONE);
+      return false;
+    }
+    const segment = allocateBuffer(worker);
+    if (!segment) {
+      countDrop(worker, DROP_NO_BUFFER);
+    } else {
+      const octets = writeSegment(segment, at, family, total, header, done, size);
+      sendPacket(worker, session, config, segment, family, octets);
+    }
+    done += size;
+  }
+  store<u32>(worker, 0, WORKER_SEGMENT_DONE);
+  count(worker, COUNTER_TUN_RX_SUPER);
+  return true;
+}
+
+function countDropOne(worker: usize, reason: u32): bool {
+  store<u32>(worker, 0, WORKER_SEGMENT_DONE);
+  countDrop(worker, reason);
+  return true;
 }
 
 function encapsulateOne(worker: usize, buffer: usize, length: u32): void {

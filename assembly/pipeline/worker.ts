@@ -6,6 +6,7 @@ import {
   CONTROL_SESSIONS,
   CONTROL_SESSION_CAPACITY,
   MAX_ENDPOINTS,
+  PATH_GROUP_HASH_BITS,
   SESSION_CONFIG,
   SESSION_LOCK,
   SESSION_OLDEST,
@@ -21,7 +22,9 @@ import {
   WORKER_ICMP_REFILL,
   WORKER_ICMP_TOKENS,
   WORKER_INDEX,
+  WORKER_PATH_GROUP_OF,
   WORKER_RECEIVE_BUFFERS,
+  WORKER_SEGMENT_DONE,
   WORKER_SEND_COUNT,
   WORKER_STASH_COUNT,
   WORKER_STRIDE,
@@ -55,7 +58,9 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, 0, WORKER_ICMP_TOKENS);
   store<u64>(worker, 0, WORKER_ICMP_REFILL);
   memory.fill(worker + WORKER_RECEIVE_BUFFERS, 0, BATCH << 2);
-  memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS);
+  memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS << 1);
+  memory.fill(worker + WORKER_PATH_GROUP_OF, 0, 2 << PATH_GROUP_HASH_BITS);
+  store<u32>(worker, 0, WORKER_SEGMENT_DONE);
   memory.fill(timers, 0, ((load<u32>(CONTROL, CONTROL_SESSION_CAPACITY) + 63) >> 6) << 3);
 }
 

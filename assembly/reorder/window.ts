@@ -49,6 +49,7 @@ import {
   STAT_RESTARTS,
   TOUCHED_COUNT,
   TOUCHED_HIGHEST,
+  TOUCHED_MAX,
   TOUCHED_SESSION,
   TOUCHED_STRIDE,
   WORKER_INDEX,
@@ -67,8 +68,6 @@ import { release } from './release';
 import { distance, elapsed, later } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
-
-const TOUCHED_MAX: u32 = 64;
 
 /** Takes a decapsulated packet whose buffer header is filled in. settle() must follow before deliveries are read. */
 export function offer(worker: usize, session: usize, buffer: usize): void {
@@ -119,7 +118,7 @@ function touch(worker: usize, session: usize): usize {
     const entry = worker + WORKER_TOUCHED + <usize>(i - 1) * TOUCHED_STRIDE;
     if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) return entry;
   }
-  if (n == TOUCHED_MAX) {
+  if (n == <u32>TOUCHED_MAX) {
     settle(worker);
     n = 0;
   }

@@ -17,6 +17,7 @@ import {
   META_PAYLOAD_LENGTH,
   META_PORT,
   META_PROTOCOL,
+  META_SEGMENT,
   META_SOURCE_HIGH,
   META_SOURCE_LOW,
   META_TOS,
@@ -30,6 +31,9 @@ import { checksumAdd, checksumFold, pseudoHeader4, pseudoHeader6 } from '../wire
 import { NEXT_HEADER_DESTINATION, PROTOCOL_UDP, ipVersion } from '../wire/ip';
 
 const MAPPED: u64 = 0x0000ffff00000000;
+const IP_LEVEL_TOS: u64 = 0x0000_0001_0000_0000; // level IPPROTO_IP (0), type IP_TOS (1)
+const IPV6_LEVEL_TCLASS: u64 = 0x0000_0043_0000_0029; // level IPPROTO_IPV6 (41), type IPV6_TCLASS (67)
+const UDP_LEVEL_GRO: u64 = 0x0000_0068_0000_0011; // level SOL_UDP (17), type UDP_GRO (104)
 
 /** Reads what endpoint `endpoint` received: `length` octets at `at`, sender at `name`, ancillary data at `control`. */
 export function readOuter(
@@ -53,20 +57,29 @@ export function readOuter(
     store<u64>(meta, loadBe64(name, 16), META_SOURCE_LOW);
   }
   store<u32>(meta, mode == MODE_RAW6 ? 0 : loadBe16(name, 2), META_PORT);
-  store<u32>(meta, controlTos(control, controlLength), META_TOS);
+  readControl(meta, control, controlLength);
   store<u32>(meta, <u32>at, META_PAYLOAD);
   store<u32>(meta, length, META_PAYLOAD_LENGTH);
   store<u32>(meta, load<u32>(endpoint, ENDPOINT_PROTOCOL), META_PROTOCOL);
   return 0;
 }
 
-/** TOS from IP_RECVTOS (one octet) or class from IPV6_RECVTCLASS (an int), cmsg(3); 0 if neither came. */
-function controlTos(control: usize, length: u32): u32 {
-  if (length < 17) return 0;
-  const type = load<u64>(control, 8);
-  if (type == 0x0000_0001_0000_0000) return load<u8>(control, 16);
-  if (type == 0x0000_0043_0000_0029) return load<u8>(control, 16);
-  return 0;
+/**
+ * Ancillary data (cmsg(3)): TOS from IP_RECVTOS (one octet) or class from IPV6_RECVTCLASS (an int), and the length of each
+ * datagram from UDP_GRO (an int); 0 where nothing came.
+ */
+function readControl(meta: usize, at: usize, length: u32): void {
+  store<u32>(meta, 0, META_TOS);
+  store<u32>(meta, 0, META_SEGMENT);
+  const end = at + length;
+  while (at + 17 <= end) {
+    const octets = load<u32>(at);
+    const type = load<u64>(at, 8);
+    if (type == IP_LEVEL_TOS || type == IPV6_LEVEL_TCLASS) store<u32>(meta, load<u8>(at, 16), META_TOS);
+    else if (type == UDP_LEVEL_GRO) store<u32>(meta, load<u16>(at, 16), META_SEGMENT);
+    if (octets < 16) return;
+    at += <usize>((octets + 7) & ~7);
+  }
 }
 
 /** The IPv4 header, checked as ip(7) and RFC 1122 would: version, lengths, checksum, no fragment. */

@@ -27,6 +27,8 @@ export interface DataplaneOptions {
     readonly name: string;
     readonly mtu: () => number;
     readonly devices: readonly DeviceHandle[];
+    /** What the devices were opened with: struct virtio_net_hdr, and UDP super-packets as well as TCP's. */
+    readonly offload?: { readonly vnet: boolean; readonly udp: boolean };
   };
   readonly wake: readonly WakeUp[];
   /** Sources of the ICMP errors that we originate. */
@@ -67,6 +69,11 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
     const memory = new DataplaneMemory(options.sizes);
     this.memory = memory;
     memory.u64[(L.CONTROL + L.CONTROL_HOST_BASE) / 8] = BigInt(options.hostBase(memory.memory));
+    const { vnet = false, udp = false } = options.tun.offload ?? {};
+    memory.setControl(
+      L.CONTROL_TUN_OFFLOAD,
+      vnet ? L.TUN_OFFLOAD_VNET | L.TUN_OFFLOAD_MERGE_TCP | (udp ? L.TUN_OFFLOAD_MERGE_UDP : 0) : 0,
+    );
     memory.setControl(L.CONTROL_ROLE, options.role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
     memory.bytes.set(
       parseAddress(options.icmpSource4 ?? DUMMY_ADDRESS).bytes,

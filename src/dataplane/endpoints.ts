@@ -28,6 +28,8 @@ export interface EndpointSpec {
 export interface PortProvider {
   /** MODE_* of the endpoint's devices. */
   mode(endpoint: EndpointSpec): number;
+  /** ENDPOINT_OFFLOAD_* of the endpoint's devices. */
+  offload(endpoint: EndpointSpec): number;
   /** One device for each worker. Throws if the system refuses. */
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[];
   close(devices: readonly DeviceHandle[]): void;
@@ -173,6 +175,7 @@ export class EndpointRegistry {
         words[(at + L.ENDPOINT_LOCAL) / 4] = number;
         words[(at + L.ENDPOINT_PORT) / 4] = spec.port;
         words[(at + L.ENDPOINT_ENCAPSULATION) / 4] = ENCAPSULATION_NUMBERS[path.encapsulation];
+        words[(at + L.ENDPOINT_OFFLOAD) / 4] = this.#ports.offload(spec);
         this.#memory.bytes.set(address, at + L.ENDPOINT_ADDRESS);
       }
     } catch (error) {

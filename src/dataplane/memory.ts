@@ -17,6 +17,8 @@ export interface MemorySizes {
   readonly bufferSize: number;
   /** Octets for rings, tables and schedules. */
   readonly heap: number;
+  /** Room for super-packets (segmentation offload): about 5 MiB a worker, touched only as far as they are used. */
+  readonly supers: boolean;
 }
 
 const PAGE = 65536;
@@ -54,6 +56,9 @@ export class DataplaneMemory {
     this.pathStats = take(regions * sizes.paths * L.PATH_STAT_STRIDE);
     this.sessions = take(sizes.sessions * L.SESSION_STRIDE);
     this.paths = take(sizes.paths * L.PATH_STRIDE);
+    const supers = sizes.supers
+      ? Array.from({ length: sizes.workers }, () => take(L.BATCH * L.SUPER_STRIDE))
+      : [];
     const pool = take(buffers * sizes.bufferSize);
     const heap = take(sizes.heap);
     const pages = Math.ceil(end / PAGE);
@@ -79,6 +84,9 @@ export class DataplaneMemory {
     this.setControl(L.CONTROL_WORKER_COUNT, sizes.workers);
     this.setControl(L.CONTROL_ENDPOINTS, this.endpoints);
     this.setControl(L.CONTROL_PATH_STATS, this.pathStats);
+    supers.forEach((address, worker) => {
+      this.u32[(this.workerRegion(worker) + L.WORKER_SUPERS) / 4] = address;
+    });
     this.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] = crypto.getRandomValues(new BigUint64Array(1))[0]!;
   }
 

@@ -7,9 +7,13 @@ export interface HotPath {
   workerAddress(index: number): number;
   encapsulate(worker: number, first: number, last: number, now: number): number;
   sendFailed(worker: number, place: number, reason: number): void;
+  regroupSends(worker: number, message: number, disable: boolean): void;
   sendsDone(worker: number): void;
-  prepareReceive(worker: number): number;
-  decapsulate(worker: number, endpoint: number, received: number, now: number): void;
+  prepareReceive(worker: number, endpoint: number, count: number): number;
+  decapsulate(worker: number, endpoint: number, first: number, received: number, now: number): number;
+  layWrites(worker: number): number;
+  singleWrite(worker: number, write: number, after: number): number;
+  writeFailed(worker: number, write: number): void;
   deliveryFailed(worker: number, place: number): void;
   deliveriesDone(worker: number, now: number): number;
   expire(worker: number, now: number): void;

@@ -16,6 +16,20 @@ import { type Waiter, BellWaiter, PollWaiter } from './waiter.ts';
 import { type HotPath, instantiateHotPath } from './wasm.ts';
 import type { EndpointHandle, WorkerTask } from './worker-task.ts';
 
+/** Messages a batch where each may hold 64 datagrams, and the length from which on one surely holds several. */
+const MERGED_BATCH = 8;
+const MERGED_OCTETS = 4096;
+
+const EIO = 5;
+const EINVAL = 22;
+const EMSGSIZE = 90;
+const EOPNOTSUPP = 95;
+
+/** Whether a send with UDP_SEGMENT that failed with `errno` may work without it. */
+function isSegmentRefusal(errno: number): boolean {
+  return errno === EIO || errno === EINVAL || errno === EMSGSIZE || errno === EOPNOTSUPP;
+}
+
 /** CLOCK_MONOTONIC in microseconds: the same clock in every thread, unlike performance.now(). */
 export function monotonicMicroseconds(): number {
   const [seconds, nanoseconds] = process.hrtime();
@@ -35,6 +49,10 @@ class WorkerLoop {
   readonly #base: number;
   readonly #region: number;
   readonly #tun: PacketDevice;
+  /** The TUN with struct virtio_net_hdr, null without. */
+  readonly #vnetTun: TunDevice | null;
+  /** Endpoints whose last batch had merged messages: few places are enough for the next. */
+  readonly #merging = new Set<number>();
   /** By endpoint number. */
   readonly #endpoints = new Map<number, PacketDevice>();
   readonly #waiter: Waiter;
@@ -48,6 +66,7 @@ class WorkerLoop {
     this.#base = this.#u32[at]! + this.#u32[at + 1]! * 0x1_0000_0000;
     this.#region = this.#wasm.workerAddress(task.index);
     this.#tun = this.#open(task.tun);
+    this.#vnetTun = this.#tun instanceof TunDevice && this.#tun.vnet ? this.#tun : null;
     for (const endpoint of task.endpoints) this.#setEndpoint(endpoint);
     this.#waiter =
       task.wakeFd < 0
@@ -91,7 +110,7 @@ class WorkerLoop {
 
   #fromTun(): boolean {
     const wasm = this.#wasm;
-    const room = wasm.prepareReceive(this.#region);
+    const room = wasm.prepareReceive(this.#region, -1, L.BATCH);
     const received = this.#tun.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
     let done = 0;
@@ -105,7 +124,7 @@ class WorkerLoop {
 
   /** One sendmmsg(2) a group; a message that fails is counted and passed over. */
   #send(): void {
-    const groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
+    let groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
     for (let group = 0; group < groups; group++) {
       const at = (this.#region + L.WORKER_GROUPS + group * L.GROUP_STRIDE) >> 2;
       const device = this.#endpoints.get(this.#u32[at + L.GROUP_ENDPOINT / 4]!);
@@ -116,6 +135,12 @@ class WorkerLoop {
         const sent = device ? device.send(headers, end - next) : -1;
         if (sent > 0) {
           next += sent;
+        } else if (this.#isMerged(next) && isSegmentRefusal(-sent)) {
+          // EMSGSIZE: one datagram is too big, and only one by one can tell which. Else: UDP_SEGMENT does not work here.
+          this.#wasm.regroupSends(this.#region, next, -sent !== EMSGSIZE);
+          groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
+          group = -1;
+          break;
         } else {
           this.#wasm.sendFailed(this.#region, next, sendErrorReason(-sent));
           next++;
@@ -125,31 +150,74 @@ class WorkerLoop {
     this.#wasm.sendsDone(this.#region);
   }
 
+  #isMerged(message: number): boolean {
+    return this.#u32[(this.#region + L.WORKER_MESSAGE_PACKETS + message * 4) >> 2]! > 1;
+  }
+
   #fromPath(index: number, device: PacketDevice): boolean {
-    const room = this.#wasm.prepareReceive(this.#region);
+    const count = this.#merging.has(index) ? MERGED_BATCH : L.BATCH;
+    const room = this.#wasm.prepareReceive(this.#region, index, count);
     const received = device.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
-    this.#wasm.decapsulate(this.#region, index, received, monotonicMicroseconds());
-    this.#deliver();
+    this.#noteMerging(index);
+    let done = 0;
+    while (done < received) {
+      done = this.#wasm.decapsulate(this.#region, index, done, received, monotonicMicroseconds());
+      this.#deliver();
+    }
     return true;
+  }
+
+  #noteMerging(index: number): void {
+    const length = this.#u32[(this.#region + L.WORKER_RECEIVE_HEADERS + L.MMSGHDR_LEN) >> 2]!;
+    if (length > MERGED_OCTETS) this.#merging.add(index);
+    else this.#merging.delete(index);
   }
 
   /** Writes deliveries to the TUN until none is left and all delivery locks are let go. */
   #deliver(): void {
     do {
-      const count = this.#u32[(this.#region + L.WORKER_DELIVER_COUNT) >> 2]!;
-      let next = 0;
-      while (next < count) {
-        const headers = this.#region + L.WORKER_DELIVER_HEADERS + next * L.MMSGHDR_SIZE;
-        const written = this.#tun.send(headers, count - next);
-        if (written > 0) {
-          next += written;
-        } else {
-          this.#wasm.deliveryFailed(this.#region, next);
-          next++;
-        }
-      }
+      if (this.#vnetTun) this.#writeSupers(this.#vnetTun);
+      else this.#writePackets();
     } while (this.#wasm.deliveriesDone(this.#region, monotonicMicroseconds()));
+  }
+
+  #writePackets(): void {
+    const count = this.#u32[(this.#region + L.WORKER_DELIVER_COUNT) >> 2]!;
+    let next = 0;
+    while (next < count) {
+      const headers = this.#region + L.WORKER_DELIVER_HEADERS + next * L.MMSGHDR_SIZE;
+      const written = this.#tun.send(headers, count - next);
+      if (written > 0) {
+        next += written;
+      } else {
+        this.#wasm.deliveryFailed(this.#region, next);
+        next++;
+      }
+    }
+  }
+
+  #writeSupers(tun: TunDevice): void {
+    if (!this.#u32[(this.#region + L.WORKER_DELIVER_COUNT) >> 2]) return;
+    const writes = this.#wasm.layWrites(this.#region);
+    for (let write = 0; write < writes; write++) {
+      const at = (this.#region + L.WORKER_WRITES + write * 8) >> 2;
+      const written = tun.write(this.#u32[at]!, this.#u32[at + 1]!);
+      if (written >= 0) continue;
+      if (written === -EINVAL && this.#u32[at + 1]! > 2) this.#writeSingly(tun, write);
+      else this.#wasm.writeFailed(this.#region, write);
+    }
+  }
+
+  /** The kernel refuses a super-packet: its packets are written one by one, and no more are merged. */
+  #writeSingly(tun: TunDevice, write: number): void {
+    const at = (L.CONTROL + L.CONTROL_TUN_OFFLOAD) >> 2;
+    Atomics.and(this.#u32, at, ~(L.TUN_OFFLOAD_MERGE_TCP | L.TUN_OFFLOAD_MERGE_UDP));
+    for (let packet = this.#wasm.singleWrite(this.#region, write, 0); packet;) {
+      const iovecs = this.#u32[(this.#region + L.WORKER_WRITES + write * 8) >> 2]!;
+      if (tun.write(iovecs, 2) < 0) this.#wasm.deliveryFailed(this.#region, packet - 1);
+      packet = this.#wasm.singleWrite(this.#region, write, packet);
+    }
   }
 
   #readMail(): void {
@@ -175,7 +243,7 @@ class WorkerLoop {
   #open(handle: DeviceHandle): PacketDevice {
     switch (handle.kind) {
       case 'tun':
-        return new TunDevice(handle.fd, this.#base, this.#u32);
+        return new TunDevice(handle.fd, handle.vnet, this.#base, this.#u32);
       case 'socket':
         return new SocketDevice(handle.fd, this.#base);
       case 'memory':

@@ -35,6 +35,10 @@ class MemoryPorts implements PortProvider {
     return L.MODE_WHOLE;
   }
 
+  offload(): number {
+    return 0;
+  }
+
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[] {
     const receive = this.#ring(endpoint.local, endpoint, workers);
     const send = this.#ring(this.#remotes.get(endpoint.local)!, endpoint, workers);
@@ -245,6 +249,7 @@ async function startEnd(role: 'mag' | 'lma', options: LabOptions, ports: PortPro
       buffers: 8192,
       bufferSize: 2048,
       heap: 16 << 20,
+      supers: false,
     },
     hostBase: () => 0,
     ports,

@@ -1,6 +1,6 @@
 /** The lab as root: two hosts in network namespaces, real TUN devices and sockets, real TCP and UDP. */
 import type { SessionStatus } from '../dataplane/status.ts';
-import { HostDataplane } from '../node/host-dataplane.ts';
+import { ALL_OFFLOADS, HostDataplane } from '../node/host-dataplane.ts';
 import { hasIperf3, iperf3Goodput } from './iperf3.ts';
 import type { PingResult } from './ping.ts';
 import {
@@ -209,7 +209,9 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       buffers: 16384,
       bufferSize: 2048,
       heap: 16 << 20,
+      supers: true,
     },
+    offload: ALL_OFFLOADS,
     tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
     routing: {
       manage: true,

@@ -11,12 +11,15 @@ type Native = (...values: unknown[]) => number;
 interface Library {
   readonly read: Native;
   readonly write: Native;
+  readonly readv: Native;
+  readonly writev: Native;
   readonly recvmmsg: Native;
   readonly sendmmsg: Native;
   readonly poll: Native;
   readonly open: Native;
   readonly close: Native;
   readonly ioctl: Native;
+  readonly ioctlNumber: Native;
   readonly socket: Native;
   readonly bind: Native;
   readonly setsockopt: Native;
@@ -53,12 +56,15 @@ function load(): Library {
   return {
     read: declare('int64_t read(int fd, uint64_t buffer, uint64_t count)'),
     write: declare('int64_t write(int fd, uint64_t buffer, uint64_t count)'),
+    readv: declare('int64_t readv(int fd, uint64_t vectors, int count)'),
+    writev: declare('int64_t writev(int fd, uint64_t vectors, int count)'),
     recvmmsg: declare('int recvmmsg(int fd, uint64_t messages, uint32_t count, int flags, uint64_t timeout)'),
     sendmmsg: declare('int sendmmsg(int fd, uint64_t messages, uint32_t count, int flags)'),
     poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
     open: declare('int open(const char *path, int flags)'),
     close: declare('int close(int fd)'),
     ioctl: declare('int ioctl(int fd, uint64_t request, uint8_t *argument)'),
+    ioctlNumber: declare('int ioctl(int fd, uint64_t request, uint64_t argument)'),
     socket: declare('int socket(int domain, int type, int protocol)'),
     bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: declare(
@@ -103,6 +109,18 @@ export function writeFrom(fd: number, address: number, length: number): number {
   return result < 0 ? -libc().errno() : result;
 }
 
+/** readv(2) into the `count` struct iovec at `vectors`: octets read or -errno. */
+export function readVector(fd: number, vectors: number, count: number): number {
+  const result = libc().readv(fd, vectors, count);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** writev(2): octets written or -errno. */
+export function writeVector(fd: number, vectors: number, count: number): number {
+  const result = libc().writev(fd, vectors, count);
+  return result < 0 ? -libc().errno() : result;
+}
+
 /** recvmmsg(2) without timeout: messages received or -errno. */
 export function recvmmsg(fd: number, messages: number, count: number, flags: number): number {
   const result = libc().recvmmsg(fd, messages, count, flags, 0);
@@ -141,6 +159,12 @@ export function close(fd: number): void {
 /** ioctl(2) with a struct as argument, changed in place; `what` names request and subject in errors. */
 export function ioctl(fd: number, request: number, argument: Uint8Array, what: string): void {
   check(libc().ioctl(fd, request, argument), `ioctl(${what})`);
+}
+
+/** ioctl(2) with a number as argument: the result or -errno. */
+export function ioctlNumber(fd: number, request: number, argument: number): number {
+  const result = libc().ioctlNumber(fd, request, argument);
+  return result < 0 ? -libc().errno() : result;
 }
 
 /** socket(2). */

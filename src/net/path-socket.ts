@@ -34,6 +34,8 @@ const IPV6_V6ONLY = 26;
 const IPV6_HDRINCL = 36;
 const IPV6_RECVTCLASS = 66;
 const IPPROTO_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
 
 const BUFFER_BYTES = 4 << 20;
 
@@ -47,6 +49,25 @@ export interface PathSocketSpec {
   /** Only UDP: elsewhere we write the header ourselves. */
   readonly hopLimit: number;
   readonly dontFragment: boolean;
+  /** UDP: let the kernel give several datagrams of one sender as one message (UDP_GRO). */
+  readonly merge: boolean;
+}
+
+/** What udp(7) of this kernel can do: UDP_SEGMENT (Linux 4.18) and UDP_GRO (5.0). */
+export function udpOffloads(): { segment: boolean; merge: boolean } {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  const has = (option: number): boolean => {
+    try {
+      return setIntOption(fd, IPPROTO_UDP, option, 0, `${option}`);
+    } catch {
+      return false;
+    }
+  };
+  try {
+    return { segment: has(UDP_SEGMENT), merge: has(UDP_GRO) };
+  } finally {
+    close(fd);
+  }
 }
 
 /** Opens a socket in the calling thread's network namespace. Throws SystemCallError (EPERM, EADDRNOTAVAIL, ENODEV ...). */
@@ -80,6 +101,7 @@ export function openPathSocket(spec: PathSocketSpec): number {
 function setUdpOptions(fd: number, v6: boolean, spec: PathSocketSpec): void {
   const discover = spec.dontFragment ? PMTUDISC_PROBE : PMTUDISC_DONT;
   setIntOption(fd, SOL_SOCKET, SO_REUSEPORT, 1, 'SO_REUSEPORT');
+  if (spec.merge) setIntOption(fd, IPPROTO_UDP, UDP_GRO, 1, 'UDP_GRO');
   if (v6) {
     setIntOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, 'IPV6_V6ONLY');
     setIntOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, spec.hopLimit, 'IPV6_UNICAST_HOPS');

@@ -1,5 +1,6 @@
 /** TUN devices (Documentation/networking/tuntap.rst): opened by ioctl on /dev/net/tun, one queue a worker. */
-import { close, ioctl, open } from './libc.ts';
+import { SystemCallError } from './errno.ts';
+import { close, ioctl, ioctlNumber, open } from './libc.ts';
 
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;
@@ -8,36 +9,85 @@ const TUNSETIFF = 0x400454ca;
 const IFF_TUN = 0x0001;
 const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
+const IFF_VNET_HDR = 0x4000;
+const TUNSETOFFLOAD = 0x400454d0;
+const TUN_F_CSUM = 0x01;
+const TUN_F_TSO4 = 0x02;
+const TUN_F_TSO6 = 0x04;
+const TUN_F_TSO_ECN = 0x08;
+const TUN_F_USO4 = 0x20;
+const TUN_F_USO6 = 0x40;
+const EINVAL = 22;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
+
+/** What the kernel hands over and takes in one piece (Documentation/networking/tuntap.rst). */
+export interface TunOffload {
+  /** Every packet has a struct virtio_net_hdr; checksums may be partial; TCP comes and may be written as super-packets. */
+  readonly vnet: boolean;
+  /** UDP super-packets too (Linux 6.2). */
+  readonly udp: boolean;
+}
 
 export interface TunQueues {
   /** The name that the kernel gave (a %d in the wish is replaced). */
   readonly name: string;
   /** One non-blocking descriptor a queue; the device lives as long as one is open. */
   readonly fds: readonly number[];
+  readonly offload: TunOffload;
 }
 
 /**
- * Creates TUN device `name` with `count` queues in the calling thread's network namespace. Throws SystemCallError:
- * EPERM without CAP_NET_ADMIN, EBUSY or EINVAL if the name is taken by something else.
+ * Creates TUN device `name` with `count` queues in the calling thread's network namespace, with segmentation offload if it
+ * is wanted and the kernel has it. Throws SystemCallError: EPERM without CAP_NET_ADMIN, EBUSY or EINVAL if the name is
+ * taken by something else.
  */
-export function openTunQueues(name: string, count: number): TunQueues {
+export function openTunQueues(name: string, count: number, offload: boolean): TunQueues {
+  if (!offload) return openQueues(name, count, { vnet: false, udp: false });
+  let queues: TunQueues;
+  try {
+    queues = openQueues(name, count, { vnet: true, udp: true });
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.errno !== EINVAL) throw error;
+    // No virtio_net_hdr here; if the name is the trouble, this fails as well.
+    return openQueues(name, count, { vnet: false, udp: false });
+  }
+  return queues;
+}
+
+function openQueues(name: string, count: number, wanted: TunOffload): TunQueues {
   const fds: number[] = [];
   let actual = name;
+  let udp = wanted.udp;
   try {
     for (let queue = 0; queue < count; queue++) {
       const fd = open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC);
       fds.push(fd);
       const request = new Uint8Array(IFREQ_SIZE);
       request.set(new TextEncoder().encode(actual).subarray(0, IFNAMSIZ - 1));
-      new DataView(request.buffer).setUint16(IFNAMSIZ, IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE, true);
+      const flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | (wanted.vnet ? IFF_VNET_HDR : 0);
+      new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true);
       ioctl(fd, TUNSETIFF, request, `TUNSETIFF ${actual}`);
       actual = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+      if (wanted.vnet) udp = setOffload(fd, actual, udp);
     }
   } catch (error) {
     for (const fd of fds) close(fd);
     throw error;
   }
-  return { name: actual, fds };
+  return { name: actual, fds, offload: { vnet: wanted.vnet, udp: wanted.vnet && udp } };
+}
+
+/** Announces what we can take; false if UDP super-packets are unknown to the kernel. */
+function setOffload(fd: number, name: string, udp: boolean): boolean {
+  const tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (udp && tryOffload(fd, tcp | TUN_F_USO4 | TUN_F_USO6)) return true;
+  if (!tryOffload(fd, tcp)) throw new SystemCallError(`ioctl(TUNSETOFFLOAD ${name})`, EINVAL);
+  return false;
+}
+
+function tryOffload(fd: number, flags: number): boolean {
+  const result = ioctlNumber(fd, TUNSETOFFLOAD, flags);
+  if (result < 0 && result !== -EINVAL) throw new SystemCallError('ioctl(TUNSETOFFLOAD)', -result);
+  return result >= 0;
 }

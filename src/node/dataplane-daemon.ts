@@ -9,7 +9,7 @@ import { applyChanges, diffSessions } from '../config/session-changes.ts';
 import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
 import type { DataplaneControl, DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
-import { HostDataplane } from './host-dataplane.ts';
+import { ALL_OFFLOADS, HostDataplane } from './host-dataplane.ts';
 
 /** Keys that a reload cannot change. */
 const FIXED_KEYS = ['role', 'workers', 'tun', 'routing', 'control', 'memory', 'gateways'] as const;
@@ -131,7 +131,9 @@ function startOnHost(config: DataplaneConfig): Promise<RunningDataplane> {
       buffers: config.memory.buffers,
       bufferSize: config.memory.bufferSize,
       heap: config.memory.heapMiB << 20,
+      supers: true,
     },
+    offload: ALL_OFFLOADS,
     tun: { ...config.tun, mtu: config.tun.mtu === 'auto' ? null : config.tun.mtu },
     routing: config.routing,
     gateways: config.gateways,

@@ -15,6 +15,17 @@ import { withNamespace } from '../net/network-namespace.ts';
 import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HostPorts } from './host-ports.ts';
 
+/** Which of the kernel's segmentation offloads may be used. */
+export interface OffloadOptions {
+  /** Super-packets on the TUN (IFF_VNET_HDR, TSO, USO). */
+  readonly tun: boolean;
+  /** Several datagrams of a path in one message: sent by UDP_SEGMENT, received by UDP_GRO. */
+  readonly segment: boolean;
+  readonly merge: boolean;
+}
+
+export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: true };
+
 export interface HostDataplaneOptions {
   readonly role: 'mag' | 'lma';
   readonly sizes: MemorySizes;
@@ -27,6 +38,8 @@ export interface HostDataplaneOptions {
     readonly addresses: readonly string[];
     readonly queueLength: number;
   };
+  /** Offloads that may be used where the kernel has them (docs/performance.md). */
+  readonly offload: OffloadOptions;
   readonly routing: {
     readonly manage: boolean;
     readonly table: number;
@@ -64,7 +77,9 @@ export class HostDataplane {
     if (options.routing.manage) host.removeLeftovers(options.routing.table);
     let queues: TunQueues;
     try {
-      queues = withNamespace(namespace, () => openTunQueues(options.tun.name, sizes.workers));
+      queues = withNamespace(namespace, () =>
+        openTunQueues(options.tun.name, sizes.workers, options.offload.tun),
+      );
     } catch (error) {
       host.undo();
       throw error;
@@ -86,11 +101,12 @@ export class HostDataplane {
         role: options.role,
         sizes,
         hostBase: addressOf,
-        ports: new HostPorts(namespace),
+        ports: new HostPorts(namespace, options.offload),
         tun: {
           name: queues.name,
           mtu: () => instance?.mtu ?? MTU_WITHOUT_SESSIONS,
-          devices: queues.fds.map((fd) => ({ kind: 'tun', fd })),
+          devices: queues.fds.map((fd) => ({ kind: 'tun', fd, vnet: queues.offload.vnet })),
+          offload: queues.offload,
         },
         wake: wake.map((counter) => ({
           fd: counter.fd,

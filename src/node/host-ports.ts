@@ -4,18 +4,22 @@ import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
 import { close } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
-import { openPathSocket, socketDrops } from '../net/path-socket.ts';
+import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
 import { attachFilter, spreadFilter } from '../net/socket-filter.ts';
 
 const PROTOCOL_UDP = 17;
 
 export class HostPorts implements PortProvider {
   readonly #namespace: string | null;
+  readonly #offload: { readonly segment: boolean; readonly merge: boolean };
   readonly #open = new Set<number>();
   #closedDrops = 0;
 
-  constructor(namespace: string | null) {
+  /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them. */
+  constructor(namespace: string | null, offload: { readonly segment: boolean; readonly merge: boolean }) {
     this.#namespace = namespace;
+    const has = offload.segment || offload.merge ? udpOffloads() : offload;
+    this.#offload = { segment: offload.segment && has.segment, merge: offload.merge && has.merge };
   }
 
   mode(endpoint: EndpointSpec): number {
@@ -23,12 +27,20 @@ export class HostPorts implements PortProvider {
     return endpoint.family === 4 ? L.MODE_RAW4 : L.MODE_RAW6;
   }
 
+  offload(endpoint: EndpointSpec): number {
+    if (endpoint.protocol !== PROTOCOL_UDP) return 0;
+    return (
+      (this.#offload.segment ? L.ENDPOINT_OFFLOAD_SEGMENT : 0) |
+      (this.#offload.merge ? L.ENDPOINT_OFFLOAD_MERGE : 0)
+    );
+  }
+
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[] {
     const fds: number[] = [];
     try {
       withNamespace(this.#namespace, () => {
         for (let worker = 0; worker < workers; worker++) {
-          const fd = openPathSocket(endpoint);
+          const fd = openPathSocket({ ...endpoint, merge: this.#offload.merge });
           fds.push(fd);
           if (endpoint.protocol !== PROTOCOL_UDP && workers > 1) {
             attachFilter(fd, spreadFilter(endpoint.family, worker, workers));

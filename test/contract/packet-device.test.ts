@@ -116,7 +116,14 @@ function socketPair(): Pair {
 }
 
 function socket(port: number): number {
-  return openPathSocket({ local: '127.0.0.1', protocol: 17, port, hopLimit: 64, dontFragment: false });
+  return openPathSocket({
+    local: '127.0.0.1',
+    protocol: 17,
+    port,
+    hopLimit: 64,
+    dontFragment: false,
+    merge: false,
+  });
 }
 
 /** Two TUN devices with the kernel forwarding between them, which takes one from the TTL. */
@@ -128,7 +135,7 @@ function tunPair(): Pair {
     writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
     // Nothing but what the test sends: no multicast listener reports.
     writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
-    return [openTunQueues('tla', 1), openTunQueues('tlb', 1)] as const;
+    return [openTunQueues('tla', 1, false), openTunQueues('tlb', 1, false)] as const;
   });
   for (const { name } of [from, to]) ip(['link', 'set', 'dev', name, 'up']);
   ip(['route', 'add', '192.0.2.0/24', 'dev', 'tla']);
@@ -136,8 +143,8 @@ function tunPair(): Pair {
   return {
     memory,
     base,
-    sender: new TunDevice(from.fds[0]!, base, u32),
-    receiver: new TunDevice(to.fds[0]!, base, u32),
+    sender: new TunDevice(from.fds[0]!, false, base, u32),
+    receiver: new TunDevice(to.fds[0]!, false, base, u32),
     arrives: (packet) => {
       const forwarded = Uint8Array.from(packet);
       forwarded[8]!--;

@@ -25,6 +25,7 @@ const SIZES: MemorySizes = {
   buffers: 2048,
   bufferSize: 2048,
   heap: 16 << 20,
+  supers: true,
 };
 
 const module = await compileHotPath();
@@ -53,6 +54,7 @@ export class BenchNode {
       this.memory,
       {
         mode: () => L.MODE_WHOLE,
+        offload: () => 0,
         open: (_, workers) =>
           Array.from({ length: workers }, () => ({ kind: 'memory' as const, receive: null, send: null })),
         close: () => {},
@@ -91,8 +93,11 @@ export class BenchNode {
     for (let start = 0; start < packets.length; start += L.BATCH) {
       const batch = packets.slice(start, start + L.BATCH);
       this.#load(batch);
-      this.wasm.decapsulate(this.worker, endpoint, batch.length, this.now);
-      delivered.push(...this.deliveries());
+      let done = 0;
+      while (done < batch.length) {
+        done = this.wasm.decapsulate(this.worker, endpoint, done, batch.length, this.now);
+        delivered.push(...this.deliveries());
+      }
     }
     return delivered;
   }
@@ -134,7 +139,7 @@ export class BenchNode {
   }
 
   #load(batch: readonly Uint8Array[]): void {
-    const room = this.wasm.prepareReceive(this.worker);
+    const room = this.wasm.prepareReceive(this.worker, -1, L.BATCH);
     if (room < batch.length) throw new Error(`only ${room} buffers for ${batch.length} packets`);
     batch.forEach((packet, i) => {
       const header = this.worker + L.WORKER_RECEIVE_HEADERS + i * L.MMSGHDR_SIZE;
@@ -155,10 +160,14 @@ export class BenchNode {
         number,
         number,
       ];
-      for (let place = first; place < first + count; place++) {
-        const made = this.memory.u32[(this.worker + L.WORKER_SEND_ORDER) / 4 + place]!;
-        const bytes = this.#iovec(this.worker + L.WORKER_SEND_IOVECS + place * L.IOVEC_SIZE);
-        inOrder[made] = { endpoint, bytes };
+      for (let message = first; message < first + count; message++) {
+        const start = this.memory.u32[(this.worker + L.WORKER_MESSAGE_FIRST) / 4 + message]!;
+        const packets = this.memory.u32[(this.worker + L.WORKER_MESSAGE_PACKETS) / 4 + message]!;
+        for (let place = start; place < start + packets; place++) {
+          const made = this.memory.u32[(this.worker + L.WORKER_SEND_ORDER) / 4 + place]!;
+          const bytes = this.#iovec(this.worker + L.WORKER_SEND_IOVECS + place * L.IOVEC_SIZE);
+          inOrder[made] = { endpoint, bytes };
+        }
       }
     }
     return inOrder;

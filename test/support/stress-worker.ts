@@ -75,7 +75,7 @@ function resequence(): number {
         view.setUint32(at + task.sequenceOffset, next);
         next += task.threads;
       });
-      wasm.decapsulate(worker, task.endpoint, batch, now);
+      wasm.decapsulate(worker, task.endpoint, 0, batch, now);
     } else {
       wasm.expire(worker, now);
     }
@@ -97,8 +97,8 @@ function resequence(): number {
 }
 
 function load(count: number, patch: (at: number) => void): void {
-  let room = wasm.prepareReceive(worker);
-  while (room < count) room = wasm.prepareReceive(worker);
+  let room = wasm.prepareReceive(worker, -1, L.BATCH);
+  while (room < count) room = wasm.prepareReceive(worker, -1, L.BATCH);
   for (let i = 0; i < count; i++) {
     const header = worker + L.WORKER_RECEIVE_HEADERS + i * L.MMSGHDR_SIZE;
     const at = u32[(worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]! + L.BUFFER_PACKET;

@@ -17,7 +17,12 @@ export interface PacketDevice {
 
 /** How a worker thread gets at a device that the control thread opened; structured-cloneable. */
 export type DeviceHandle =
-  | { readonly kind: 'tun'; readonly fd: number }
+  | {
+      readonly kind: 'tun';
+      readonly fd: number;
+      /** Opened with IFF_VNET_HDR. */
+      readonly vnet: boolean;
+    }
   | { readonly kind: 'socket'; readonly fd: number }
   | {
       readonly kind: 'memory';

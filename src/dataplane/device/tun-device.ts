@@ -1,10 +1,12 @@
-/** One queue of a TUN device (linux/if_tun.h): read(2) and write(2) carry one packet each. */
+/** One queue of a TUN device (linux/if_tun.h): readv(2) and writev(2) carry one packet, or one super-packet, each. */
 import * as L from '../../../assembly/layout.ts';
-import { readInto, writeFrom } from '../../net/libc.ts';
+import { readVector, writeVector } from '../../net/libc.ts';
 import type { PacketDevice } from './device.ts';
 
 const EINTR = 4;
 const EAGAIN = 11;
+/** A batch ends when it has this many octets: more would only push each other out of the cache. */
+const BATCH_OCTETS = 128 << 10;
 
 /** Whether a receive that failed with `errno` just has nothing to give now. */
 export function isTemporary(errno: number): boolean {
@@ -13,38 +15,51 @@ export function isTemporary(errno: number): boolean {
 
 export class TunDevice implements PacketDevice {
   readonly fd: number;
+  /** Whether each packet has a struct virtio_net_hdr in front. */
+  readonly vnet: boolean;
   readonly #base: number;
   readonly #u32: Uint32Array;
 
   /** `base` is the absolute address of the shared memory that `u32` views. */
-  constructor(fd: number, base: number, u32: Uint32Array) {
+  constructor(fd: number, vnet: boolean, base: number, u32: Uint32Array) {
     this.fd = fd;
+    this.vnet = vnet;
     this.#base = base;
     this.#u32 = u32;
   }
 
+  /** The length in MMSGHDR_LEN is the packet's, without the virtio_net_hdr. */
   receive(headers: number, count: number): number {
-    for (let i = 0; i < count; i++) {
+    const front = this.vnet ? L.VNET_SIZE : 0;
+    let octets = 0;
+    for (let i = 0; i < count && octets < BATCH_OCTETS; i++) {
       const header = headers + i * L.MMSGHDR_SIZE;
-      const iovec = this.#iovec(header);
-      const length = readInto(this.fd, this.#word(iovec), this.#u32[(iovec + 8) >> 2]!);
-      if (length < 0) return i > 0 || isTemporary(-length) ? i : length;
-      this.#u32[(header + L.MMSGHDR_LEN) >> 2] = length;
+      const length = readVector(
+        this.fd,
+        this.#word(header + L.MMSGHDR_IOV),
+        this.#u32[(header + L.MMSGHDR_IOVLEN) >> 2]!,
+      );
+      if (length < front) return i > 0 || isTemporary(-length) ? i : Math.min(length, -1);
+      this.#u32[(header + L.MMSGHDR_LEN) >> 2] = length - front;
+      octets += length;
+      if (octets >= BATCH_OCTETS) return i + 1;
     }
     return count;
   }
 
+  /** Without virtio_net_hdr only: one packet a message. */
   send(headers: number, count: number): number {
     for (let i = 0; i < count; i++) {
-      const iovec = this.#iovec(headers + i * L.MMSGHDR_SIZE);
-      const written = writeFrom(this.fd, this.#word(iovec), this.#u32[(iovec + 8) >> 2]!);
+      const header = headers + i * L.MMSGHDR_SIZE;
+      const written = this.write(this.#word(header + L.MMSGHDR_IOV) - this.#base, 1);
       if (written < 0) return i > 0 ? i : written;
     }
     return count;
   }
 
-  #iovec(header: number): number {
-    return this.#word(header + L.MMSGHDR_IOV) - this.#base;
+  /** Writes one packet from the `count` struct iovec at offset `iovecs`; octets written or -errno. */
+  write(iovecs: number, count: number): number {
+    return writeVector(this.fd, this.#base + iovecs, count);
   }
 
   /** A u64 below 2^53 without a BigInt. */
