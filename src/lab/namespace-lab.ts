@@ -68,27 +68,34 @@ export class NamespaceLab {
     const uplink = await this.tcp('uplink');
     progress(`TCP downlink, ${options.duration} s`);
     const downlink = await this.tcp('downlink');
+    progress('UDP uplink');
+    const udpUplink = await this.#udp('uplink');
+    progress('UDP downlink');
+    const udpDownlink = await this.#udp('downlink');
+    const devices = options.paths.map((_, index) => this.#deviceTx(index) - devicesBefore[index]!);
+    const paths = summarisePaths(
+      this.mag.dataplane.session(SESSION),
+      this.lma.dataplane.session(SESSION),
+      devices,
+    );
     let iperf3: LabResult['iperf3'] = null;
     if (hasIperf3()) {
       progress('iperf3');
+      // Everything is counted: from here on speed is what matters.
+      this.topology.countWirePackets(false);
       iperf3 = {
         uplink: await iperf3Goodput(this.#ends('uplink'), options.duration),
         downlink: await iperf3Goodput(this.#ends('downlink'), options.duration),
       };
     }
-    progress('UDP uplink');
-    const udpUplink = await this.#udp('uplink');
-    progress('UDP downlink');
-    const udpDownlink = await this.#udp('downlink');
 
     const mag = this.mag.dataplane.session(SESSION);
     const lma = this.lma.dataplane.session(SESSION);
-    const devices = options.paths.map((_, index) => this.#deviceTx(index) - devicesBefore[index]!);
     const result = {
       mode: 'namespaces' as const,
       encapsulation: [...new Set(options.paths.map((path) => path.encapsulation))].join('+'),
       weights: options.paths.map((path) => path.weight),
-      paths: summarisePaths(mag, lma, devices),
+      paths,
       tcp: { uplink, downlink },
       iperf3,
       udp: { uplink: udpUplink, downlink: udpDownlink },

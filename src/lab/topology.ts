@@ -17,6 +17,9 @@ import {
 } from '../net/network-namespace.ts';
 import { type LabPath, pathAddresses } from './plan.ts';
 
+/** netdevice.h: the most segments in a super-packet, and the default. */
+const GSO_MAX_SEGS = 65535;
+
 export class LabTopology {
   readonly mag: string;
   readonly lma: string;
@@ -37,6 +40,7 @@ export class LabTopology {
         });
       }
       this.#connect(paths);
+      this.countWirePackets(true);
     } catch (error) {
       this.dispose();
       throw error;
@@ -74,6 +78,21 @@ export class LabTopology {
       return netlink.link(this.#paths[index]!.name)!.statistics;
     } finally {
       netlink.close();
+    }
+  }
+
+  /**
+   * Whether the devices get packets as they would be on the wire, one by one, so that their counters can be compared with
+   * ours; otherwise several datagrams of a path pass them as one (UDP_SEGMENT).
+   */
+  countWirePackets(on: boolean): void {
+    for (const namespace of [this.mag, this.lma]) {
+      const netlink = new Netlink(namespace);
+      try {
+        netlink.apply(this.#paths.map(({ name }) => setLink(name, { maxSegments: on ? 1 : GSO_MAX_SEGS })));
+      } finally {
+        netlink.close();
+      }
     }
   }
 

@@ -15,6 +15,7 @@ const Attribute = {
   STATISTICS: 23,
   FAMILY_SETTINGS: 26,
   NAMESPACE_FD: 28,
+  GSO_MAX_SEGS: 40,
 } as const;
 const INFO_KIND = 1;
 const INFO_DATA = 2;
@@ -56,6 +57,8 @@ export interface LinkSettings {
   readonly queueLength?: number | undefined;
   /** false: the kernel gives the link no IPv6 link-local address. */
   readonly linkLocal?: boolean | undefined;
+  /** Segments that a super-packet (segmentation offload) may have when it reaches the driver; 1: none reaches it. */
+  readonly maxSegments?: number | undefined;
 }
 
 /** Changes an existing link. */
@@ -69,6 +72,9 @@ export function setLink(name: string, settings: LinkSettings): Change {
       const body = header(indexOf(name), settings.up);
       if (settings.mtu !== undefined) body.attribute32(Attribute.MTU, settings.mtu);
       if (settings.queueLength !== undefined) body.attribute32(Attribute.QUEUE_LENGTH, settings.queueLength);
+      if (settings.maxSegments !== undefined) {
+        body.attribute32(Attribute.GSO_MAX_SEGS, settings.maxSegments);
+      }
       if (settings.linkLocal !== undefined) {
         const mode = settings.linkLocal ? 0 : 1;
         body.nested(Attribute.FAMILY_SETTINGS, (families) =>
