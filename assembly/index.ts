@@ -59,15 +59,21 @@ export function deliveryFailed(worker: u32, place: u32): void {
 export function deliveriesDone(worker: u32, now: f64): u32 {
   return decapsulation.deliveriesDone(worker, <u64>now);
 }
-export function expire(worker: u32, now: f64): void {
-  expiry.expireDue(worker, <u64>now);
+/** Serves deadlines; `drained`: everything that had arrived by then has been read. */
+export function expire(worker: u32, now: f64, drained: f64): void {
+  expiry.expireDue(worker, <u64>now, <u64>drained);
 }
 /** Microseconds of the worker's earliest deadline, 0 if it has none. */
 export function nextDeadline(worker: u32): f64 {
   return <f64>expiry.earliestDeadline(worker);
 }
-export function passBatchEnd(worker: u32): void {
-  workers.passBatchEnd(worker);
+/** A round over the devices begins, or goes on: what had arrived by `drained` has been read before. */
+export function startRound(worker: u32, drained: f64): void {
+  workers.startRound(worker, <u64>drained);
+}
+/** It ends; `drained`: no device has anything left. */
+export function passBatchEnd(worker: u32, drained: bool): void {
+  workers.passBatchEnd(worker, drained);
 }
 
 // ---- control thread

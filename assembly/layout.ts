@@ -168,6 +168,8 @@ export const META_SEQUENCED = 56;
 export const META_SEQUENCE = 60;
 /** u32: octets of each datagram in a message that udp(7) merged (UDP_GRO), 0 if it did not. */
 export const META_SEGMENT = 64;
+/** u64 microseconds: whatever had arrived by then on this worker's devices has been read; all ones while it waits. */
+export const WORKER_DRAINED = 248;
 /** Counters, u64 each: drops by reason, then device counters. */
 export const WORKER_DROPS = 256;
 export const WORKER_COUNTERS = 768;
@@ -383,8 +385,8 @@ export const SESSION_HELD = 152;
 export const SESSION_HIGHEST = 156;
 /** u64: no held packet arrived before this; 0 = not known. */
 export const SESSION_OLDEST = 160;
-/** u64: start of the present busy period; u64: last release. */
-export const SESSION_BUSY_SINCE = 168;
+/** u64: microseconds in which packets came, pauses left out (release.ts); u64: last release. */
+export const SESSION_CLOCK = 168;
 export const SESSION_LAST_RELEASE = 176;
 /** u32, atomic: numbers before this one are given up because the window is full. */
 export const SESSION_FORCE = 184;
@@ -483,8 +485,8 @@ export const PATH_SOCKADDR_LENGTH = 188;
 /** Receiver state. u32, atomic: highest sequence number seen; u32: 1 once something was seen. */
 export const PATH_RX_HIGHEST = 192;
 export const PATH_RX_SEEN = 196;
-/** u64: when the last packet came. */
-export const PATH_RX_TIME = 200;
+/** u64: when the last packet came, by SESSION_CLOCK. */
+export const PATH_RX_CLOCK = 200;
 /** u32: how far (in numbers) this path itself reorders; u64: when that was last raised. */
 export const PATH_RX_SLACK = 208;
 export const PATH_RX_SLACK_TIME = 216;

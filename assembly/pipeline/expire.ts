@@ -7,11 +7,16 @@ import {
   CONFIG_MAX_WAIT,
   CONTROL,
   CONTROL_SESSIONS,
+  CONTROL_WORKER_COUNT,
   SESSION_CANDIDATES,
   SESSION_CANDIDATE_BUFFERS,
   SESSION_CONFIG,
   SESSION_STRIDE,
+  WORKERS,
+  WORKER_DRAINED,
+  WORKER_INDEX,
   WORKER_NOW,
+  WORKER_STRIDE,
   WORKER_TIMER_COUNT,
 } from '../layout';
 import { lockOrMark } from '../reorder/lock';
@@ -21,11 +26,15 @@ import { clearTimer, deadlineOf, nextTimer } from '../reorder/timers';
 import { adoptCandidates, retryStash, settle } from '../reorder/window';
 import { deliveryRoom } from './deliver';
 
-/** Releases what has waited long enough; deliveries may follow. */
-export function expireDue(worker: usize, now: u64): void {
+/**
+ * Releases what has waited long enough; deliveries may follow. `drained`: whatever had arrived on this worker's devices
+ * by then has been read (0: unknown).
+ */
+export function expireDue(worker: usize, now: u64, drained: u64): void {
   store<u64>(worker, now, WORKER_NOW);
   retryStash(worker);
   if (!load<u32>(worker, WORKER_TIMER_COUNT)) return;
+  const all = drainedByAll(worker, drained);
   let session = nextTimer(worker, 0);
   while (session && deliveryRoom(worker)) {
     const deadline = deadlineOf(session);
@@ -34,11 +43,24 @@ export function expireDue(worker: usize, now: u64): void {
     } else if (deadline <= now && lockOrMark(worker, session)) {
       clearTimer(worker, session);
       if (candidatesAreDue(session, now)) adoptCandidates(worker, session);
-      release(worker, session);
+      release(worker, session, all);
     }
     session = nextTimer(worker, positionOf(session) + 1);
   }
   settle(worker);
+}
+
+/** The time by which every worker has read what had arrived: one that is in the midst of a round may hold the missing. */
+function drainedByAll(worker: usize, drained: u64): u64 {
+  const me = load<u32>(worker, WORKER_INDEX);
+  const count = load<u32>(CONTROL, CONTROL_WORKER_COUNT);
+  let earliest = drained;
+  for (let index: u32 = 0; index < count; index++) {
+    if (index == me) continue;
+    const other = <usize>WORKERS + <usize>index * WORKER_STRIDE;
+    earliest = min<u64>(earliest, atomic.load<u64>(other, WORKER_DRAINED));
+  }
+  return earliest;
 }
 
 /** Microseconds of the earliest deadline among the worker's timers, 0 if there is none. */

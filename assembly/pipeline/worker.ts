@@ -13,6 +13,7 @@ import {
   SESSION_STRIDE,
   WORKERS,
   WORKER_DELIVER_COUNT,
+  WORKER_DRAINED,
   WORKER_FREE_COUNT,
   WORKER_GENERATION,
   WORKER_GROUP_COUNT,
@@ -57,6 +58,7 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, 0, WORKER_TIMER_COUNT);
   store<u32>(worker, 0, WORKER_ICMP_TOKENS);
   store<u64>(worker, 0, WORKER_ICMP_REFILL);
+  atomic.store<u64>(worker, u64.MAX_VALUE, WORKER_DRAINED);
   memory.fill(worker + WORKER_RECEIVE_BUFFERS, 0, BATCH << 2);
   memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS << 1);
   memory.fill(worker + WORKER_PATH_GROUP_OF, 0, 2 << PATH_GROUP_HASH_BITS);
@@ -64,8 +66,14 @@ export function initialiseWorker(index: u32, timers: u32): void {
   memory.fill(timers, 0, ((load<u32>(CONTROL, CONTROL_SESSION_CAPACITY) + 63) >> 6) << 3);
 }
 
-/** A batch end: the worker holds no reference to a published table any more. */
-export function passBatchEnd(worker: usize): void {
+/** The worker looks at its devices; whatever had arrived by `drained` it has read in earlier rounds. */
+export function startRound(worker: usize, drained: u64): void {
+  atomic.store<u64>(worker, drained, WORKER_DRAINED);
+}
+
+/** A batch end: the worker holds no reference to a published table any more. `drained`: and has nothing left to read. */
+export function passBatchEnd(worker: usize, drained: bool): void {
+  if (drained) atomic.store<u64>(worker, u64.MAX_VALUE, WORKER_DRAINED);
   atomic.store<u32>(worker, atomic.load<u32>(CONTROL, CONTROL_GENERATION), WORKER_GENERATION);
   atomic.add<u32>(worker, 1, WORKER_HEARTBEAT);
 }

@@ -12,8 +12,8 @@ import {
   PATH_RX_SLACK,
   PATH_RX_SLACK_TIME,
   PATH_RX_SPACING,
-  PATH_RX_TIME,
-  SESSION_BUSY_SINCE,
+  PATH_RX_CLOCK,
+  SESSION_CLOCK,
   SESSION_HIGHEST,
   SESSION_LATENESS,
   SESSION_LATENESS_SAMPLES,
@@ -31,7 +31,7 @@ const SILENT_SPACINGS: u32 = 4;
 
 /** Notes the arrival of `sequence` on a path. Called after the packet is in the ring: the proof relies on it. */
 export function noteArrival(path: usize, session: usize, sequence: u32, now: u64): void {
-  store<u64>(path, now, PATH_RX_TIME);
+  store<u64>(path, load<u64>(session, SESSION_CLOCK), PATH_RX_CLOCK);
   if (!load<u32>(path, PATH_RX_SEEN)) {
     atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
     store<u32>(path, 1, PATH_RX_SEEN);
@@ -54,23 +54,25 @@ export function noteArrival(path: usize, session: usize, sequence: u32, now: u64
 
 /**
  * Numbers before `head + provenAhead(...)` are lost: every live path has delivered a later one, and paths are FIFO
- * up to their slack. 0 or less: nothing is proven. A path that ought to have delivered something in the present
- * busy period and did not is silent and proves nothing; before that it keeps everything unproven.
+ * up to their slack. 0 or less: nothing is proven. A path that others have left behind for the maximum wait, although it
+ * ought to have delivered something, is silent and does not count; before that it keeps everything unproven. The time is
+ * that of SESSION_CLOCK: after a pause of the whole session the first path to deliver does not make the others silent.
  */
 export function provenAhead(session: usize, config: usize, head: u32, now: u64): i32 {
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
   const count = load<u32>(config, CONFIG_PATH_COUNT);
   const highest = atomic.load<u32>(session, SESSION_HIGHEST);
-  const busyLong = elapsed(load<u64>(session, SESSION_BUSY_SINCE), now) > maxWait;
+  const clock = load<u64>(session, SESSION_CLOCK);
   let proven: i32 = i32.MAX_VALUE;
   for (let i: u32 = 0; i < count; i++) {
     const path = <usize>load<u32>(config + ((<usize>i) << 2), CONFIG_PATH_LIST);
     const seen = load<u32>(path, PATH_RX_SEEN);
     const pathHighest = atomic.load<u32>(path, PATH_RX_HIGHEST);
-    if (!seen || elapsed(load<u64>(path, PATH_RX_TIME), now) > maxWait) {
+    const silent = elapsed(load<u64>(path, PATH_RX_CLOCK), clock) > maxWait;
+    if (!seen || silent) {
       const missing = distance(pathHighest, highest);
       const expected = <i32>(SILENT_SPACINGS * load<u32>(path, PATH_RX_SPACING));
-      if (!busyLong || (seen && missing <= expected)) return 0;
+      if (!silent || (seen && missing <= expected)) return 0;
       continue;
     }
     proven = min<i32>(proven, distance(head, pathHighest - currentSlack(path, now)));

@@ -21,7 +21,7 @@ import {
   CONFIG_FLAG_PROVEN_LOSS,
   CONFIG_MAX_WAIT,
   DEPTH_BUCKETS,
-  SESSION_BUSY_SINCE,
+  SESSION_CLOCK,
   SESSION_CANDIDATES,
   SESSION_CONFIG,
   SESSION_DEPTH_HISTOGRAM,
@@ -53,16 +53,28 @@ import { distance, elapsed } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
 
-/** Releases what may be released now. The delivery list may fill up: then the rest waits for the next call. */
-export function release(worker: usize, session: usize): void {
+/** The session's clock takes no more than 1/8 of the maximum wait from one release to the next: the rest is a pause. */
+const CLOCK_STEP: u64 = 3;
+
+/**
+ * Releases what may be released now. The delivery list may fill up: then the rest waits for the next call. `drained` is
+ * the time by which everything that had arrived has been read (see pipeline/expire.ts): what is missing was not there by
+ * then. Later than that it may just be unread, because we were late ourselves; so without it, as in the midst of a
+ * round over the devices, a gap is given up by proof or after the maximum wait only.
+ */
+export function release(worker: usize, session: usize, drained: u64 = 0): void {
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return;
   const now = load<u64>(worker, WORKER_NOW);
   const mask = load<u32>(session, SESSION_MASK);
   const ring = <usize>load<u32>(session, SESSION_RING);
   const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
-  if (elapsed(load<u64>(session, SESSION_LAST_RELEASE), now) > maxWait)
-    store<u64>(session, now, SESSION_BUSY_SINCE);
+  const pause = elapsed(load<u64>(session, SESSION_LAST_RELEASE), now);
+  store<u64>(
+    session,
+    load<u64>(session, SESSION_CLOCK) + min<u64>(pause, maxWait >> CLOCK_STEP),
+    SESSION_CLOCK,
+  );
   store<u64>(session, now, SESSION_LAST_RELEASE);
 
   let head = atomic.load<u32>(session, SESSION_HEAD);
@@ -103,7 +115,7 @@ export function release(worker: usize, session: usize): void {
         const ahead = provenAhead(session, config, head, now);
         if (ahead > 0) proven = head + ahead;
       }
-      expired = findExpired(worker, session, config, head, mask, ring, now);
+      expired = findExpired(session, config, head, mask, ring, now, drained);
       continue;
     } else if (distance(head, proven) > 0) {
       countOne(session, STAT_LOST_PROVEN);
@@ -181,17 +193,18 @@ function deliverHead(
  * §2.2). SESSION_OLDEST, a lower bound of all held arrivals, makes the walk over the window rare.
  */
 function findExpired(
-  worker: usize,
   session: usize,
   config: usize,
   head: u32,
   mask: u32,
   ring: usize,
   now: u64,
+  drained: u64,
 ): u32 {
   const wait = <u64>currentWait(session, config);
+  const maxWait = <u64>load<u32>(config, CONFIG_MAX_WAIT);
   const bound = load<u64>(session, SESSION_OLDEST);
-  if (bound && elapsed(bound, now) < wait) return head;
+  if (bound && elapsed(bound, drained) < wait && elapsed(bound, now) < maxWait) return head;
   const highest = atomic.load<u32>(session, SESSION_HIGHEST);
   const last = min<u32>(<u32>distance(head, highest), mask);
   let oldest: u64 = 0;
@@ -200,7 +213,7 @@ function findExpired(
     const buffer = <usize>atomic.load<u32>(ring + ((<usize>((head + i) & mask)) << 2));
     if (!buffer) continue;
     const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
-    if (elapsed(arrival, now) >= wait) {
+    if (elapsed(arrival, drained) >= wait || elapsed(arrival, now) >= maxWait) {
       expired = head + i;
     } else if (!oldest || arrival < oldest) {
       oldest = arrival;

@@ -26,11 +26,13 @@ import {
   DROP_LATE,
   DROP_SEQUENCE_JUMP,
   DROP_SESSION_REMOVED,
+  PATH_RX_CLOCK,
   PATH_RX_SEEN,
   PATH_RX_SPACING,
   SESSION_CANDIDATES,
   SESSION_CANDIDATE_BUFFERS,
   SESSION_CANDIDATE_NEXT,
+  SESSION_CLOCK,
   SESSION_CONFIG,
   SESSION_FORCE,
   SESSION_HEAD,
@@ -318,6 +320,7 @@ function forgetPaths(session: usize): void {
   for (let i: u32 = 0; i < count; i++) {
     const path = <usize>load<u32>(config + ((<usize>i) << 2), CONFIG_PATH_LIST);
     store<u32>(path, 0, PATH_RX_SEEN);
+    store<u64>(path, load<u64>(session, SESSION_CLOCK), PATH_RX_CLOCK);
     store<u32>(path, 0, PATH_RX_SPACING);
   }
 }

@@ -326,6 +326,9 @@ export class SessionStore {
     }
     clearPathCounters(this.#memory, number);
     writePath(this.#memory, number, index, path, session.sendKey, ends);
+    // A path that joins a busy session is not silent yet.
+    const clock = this.#memory.u64[(this.#memory.session(index) + L.SESSION_CLOCK) / 8]!;
+    this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock;
     this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
     return installed;
   }

@@ -16,9 +16,10 @@ export interface HotPath {
   writeFailed(worker: number, write: number): void;
   deliveryFailed(worker: number, place: number): void;
   deliveriesDone(worker: number, now: number): number;
-  expire(worker: number, now: number): void;
+  expire(worker: number, now: number, drained: number): void;
   nextDeadline(worker: number): number;
-  passBatchEnd(worker: number): void;
+  startRound(worker: number, drained: number): void;
+  passBatchEnd(worker: number, drained: boolean): void;
   fillPool(): void;
   initialiseWorker(index: number, timers: number): void;
   recoverWorker(index: number, timers: number): number;

@@ -56,6 +56,8 @@ class WorkerLoop {
   /** By endpoint number. */
   readonly #endpoints = new Map<number, PacketDevice>();
   readonly #waiter: Waiter;
+  /** A path device may hold more than this round has read. */
+  #unread = false;
 
   constructor(task: WorkerTask) {
     this.#task = task;
@@ -78,29 +80,42 @@ class WorkerLoop {
   run(): void {
     const wasm = this.#wasm;
     let busy = true;
+    let drained = 0;
+    /** Rounds in a row that ended with a deadline passed. */
+    let late = 0;
     while (!Atomics.load(this.#u32, (L.CONTROL + L.CONTROL_STOP) >> 2)) {
-      const woken = this.#waiter.wait(this.#timeout(busy));
+      const began = monotonicMicroseconds();
+      const woken = this.#waiter.wait(this.#timeout(busy, late));
+      wasm.startRound(this.#region, drained);
       if (woken) this.#readMail();
       busy = false;
+      this.#unread = false;
       if (this.#waiter.isReady(this.#tun)) busy = this.#fromTun() || busy;
       for (const [index, device] of this.#endpoints) {
         if (this.#waiter.isReady(device)) busy = this.#fromPath(index, device) || busy;
       }
-      if (this.#u32[(this.#region + L.WORKER_STASH_COUNT) >> 2] || this.#deadlinePassed()) {
-        wasm.expire(this.#region, monotonicMicroseconds());
+      // What arrived before the wait has been read now, unless a device had more than a batch.
+      if (!this.#unread) drained = began;
+      late = this.#deadlinePassed() ? late + 1 : 0;
+      if (late || this.#u32[(this.#region + L.WORKER_STASH_COUNT) >> 2]) {
+        wasm.expire(this.#region, monotonicMicroseconds(), drained);
       }
       this.#deliver();
-      wasm.passBatchEnd(this.#region);
+      wasm.passBatchEnd(this.#region, !this.#unread);
     }
   }
 
-  /** Milliseconds to wait: none if in-memory devices were busy, else until the earliest deadline. */
-  #timeout(busy: boolean): number {
+  /**
+   * Milliseconds to wait: none if in-memory devices were busy, else until the earliest deadline. One that has passed is
+   * served after a look at the devices; if that was in vain (something is unread, maybe by another worker), soon again.
+   */
+  #timeout(busy: boolean, late: number): number {
     if (busy && this.#task.wakeFd < 0) return 0;
     if (this.#u32[(this.#region + L.WORKER_STASH_COUNT) >> 2]) return 1;
     const deadline = this.#wasm.nextDeadline(this.#region);
     if (!deadline) return -1;
-    return Math.max(0, Math.ceil((deadline - monotonicMicroseconds()) / 1000));
+    const left = Math.ceil((deadline - monotonicMicroseconds()) / 1000);
+    return Math.max(late > 1 ? 1 : 0, left);
   }
 
   #deadlinePassed(): boolean {
@@ -159,6 +174,7 @@ class WorkerLoop {
     const room = this.#wasm.prepareReceive(this.#region, index, count);
     const received = device.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
+    if (received === room) this.#unread = true;
     this.#noteMerging(index);
     let done = 0;
     while (done < received) {

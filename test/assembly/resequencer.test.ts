@@ -131,7 +131,7 @@ function collectUntil(lma: BenchNode, to: number, collect: (packets: Uint8Array[
     const deadline = lma.wasm.nextDeadline(lma.worker);
     if (!deadline || deadline > to) break;
     lma.now = Math.max(lma.now, deadline);
-    lma.wasm.expire(lma.worker, lma.now);
+    lma.wasm.expire(lma.worker, lma.now, lma.now);
     collect(lma.deliveries());
     if (lma.wasm.nextDeadline(lma.worker) === deadline) break;
   }
@@ -164,6 +164,82 @@ describe('the cases one by one', () => {
     expect(deliver(lma, sent, [0, 1, 3])).toEqual([0, 1]);
     expect(deliver(lma, sent, [4])).toEqual([3, 4]);
     expect(lma.resequencer()).toMatchObject({ lostProven: 1, lostTimeout: 0 });
+  });
+
+  test('after a pause a path is not silent just because another one is read first', () => {
+    const { mag, lma } = pair();
+    const before = numbered(mag, 0, 40);
+    for (const packet of before) {
+      lma.decapsulate(packet.endpoint, [packet.bytes]);
+      lma.now += MAX_WAIT / 20;
+    }
+    // Path 2 delivered last; then nobody does for longer than the maximum wait.
+    lma.advance(lma.now + 3 * MAX_WAIT);
+    const after = numbered(mag, 40, 40);
+    const batchOf = (path: number): SentPacket[] => after.filter((_, i) => i % 2 === path);
+    const first = lma.decapsulate(
+      batchOf(0)[0]!.endpoint,
+      batchOf(0).map((sent) => sent.bytes),
+    );
+    expect(first.map(numberOf)).toEqual([40]);
+    const rest = lma.decapsulate(
+      batchOf(1)[0]!.endpoint,
+      batchOf(1).map((sent) => sent.bytes),
+    );
+    expect(rest.map(numberOf)).toEqual(Array.from({ length: 39 }, (_, i) => 41 + i));
+    expect(lma.resequencer()).toMatchObject({ late: 0, lostProven: 0, lostTimeout: 0 });
+  });
+
+  test('a path that stays silent while the other delivers stops holding up the proof', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 400);
+    deliver(lma, sent, [0, 1, 2, 3]);
+    const out: number[] = [];
+    for (let i = 4; i < 400; i += 2) {
+      out.push(...deliver(lma, sent, [i]));
+      lma.now += MAX_WAIT / 16;
+    }
+    // Path 2 is dead: once that is known, its numbers are given up as soon as path 1 is past them.
+    expect(out.at(-1)).toBe(398);
+    expect(lma.resequencer().lostProven).toBeGreaterThan(150);
+  });
+
+  test('while something is unread a gap is not given up before the maximum wait', () => {
+    const { mag, lma } = pair({ provenLoss: false });
+    const sent = numbered(mag, 0, 40);
+    // Teaches the session that packets come within a millisecond.
+    for (let i = 0; i < 20; i += 2) deliver(lma, sent, [i + 1, i]);
+    deliver(lma, sent, [21]);
+    const held = lma.now;
+    const expire = (now: number, drained: number): number[] => {
+      lma.now = now;
+      lma.wasm.expire(lma.worker, now, drained);
+      return lma.deliveries().map(numberOf);
+    };
+    expect(expire(held + MAX_WAIT / 2, held)).toEqual([]);
+    // The thread was late, not the packet: it is found unread, and nothing was given up.
+    expect(deliver(lma, sent, [20])).toEqual([20, 21]);
+    expect(deliver(lma, sent, [23])).toEqual([]);
+    // It taught the session a wait of more than half the maximum, though.
+    expect(expire(lma.now + MAX_WAIT * 0.9, lma.now + MAX_WAIT * 0.9)).toEqual([23]);
+    expect(deliver(lma, sent, [25])).toEqual([]);
+    expect(expire(lma.now + MAX_WAIT, 0)).toEqual([25]);
+    expect(lma.resequencer()).toMatchObject({ late: 0, lostTimeout: 2 });
+  });
+
+  test('while another worker may have something unread, neither', () => {
+    const { mag, lma } = pair({ provenLoss: false });
+    const sent = numbered(mag, 0, 40);
+    for (let i = 0; i < 20; i += 2) deliver(lma, sent, [i + 1, i]);
+    deliver(lma, sent, [21]);
+    const held = lma.now;
+    lma.memory.setControl(L.CONTROL_WORKER_COUNT, 2);
+    const other = lma.wasm.workerAddress(1);
+    lma.wasm.startRound(other, held);
+    lma.advance(held + MAX_WAIT / 2);
+    expect(lma.resequencer()).toMatchObject({ lostTimeout: 0, held: 1 });
+    lma.wasm.passBatchEnd(other, true);
+    expect(lma.advance(held + MAX_WAIT / 2 + 1).map(numberOf)).toEqual([21]);
   });
 
   test('with provenLoss off the same loss waits for the time-out', () => {

@@ -109,7 +109,7 @@ export class BenchNode {
       const deadline = this.wasm.nextDeadline(this.worker);
       if (!deadline || deadline > to) break;
       this.now = Math.max(this.now, deadline);
-      this.wasm.expire(this.worker, this.now);
+      this.wasm.expire(this.worker, this.now, this.now);
       const more = this.deliveries();
       delivered.push(...more);
       if (!more.length && this.wasm.nextDeadline(this.worker) === deadline) break;

@@ -77,7 +77,7 @@ function resequence(): number {
       });
       wasm.decapsulate(worker, task.endpoint, 0, batch, now);
     } else {
-      wasm.expire(worker, now);
+      wasm.expire(worker, now, now);
     }
     do {
       const count = u32[(worker + L.WORKER_DELIVER_COUNT) / 4]!;
@@ -91,7 +91,7 @@ function resequence(): number {
       }
       Atomics.add(shared, 2, count);
     } while (wasm.deliveriesDone(worker, now));
-    wasm.passBatchEnd(worker);
+    wasm.passBatchEnd(worker, true);
   }
   return delivered;
 }
