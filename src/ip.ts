@@ -75,6 +75,16 @@ export function parsePrefix(text: string): Prefix {
   return { family, bytes, length };
 }
 
+/** Whether the address, 4 or 16 octets, lies in the prefix; never if it is of the other family. */
+export function prefixContains(prefix: Prefix, address: Uint8Array): boolean {
+  if (address.length !== prefix.bytes.length) return false;
+  for (let bit = 0; bit < prefix.length; bit += 8) {
+    const mask = 0xff00 >> Math.min(8, prefix.length - bit);
+    if ((address[bit >> 3]! ^ prefix.bytes[bit >> 3]!) & mask & 0xff) return false;
+  }
+  return true;
+}
+
 /** The 16 octets that stand for an address of either family: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
 export function mapped16(address: Address): Uint8Array {
   if (address.family === 6) return address.bytes;

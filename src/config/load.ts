@@ -36,6 +36,31 @@ export function parseSession(value: unknown): SessionSpec {
   return session;
 }
 
+/**
+ * The session with the path `value` (as in the file, control socket) in the place of the one of its BID, or added to the
+ * others. Throws BAD_PATH.
+ */
+export function withPath(session: SessionSpec, value: unknown): SessionSpec {
+  const alone = { name: session.name, prefixes: [...session.prefixes], paths: [value] };
+  const checked = sessionSchema.safeParse(alone);
+  const complaints = checked.success ? [] : describeIssues(checked.error, sessionSchema);
+  const path = checked.success
+    ? completeSession(checked.data, defaultsSchema.parse({})).paths[0]!
+    : undefined;
+  const others = session.paths.filter((other) => other.bid !== path?.bid);
+  const paths = path ? [...others, path].sort((a, b) => a.bid - b.bid) : [];
+  const result = { ...session, paths };
+  const position = path ? paths.indexOf(path) : 0;
+  if (path) complaints.push(...checkSession(result));
+  if (!complaints.length) return result;
+  const text = complaints.map((complaint) => {
+    // What is wrong with the path itself is named by the path's own key.
+    const own = complaint.path[0] === 'paths' && complaint.path[1] === position;
+    return `${formatKey(own ? complaint.path.slice(2) : complaint.path) || 'path'}: ${complaint.message}`;
+  });
+  throw new TunloomError('BAD_PATH', text.join('\n'));
+}
+
 /** Schema first; sessions that pass it are compared with each other even if something else does not. */
 function check(value: unknown): Checked<DataplaneConfig> {
   const checked = configSchema.safeParse(value);

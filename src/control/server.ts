@@ -3,11 +3,11 @@ import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { z } from 'zod';
-import { parseSession } from '../config/load.ts';
 import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
+import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
+import { addSessionRoutes } from './session-routes.ts';
 
 /** How many sessions a reload touched. */
 export interface ReloadResult {
@@ -24,6 +24,8 @@ export interface ControlOptions {
   readonly changed: () => void;
   /** Reads the configuration again; rejects with what is wrong in it. */
   readonly reload: () => Promise<ReloadResult>;
+  /** What GET /v1/events tells; without it there is no such request. */
+  readonly events?: EventSource;
 }
 
 const STATUS_CODES: Readonly<Record<string, number>> = {
@@ -32,6 +34,7 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
   SESSION_EXISTS: 409,
   PREFIX_IN_USE: 409,
   KEY_IN_USE: 409,
+  LAST_PATH: 409,
   NEEDS_RESTART: 409,
   BAD_CONFIG: 422,
   SYSTEM_CALL: 500,
@@ -44,12 +47,8 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
 
 const BODY_LIMIT = 1 << 20;
 
-const weightsBody = z.strictObject({
-  weights: z.record(z.string().regex(/^\d{1,3}$/), z.int().min(0).max(65535)),
-});
-
 /** Builds the server without listening: for inject() and listen(). */
-export function buildControlServer({ control, changed, reload }: ControlOptions): FastifyInstance {
+export function buildControlServer({ control, changed, reload, events }: ControlOptions): FastifyInstance {
   const server = Fastify({ bodyLimit: BODY_LIMIT });
   server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const { code, status } = classify(error);
@@ -61,34 +60,8 @@ export function buildControlServer({ control, changed, reload }: ControlOptions)
       .send({ error: { code: 'NOT_FOUND', message: `there is no ${request.method} ${request.url}` } }),
   );
   server.get('/v1/status', () => control.status());
-  server.get('/v1/sessions', () => control.sessions());
-  server.get<{ Params: { name: string } }>('/v1/sessions/:name', ({ params }) =>
-    control.session(params.name),
-  );
-  server.put<{ Params: { name: string } }>('/v1/sessions/:name', ({ params, body }) => {
-    const session = parseSession(nameIn(body, params.name));
-    if (isInstalled(control, session.name)) control.updateSession(session);
-    else control.addSession(session);
-    changed();
-    return control.session(session.name);
-  });
-  server.delete<{ Params: { name: string } }>('/v1/sessions/:name', ({ params }) => {
-    control.removeSession(params.name);
-    changed();
-    return {};
-  });
-  server.put<{ Params: { name: string } }>('/v1/sessions/:name/weights', ({ params, body }) => {
-    const parsed = weightsBody.safeParse(body);
-    if (!parsed.success) {
-      throw new TunloomError('BAD_WEIGHT', 'expected {"weights": {"BID": weight 0..65535, ...}}');
-    }
-    const weights = Object.entries(parsed.data.weights).map(
-      ([bid, weight]) => [Number(bid), weight] as const,
-    );
-    control.setWeights(params.name, new Map(weights));
-    changed();
-    return control.session(params.name);
-  });
+  addSessionRoutes(server, control, changed);
+  if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());
   server.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), control.sessions())),
@@ -100,28 +73,6 @@ function classify(error: Error & { statusCode?: number }): { code: string; statu
   if (error instanceof TunloomError) return { code: error.code, status: STATUS_CODES[error.code] ?? 400 };
   const status = error.statusCode ?? 500;
   return { code: status < 500 ? 'BAD_REQUEST' : 'INTERNAL', status };
-}
-
-/** The body with the name that the URL gives it; one in the body has to be the same. */
-function nameIn(body: unknown, name: string): unknown {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  if ('name' in body && body.name !== name) {
-    throw new TunloomError(
-      'BAD_SESSION',
-      `name: got ${JSON.stringify(body.name)}, but the URL says "${name}"`,
-    );
-  }
-  return { ...body, name };
-}
-
-function isInstalled(control: DataplaneControl, name: string): boolean {
-  try {
-    control.session(name);
-    return true;
-  } catch (error) {
-    if (error instanceof TunloomError && error.code === 'UNKNOWN_SESSION') return false;
-    throw error;
-  }
 }
 
 /**

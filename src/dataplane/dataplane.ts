@@ -146,20 +146,33 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
     return this.#sessions.specs();
   }
 
+  spec(name: string): SessionSpec {
+    return this.#sessions.spec(name);
+  }
+
   addSession(session: SessionSpec): void {
     this.#sessions.add(session);
+    this.emit('event', { event: 'sessionAdded', session: session.name });
   }
 
   removeSession(name: string): void {
     this.#sessions.remove(name);
+    this.emit('event', { event: 'sessionRemoved', session: name });
   }
 
   updateSession(session: SessionSpec): void {
     this.#sessions.update(session);
+    this.emit('event', { event: 'sessionChanged', session: session.name });
   }
 
   setWeights(name: string, weights: ReadonlyMap<number, number>): void {
     this.#sessions.setWeights(name, weights);
+    const paths = this.#sessions.spec(name).paths;
+    this.emit('event', {
+      event: 'weightsChanged',
+      session: name,
+      weights: Object.fromEntries(paths.map((path) => [path.bid, path.weight])),
+    });
   }
 
   /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */

@@ -74,6 +74,10 @@ export class SessionStore {
     return [...this.#sessions.values()].map((session) => session.spec);
   }
 
+  spec(name: string): SessionSpec {
+    return this.#get(name).spec;
+  }
+
   /** Throws SESSION_EXISTS, PREFIX_IN_USE, KEY_IN_USE, BAD_WEIGHT, TOO_MANY_SESSIONS, or what opening sockets throws. */
   add(spec: SessionSpec): void {
     if (this.#sessions.has(spec.name)) {

@@ -84,6 +84,15 @@ export interface DataplaneStatus {
 export type DataplaneEvent =
   | { readonly event: 'started' }
   | { readonly event: 'stopped' }
+  | { readonly event: 'sessionAdded'; readonly session: string }
+  | { readonly event: 'sessionChanged'; readonly session: string }
+  | { readonly event: 'sessionRemoved'; readonly session: string }
+  | {
+      readonly event: 'weightsChanged';
+      readonly session: string;
+      /** By BID, of all paths. */
+      readonly weights: Readonly<Record<number, number>>;
+    }
   | { readonly event: 'workerFailed'; readonly worker: number; readonly error: string }
   | { readonly event: 'workerRestarted'; readonly worker: number }
   | { readonly event: 'workerUnresponsive'; readonly worker: number };
@@ -99,6 +108,8 @@ export interface DataplaneControl {
   status(): DataplaneStatus;
   sessions(): SessionStatus[];
   session(name: string): SessionStatus;
+  /** The session as it was installed. */
+  spec(name: string): SessionSpec;
   addSession(session: SessionSpec): void;
   removeSession(name: string): void;
   /** Replaces prefixes, paths, keys and weights; keeps sequence numbers and counters where the session goes on. */

@@ -18,6 +18,7 @@ const FIXED_KEYS = ['role', 'workers', 'tun', 'routing', 'control', 'memory', 'g
 interface RunningDataplane {
   readonly dataplane: DataplaneControl & {
     on(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
+    off(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
   };
   readonly tunName: string;
   sessionsChanged(): void;
@@ -34,7 +35,7 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
   const stopped = stopSignal(log);
   const host = await start(config);
   const { dataplane } = host;
-  dataplane.on('event', (event) => log[event.event.startsWith('worker') ? 'warn' : 'info'](event));
+  dataplane.on('event', (event) => log[levelOf(event)](event));
 
   const reload = async (): Promise<ReloadResult> => {
     const next = loadConfig(file);
@@ -64,7 +65,12 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
     });
   };
   try {
-    const server = buildControlServer({ control: dataplane, changed: () => host.sessionsChanged(), reload });
+    const server = buildControlServer({
+      control: dataplane,
+      changed: () => host.sessionsChanged(),
+      reload,
+      events: dataplane,
+    });
     await listenControl(server, config.control);
     process.off('SIGHUP', ignoreHangup);
     process.on('SIGHUP', onHangup);
@@ -80,6 +86,12 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
     process.off('SIGHUP', onHangup);
     await host.stop();
   }
+}
+
+/** What is routine with many sessions is for those who ask for it. */
+function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
+  if (event.startsWith('worker')) return 'warn';
+  return event.startsWith('session') || event === 'weightsChanged' ? 'debug' : 'info';
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process with status 1. */

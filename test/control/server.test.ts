@@ -1,31 +1,8 @@
 /** The control socket's requests and errors, by injection, on a real session store without workers. */
 import { expect, test } from 'vitest';
 import { buildControlServer } from '../../src/control/server.ts';
-import type { DataplaneControl } from '../../src/dataplane/status.ts';
 import { BenchNode } from '../support/bench-node.ts';
-
-function controlOf(node: BenchNode): DataplaneControl {
-  const { sessions } = node;
-  return {
-    status: () => ({
-      role: 'mag',
-      tun: { name: 'tun0', mtu: 1400 },
-      uptimeSeconds: 1,
-      sessions: sessions.size,
-      paths: sessions.pathCount,
-      workers: [],
-      buffers: { total: 1, free: 1 },
-      drops: { ecn: 7 },
-      resequencer: node.resequencer(),
-    }),
-    sessions: () => sessions.names().map((name) => sessions.status(name)),
-    session: (name) => sessions.status(name),
-    addSession: (session) => sessions.add(session),
-    removeSession: (name) => sessions.remove(name),
-    updateSession: (session) => sessions.update(session),
-    setWeights: (name, weights) => sessions.setWeights(name, weights),
-  };
-}
+import { controlOf } from '../support/control.ts';
 
 const body = {
   prefixes: ['2001:db8:7::/64'],
@@ -72,12 +49,106 @@ test('a session is installed, changed, asked for and removed', async () => {
   expect(changes).toBe(3);
 });
 
+test('paths are added, replaced and removed one by one; a repeated PUT changes nothing', async () => {
+  let changes = 0;
+  const control = controlOf(new BenchNode('lma'));
+  const server = buildControlServer({
+    control,
+    changed: () => changes++,
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  const call = async (
+    method: 'PUT' | 'DELETE',
+    url: string,
+    payload?: object,
+  ): Promise<[number, unknown]> => {
+    const response = await server.inject({ method, url, ...(payload ? { payload } : {}) });
+    return [response.statusCode, response.json()];
+  };
+  const third = { local: '203.0.113.1', remote: '198.51.100.9', encapsulation: 'gre', weight: 5 };
+  await call('PUT', '/v1/sessions/mn7', body);
+  expect(await call('PUT', '/v1/sessions/mn7', body)).toMatchObject([200, { name: 'mn7' }]);
+  expect(changes).toBe(1);
+  expect(await call('PUT', '/v1/sessions/mn7/paths/3', third)).toMatchObject([
+    200,
+    { paths: [{ bid: 1 }, { bid: 2 }, { bid: 3, encapsulation: 'gre', weight: 5 }] },
+  ]);
+  await call('PUT', '/v1/sessions/mn7/paths/3', third);
+  expect(changes).toBe(2);
+  expect(await call('PUT', '/v1/sessions/mn7/paths/1', { ...third, remote: '198.51.100.11' })).toMatchObject([
+    200,
+    { paths: [{ bid: 1, remote: '198.51.100.11' }, { bid: 2 }, { bid: 3 }] },
+  ]);
+  expect(await call('DELETE', '/v1/sessions/mn7/paths/2')).toMatchObject([
+    200,
+    { paths: [{ bid: 1 }, { bid: 3 }] },
+  ]);
+  expect(await call('DELETE', '/v1/sessions/mn7/paths/2')).toMatchObject([
+    404,
+    { error: { code: 'UNKNOWN_BID' } },
+  ]);
+  await call('DELETE', '/v1/sessions/mn7/paths/1');
+  expect(await call('DELETE', '/v1/sessions/mn7/paths/3')).toMatchObject([
+    409,
+    { error: { code: 'LAST_PATH' } },
+  ]);
+  for (const [bid, payload, message] of [
+    [0, third, '"0" is not a BID'],
+    [4, { ...third, bid: 5 }, 'bid: got 5, but the URL says 4'],
+    [4, { ...third, remote: 'nowhere' }, 'remote: "nowhere"'],
+    [4, { ...third, color: 'red' }, 'color'],
+    [4, { ...third, remote: '198.51.100.9' }, 'remote: BID 3 has the same ends'],
+  ] as const) {
+    const [status, answer] = await call('PUT', `/v1/sessions/mn7/paths/${bid}`, payload);
+    expect([status, answer]).toMatchObject([400, { error: { code: 'BAD_PATH' } }]);
+    expect((answer as { error: { message: string } }).error.message).toContain(message);
+  }
+  expect(control.spec('mn7').paths).toHaveLength(1);
+});
+
+test('sessions are found by prefix, address, key and ends of their paths', async () => {
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  for (const n of [7, 8]) {
+    const payload = {
+      prefixes: [`2001:db8:${n}::/64`, `192.0.2.${n}/32`],
+      sendKey: n,
+      receiveKey: 1000 + n,
+      paths: [{ bid: 1, local: '203.0.113.1', remote: `198.51.100.${n}` }],
+    };
+    await server.inject({ method: 'PUT', url: `/v1/sessions/mn${n}`, payload });
+  }
+  const names = async (query: string): Promise<unknown> => {
+    const response = await server.inject({ url: `/v1/sessions?${query}` });
+    return response.statusCode === 200
+      ? response.json<{ name: string }[]>().map(({ name }) => name)
+      : response.json<{ error: { message: string } }>().error.message;
+  };
+  expect(await names('')).toEqual(['mn7', 'mn8']);
+  expect(await names('prefix=2001:0db8:7::/64')).toEqual(['mn7']);
+  expect(await names('prefix=2001:db8::/32')).toEqual([]);
+  expect(await names('address=2001:db8:8::1:2')).toEqual(['mn8']);
+  expect(await names('address=192.0.2.7')).toEqual(['mn7']);
+  expect(await names('key=0x3f0')).toEqual(['mn8']);
+  expect(await names('key=7')).toEqual(['mn7']);
+  expect(await names('local=203.0.113.1')).toEqual(['mn7', 'mn8']);
+  expect(await names('local=203.0.113.1&remote=198.51.100.8')).toEqual(['mn8']);
+  expect(await names('key=x')).toContain('key=x: is not a GRE key');
+  expect(await names('color=red')).toContain('is not one of prefix, address');
+});
+
 test.each([
   ['PUT', '/v1/sessions/mn1', { ...body, paths: [] }, 400, 'BAD_SESSION'],
   ['PUT', '/v1/sessions/mn1', 'nonsense', 400, 'BAD_SESSION'],
   ['PUT', '/v1/sessions/mn1/weights', { weights: { 1: -1 } }, 400, 'BAD_WEIGHT'],
   ['PUT', '/v1/sessions/mn1/weights', { weights: { 1: 1 } }, 404, 'UNKNOWN_SESSION'],
   ['DELETE', '/v1/sessions/mn1', undefined, 404, 'UNKNOWN_SESSION'],
+  ['PUT', '/v1/sessions/mn1/paths/1', {}, 404, 'UNKNOWN_SESSION'],
+  ['DELETE', '/v1/sessions/mn1/paths/1', undefined, 404, 'UNKNOWN_SESSION'],
+  ['GET', '/v1/events', undefined, 404, 'NOT_FOUND'],
   ['GET', '/v2/status', undefined, 404, 'NOT_FOUND'],
 ] as const)('%s %s is refused', async (method, url, payload, status, code) => {
   const server = buildControlServer({

@@ -1,0 +1,148 @@
+/**
+ * /v1/sessions: what a daemon beside tunloom installs, changes and removes (docs/control-socket.md, docs/beside.md). Every PUT
+ * says what shall be, so it can be repeated; one that changes nothing touches nothing.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { parseSession, withPath } from '../config/load.ts';
+import type { DataplaneControl, SessionStatus } from '../dataplane/status.ts';
+import { TunloomError } from '../errors.ts';
+import { formatAddress, parseAddress, parsePrefix, prefixContains } from '../ip.ts';
+
+interface Named {
+  Params: { name: string };
+}
+interface Path {
+  Params: { name: string; bid: string };
+}
+
+const weightsBody = z.strictObject({
+  weights: z.record(z.string().regex(/^\d{1,3}$/), z.int().min(0).max(65535)),
+});
+
+/** Adds the requests; `changed` is called after each change. */
+export function addSessionRoutes(
+  server: FastifyInstance,
+  control: DataplaneControl,
+  changed: () => void,
+): void {
+  const done = (name: string): SessionStatus => {
+    changed();
+    return control.session(name);
+  };
+  server.get<{ Querystring: Record<string, string> }>('/v1/sessions', ({ query }) => {
+    const tests = Object.entries(query).map(([key, value]) => filterOf(key, value));
+    return control.sessions().filter((session) => tests.every((test) => test(session)));
+  });
+  server.get<Named>('/v1/sessions/:name', ({ params }) => control.session(params.name));
+  server.put<Named>('/v1/sessions/:name', ({ params, body }) => {
+    const session = parseSession(withKey(body, 'name', params.name, 'BAD_SESSION'));
+    if (!isInstalled(control, session.name)) control.addSession(session);
+    else if (isDeepStrictEqual(control.spec(session.name), session)) return control.session(session.name);
+    else control.updateSession(session);
+    return done(session.name);
+  });
+  server.delete<Named>('/v1/sessions/:name', ({ params }) => {
+    control.removeSession(params.name);
+    changed();
+    return {};
+  });
+  server.put<Named>('/v1/sessions/:name/weights', ({ params, body }) => {
+    const parsed = weightsBody.safeParse(body);
+    if (!parsed.success) {
+      throw new TunloomError('BAD_WEIGHT', 'expected {"weights": {"BID": weight 0..65535, ...}}');
+    }
+    const weights = Object.entries(parsed.data.weights).map(
+      ([bid, weight]) => [Number(bid), weight] as const,
+    );
+    control.setWeights(params.name, new Map(weights));
+    return done(params.name);
+  });
+  server.put<Path>('/v1/sessions/:name/paths/:bid', ({ params, body }) => {
+    const before = control.spec(params.name);
+    const after = withPath(before, withKey(body, 'bid', bidOf(params.bid), 'BAD_PATH'));
+    if (isDeepStrictEqual(before, after)) return control.session(params.name);
+    control.updateSession(after);
+    return done(params.name);
+  });
+  server.delete<Path>('/v1/sessions/:name/paths/:bid', ({ params }) => {
+    const session = control.spec(params.name);
+    const bid = bidOf(params.bid);
+    const paths = session.paths.filter((path) => path.bid !== bid);
+    if (paths.length === session.paths.length) {
+      throw new TunloomError('UNKNOWN_BID', `session "${params.name}" has no path with BID ${bid}`);
+    }
+    if (!paths.length) {
+      throw new TunloomError(
+        'LAST_PATH',
+        `BID ${bid} is the last path of "${params.name}"; remove the session`,
+      );
+    }
+    control.updateSession({ ...session, paths });
+    return done(params.name);
+  });
+}
+
+/** The body with the key that the URL gives; one in the body has to be the same. */
+function withKey(body: unknown, key: string, value: string | number, code: string): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const given = (body as Record<string, unknown>)[key];
+  if (given !== undefined && given !== value) {
+    throw new TunloomError(
+      code,
+      `${key}: got ${JSON.stringify(given)}, but the URL says ${JSON.stringify(value)}`,
+    );
+  }
+  return { ...body, [key]: value };
+}
+
+function bidOf(text: string): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 254) return Number(text);
+  throw new TunloomError('BAD_PATH', `"${text}" is not a BID, expected 1..254`);
+}
+
+function isInstalled(control: DataplaneControl, name: string): boolean {
+  try {
+    control.spec(name);
+    return true;
+  } catch (error) {
+    if (error instanceof TunloomError && error.code === 'UNKNOWN_SESSION') return false;
+    throw error;
+  }
+}
+
+/** A condition of GET /v1/sessions?key=value. Throws BAD_REQUEST. */
+function filterOf(key: string, value: string): (session: SessionStatus) => boolean {
+  try {
+    switch (key) {
+      case 'prefix': {
+        const wanted = canonicalPrefix(value);
+        return ({ prefixes }) => prefixes.some((prefix) => canonicalPrefix(prefix) === wanted);
+      }
+      case 'address': {
+        const { bytes } = parseAddress(value);
+        return ({ prefixes }) => prefixes.some((prefix) => prefixContains(parsePrefix(prefix), bytes));
+      }
+      case 'local':
+      case 'remote': {
+        const wanted = formatAddress(parseAddress(value).bytes);
+        return ({ paths }) => paths.some((path) => formatAddress(parseAddress(path[key]).bytes) === wanted);
+      }
+      case 'key': {
+        if (!/^(\d+|0x[\da-f]+)$/i.test(value)) throw new Error('is not a GRE key');
+        const wanted = Number(value);
+        return ({ sendKey, receiveKey }) => sendKey === wanted || receiveKey === wanted;
+      }
+      default:
+        throw new Error('is not one of prefix, address, local, remote, key');
+    }
+  } catch (error) {
+    throw new TunloomError('BAD_REQUEST', `${key}=${value}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function canonicalPrefix(text: string): string {
+  const { bytes, length } = parsePrefix(text);
+  return `${formatAddress(bytes)}/${length}`;
+}

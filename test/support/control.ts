@@ -1,0 +1,27 @@
+/** What the control socket sees of a bench node: its session store, and a status in the place of workers'. */
+import type { DataplaneControl } from '../../src/dataplane/status.ts';
+import type { BenchNode } from './bench-node.ts';
+
+export function controlOf(node: BenchNode): DataplaneControl {
+  const { sessions } = node;
+  return {
+    status: () => ({
+      role: 'mag',
+      tun: { name: 'tun0', mtu: 1400 },
+      uptimeSeconds: 1,
+      sessions: sessions.size,
+      paths: sessions.pathCount,
+      workers: [],
+      buffers: { total: 1, free: 1 },
+      drops: { ecn: 7 },
+      resequencer: node.resequencer(),
+    }),
+    sessions: () => sessions.names().map((name) => sessions.status(name)),
+    session: (name) => sessions.status(name),
+    spec: (name) => sessions.spec(name),
+    addSession: (session) => sessions.add(session),
+    removeSession: (name) => sessions.remove(name),
+    updateSession: (session) => sessions.update(session),
+    setWeights: (name, weights) => sessions.setWeights(name, weights),
+  };
+}
