@@ -60,6 +60,16 @@ export const TUN_OFFLOAD_VNET = 1;
 /** Super-packets may be written: TCP; UDP (Linux 6.2). */
 export const TUN_OFFLOAD_MERGE_TCP = 2;
 export const TUN_OFFLOAD_MERGE_UDP = 4;
+/** Flow table references (u64 each, see FLOW_*): verdicts, flowlets, pins, first fragments, small flows. */
+export const CONTROL_VERDICTS = 1664;
+export const CONTROL_FLOWLETS = 1672;
+export const CONTROL_PINS = 1680;
+export const CONTROL_FRAGMENTS = 1688;
+export const CONTROL_SMALL_FLOWS = 1696;
+/** u32, atomic: 1 once a flow was ever pinned; until then nobody looks. */
+export const CONTROL_PINNED = 1704;
+/** u32: pins unused for this many flow ticks have gone. */
+export const CONTROL_PIN_AGE = 1708;
 export const CONTROL_SIZE = 2048;
 
 export const ROLE_MAG = 0;
@@ -180,6 +190,12 @@ export const COUNTER_PATH_TX = 24;
 export const COUNTER_ICMP_SENT = 32;
 export const COUNTER_MSS_CLAMPED = 40;
 export const COUNTER_FRAGMENTED = 48;
+/** Packets looked up in a classifier because their flow's verdict was not at hand. */
+export const COUNTER_CLASSIFIED = 56;
+/** Extra copies sent by redundant groups. */
+export const COUNTER_COPIES = 64;
+/** Picks of a user's scheduler that named no path of the group; the first path was taken instead. */
+export const COUNTER_PICK_REFUSED = 72;
 /** Super-packets cut up for the paths and put together for the TUN; messages that carried several datagrams. */
 export const COUNTER_TUN_RX_SUPER = 128;
 export const COUNTER_TUN_TX_SUPER = 136;
@@ -288,7 +304,37 @@ export const MERGE_STRIDE = 176;
 export const WORKER_WRITE_IOVECS = WORKER_MERGES + DELIVER_MAX * MERGE_STRIDE;
 /** Address and number of iovecs of each writev(2): two u32. */
 export const WORKER_WRITES = WORKER_WRITE_IOVECS + DELIVER_MAX * 2 * 16;
-export const WORKER_END = WORKER_WRITES + DELIVER_MAX * 8;
+/** What a classifier may look at in the packet in hand; filled by classify/flow-fields.ts, host byte order. */
+export const WORKER_FIELDS = WORKER_WRITES + DELIVER_MAX * 8;
+/** u64 each: addresses, IPv4 in the lower half of LOW. */
+export const FIELD_SOURCE_HIGH = 0;
+export const FIELD_SOURCE_LOW = 8;
+export const FIELD_DESTINATION_HIGH = 16;
+export const FIELD_DESTINATION_LOW = 24;
+/** u32 each. The protocol is that of the upper layer, after IPv6 extension headers. */
+export const FIELD_PROTOCOL = 32;
+export const FIELD_SOURCE_PORT = 36;
+export const FIELD_DESTINATION_PORT = 40;
+/** Six bits. */
+export const FIELD_DSCP = 44;
+export const FIELD_SPI = 48;
+/** 20 bits. */
+export const FIELD_LABEL = 52;
+/** FIELD_HAS_*: which of the fields that not every packet has this one has. */
+export const FIELD_FLAGS = 56;
+export const FIELD_HAS_PORTS = 1;
+export const FIELD_HAS_SPI = 2;
+export const FIELD_FRAGMENT_FIRST = 4;
+export const FIELD_FRAGMENT_LATER = 8;
+/** u32: IPv4 or IPv6 identification of a fragment. */
+export const FIELD_IDENTIFICATION = 60;
+/** u32 each: rows of the classifier's dimensions for the packet in hand. */
+export const WORKER_ROWS = WORKER_FIELDS + 64;
+/** u64: flow key of the packet in hand (classify/flow-key.ts), if its session asks for one. */
+export const WORKER_FLOW = WORKER_ROWS + 32;
+/** u32: places of the send list that copies must leave free for pieces of the packet in hand. */
+export const WORKER_RESERVE = WORKER_FLOW + 8;
+export const WORKER_END = WORKER_RESERVE + 8;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
 /**
@@ -438,8 +484,143 @@ export const CONFIG_PERIOD = 24;
 /** u32: address of PERIOD octets, each a position in the path list. */
 export const CONFIG_SCHEDULE = 28;
 export const CONFIG_PATH_COUNT = 32;
+/** u32: address of the default distribution group, 0: the schedule above by the session's own ticket. */
+export const CONFIG_GROUP = 40;
+/** u32: address of the flow policy, 0 if there is none. (One u64 load tells that there is neither.) */
+export const CONFIG_POLICY = 44;
 /** u32 addresses of path records. */
 export const CONFIG_PATH_LIST = 64;
+
+// ------------------------------------------------------------------------- distribution groups and flows
+
+/**
+ * A distribution group: paths with a scheduler of their own. A block on the heap; the control thread replaces it whole.
+ *
+ *   0           64            96          128           384       +MEMBER_STRIDE each
+ *   +-----------+-------------+-----------+-------------+---------+---------+ ... +----------+-------+
+ *   | constants | running     | user's    | BID ->      | member  | member  |     | schedule | slots |
+ *   |           | state       | own state | member + 1  |         |         |     |          |       |
+ *   +-----------+-------------+-----------+-------------+---------+---------+ ... +----------+-------+
+ */
+export const GROUP_ALGORITHM = 0;
+export const GROUP_MEMBER_COUNT = 4;
+export const GROUP_FLAGS = 8;
+/** Packets draw the session's sequence number; otherwise they bypass the resequencer. */
+export const GROUP_FLAG_SEQUENCED = 1;
+/** Some scheduler of the session looks at the models: whatever is sent is charged to them. */
+export const GROUP_FLAG_CHARGE = 2;
+/** Entries and address of the weighted schedule (octets: member positions). */
+export const GROUP_PERIOD = 12;
+export const GROUP_SCHEDULE = 16;
+/** Address of FLOW_SLOTS octets: member positions by flow. */
+export const GROUP_SLOTS = 20;
+/** u32: flow ticks of pause after which a flow may change its path (flowlet). */
+export const GROUP_GAP = 24;
+/** u32: microseconds of queue from which on a path counts as full (lowest-delay, ecf, blest). */
+export const GROUP_QUEUE = 28;
+/** u32: packets that the peer's resequencer holds (blest). */
+export const GROUP_WINDOW = 32;
+/** u32: blest's lambda in 1/256. */
+export const GROUP_LAMBDA = 36;
+/** u64: seed of the random scheduler. */
+export const GROUP_SEED = 40;
+/** u64, atomic: tickets drawn for the schedule. */
+export const GROUP_TICKET = 64;
+/** u32, atomic: member whose turn it is (deficit). */
+export const GROUP_CURSOR = 72;
+/** u32: 1 while ecf waits for the faster path. */
+export const GROUP_WAITING = 76;
+/** u32, atomic: packets sent without sequence number. */
+export const GROUP_UNSEQUENCED = 80;
+/** 32 octets that are a user's scheduler's own. */
+export const GROUP_USER = 96;
+/** 256 octets: member position + 1 by BID, 0 = not in the group. */
+export const GROUP_BIDS = 128;
+export const GROUP_MEMBERS = 384;
+export const GROUP_MAX_MEMBERS = 254;
+/** u32 addresses: the path record, and the model it shares. */
+export const MEMBER_PATH = 0;
+export const MEMBER_MODEL = 4;
+export const MEMBER_BID = 8;
+export const MEMBER_WEIGHT = 12;
+/** u32: octets a turn (deficit). */
+export const MEMBER_QUANTUM = 16;
+/** Committed rate in 1/64 octet a millisecond, u32 CBS and EBS in 1/64 octet (overflow, RFC 2697). Rate 0: no limit. */
+export const MEMBER_RATE = 20;
+export const MEMBER_CBS = 24;
+export const MEMBER_EBS = 28;
+/** i32, atomic. */
+export const MEMBER_DEFICIT = 32;
+/** u64, atomic: tokens of bucket C (lower half) and E. */
+export const MEMBER_TOKENS = 40;
+/** u64, atomic: microseconds of the last refill. */
+export const MEMBER_REFILL = 48;
+export const MEMBER_STRIDE = 64;
+export const FLOW_SLOTS = 4096;
+
+export const ALGORITHM_TABLE = 0;
+export const ALGORITHM_DEFICIT = 1;
+export const ALGORITHM_RANDOM = 2;
+export const ALGORITHM_FLOW_HASH = 3;
+export const ALGORITHM_FLOWLET = 4;
+export const ALGORITHM_LOWEST_DELAY = 5;
+export const ALGORITHM_EARLIEST = 6;
+export const ALGORITHM_OVERFLOW = 7;
+export const ALGORITHM_BLEST = 8;
+export const ALGORITHM_ECF = 9;
+export const ALGORITHM_REDUNDANT = 10;
+export const ALGORITHM_CUSTOM = 11;
+
+/** A flow policy: classifiers by family, groups by verdict, the latency class. A block on the heap. */
+export const POLICY_GENERATION = 0;
+/** u32 addresses, 0 = no rule for the family. */
+export const POLICY_CLASSIFIER4 = 4;
+export const POLICY_CLASSIFIER6 = 8;
+/** Small flows: u32 address of their group (0 = off), largest packet, octets a flow tick << 8, burst in octets. */
+export const POLICY_SMALL_GROUP = 12;
+export const POLICY_SMALL_PACKET = 16;
+export const POLICY_SMALL_RATE = 20;
+export const POLICY_SMALL_BURST = 24;
+/** u32 addresses of groups by verdict - VERDICT_GROUP. */
+export const POLICY_GROUPS = 32;
+
+/** What classify() says: no rule matched, drop, or (in tables) VERDICT_GROUP + position in POLICY_GROUPS. */
+export const VERDICT_DEFAULT = 0;
+export const VERDICT_DROP = 1;
+export const VERDICT_GROUP = 2;
+
+/**
+ * A classifier of one address family: for every dimension that some rule looks at, the sorted beginnings of intervals and
+ * for each interval a row of bits, one a rule in order of priority. All rows of a packet ANDed, the first bit is the rule.
+ */
+export const CLASSIFIER_WORDS = 0;
+export const CLASSIFIER_DIMENSIONS = 4;
+/** u32: address of a u16 a rule: its verdict. */
+export const CLASSIFIER_VERDICTS = 8;
+export const CLASSIFIER_DIMENSION = 16;
+/** u32: FIELD_* offset. 128-bit fields are named by their HIGH word and have DIMENSION_WIDE. */
+export const DIMENSION_FIELD = 0;
+export const DIMENSION_WIDE = 4;
+export const DIMENSION_INTERVALS = 8;
+/** u32 address: u32 (wide: u64 high, u64 low) beginnings, the first is 0. */
+export const DIMENSION_STARTS = 12;
+/** u32 address of u32 row addresses. */
+export const DIMENSION_ROWS = 16;
+/** u32: FIELD_HAS_* that the packet needs, else the row at DIMENSION_ABSENT counts. */
+export const DIMENSION_NEEDS = 20;
+export const DIMENSION_ABSENT = 24;
+export const DIMENSION_STRIDE = 32;
+export const MAX_DIMENSIONS = 8;
+
+/**
+ * Flow tables have many writers and no lock. A reference is (bits << 32) | address; 2^bits sets of FLOW_WAYS entries
+ * fill a cache line each. An entry is u64 key ^ data, u64 data: a torn one matches no key. Data 0 = empty;
+ * the upper half of the data is a flow tick (FLOW_TICK_SHIFT), by which the oldest is replaced.
+ */
+export const FLOW_WAYS = 4;
+export const FLOW_ENTRY = 16;
+/** A flow tick is 2^5 = 32 microseconds. */
+export const FLOW_TICK_SHIFT = 5;
 
 // ---------------------------------------------------------------------------------------- paths
 
@@ -492,7 +673,21 @@ export const PATH_RX_SLACK = 208;
 export const PATH_RX_SLACK_TIME = 216;
 /** u32: how many numbers usually lie between two packets of this path (falls slowly, rises at once). */
 export const PATH_RX_SPACING = 224;
-export const PATH_STRIDE = 256;
+/** u32: address of the path's model; a record without sequence numbers shares that of its twin. */
+export const PATH_MODEL = 228;
+/** What the control plane knows of the path, at this offset of the record (see MODEL_*). */
+export const PATH_MODEL_BLOCK = 256;
+export const PATH_STRIDE = 320;
+
+/** u32: one-way delay in microseconds without our own queue, u32: its variation. 0: not known. */
+export const MODEL_DELAY = 0;
+export const MODEL_JITTER = 4;
+/** u32: time an octet takes at the path's rate, in 1/256 ns. 0: not known. */
+export const MODEL_OCTET_TIME = 8;
+/** u32: lost packets in a million. */
+export const MODEL_LOSS = 12;
+/** u64, atomic: nanoseconds when the path will have sent what was given to it. */
+export const MODEL_FREE_AT = 24;
 
 /** Per worker and path: u64 packets and octets (outer, as far as we see them) sent and received. */
 export const PATH_STAT_TX_PACKETS = 0;
@@ -539,4 +734,5 @@ export const DROP_OUTER_DESTINATION = 32;
 export const DROP_ICMP_LIMIT = 33;
 export const DROP_SESSION_REMOVED = 34;
 export const DROP_VNET_MALFORMED = 35;
-export const DROP_REASON_COUNT = 36;
+export const DROP_POLICY = 36;
+export const DROP_REASON_COUNT = 37;

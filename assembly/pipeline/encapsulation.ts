@@ -6,10 +6,11 @@
  *   3. findSession    uplink by inner source (MAG), downlink by inner destination (LMA)
  *   4. writeSegment   super-packets (TSO, USO) are cut first, see offload/segment.ts
  *   5. clampMss       TCP SYNs
- *   6. fits           else: cut (IPv4 without DF) or answer "too big"
- *   7. drawTicket     sequence number and place in the schedule
- *   8. encapsulate    outer headers in front of the payload
- *   9. queueSend      groupSends sorts the batch by endpoint and path
+ *   6. classify       once for all that the packet becomes: which distribution group, or 0 for the session's own schedule
+ *   7. fits           else: cut (IPv4 without DF) or answer "too big"
+ *   8. drawTicket     sequence number and place in the schedule; for a group: choosePath, see distribute.ts
+ *   9. encapsulate    outer headers in front of the payload
+ *  10. queueSend      groupSends sorts the batch by endpoint and path
  */
 import {
   BUFFER_PACKET,
@@ -27,6 +28,7 @@ import {
   DROP_NO_BUFFER,
   DROP_NO_PATH,
   DROP_NO_SESSION,
+  DROP_POLICY,
   DROP_TOO_BIG,
   DROP_VNET_MALFORMED,
   MMSGHDR_LEN,
@@ -36,12 +38,15 @@ import {
   SESSION_CONFIG,
   SESSION_STRIDE,
   TUN_OFFLOAD_VNET,
+  VERDICT_DROP,
   VNET_STRIDE,
   WORKER_NOW,
   WORKER_RECEIVE_HEADERS,
   WORKER_RECEIVE_VNET,
+  WORKER_RESERVE,
   WORKER_SEGMENT_DONE,
 } from '../layout';
+import { classify } from '../classify/classify';
 import { findSession4, findSession6 } from '../classify/prefix-table';
 import { allocateBuffer, freeBuffer } from '../memory/buffers';
 import { completeChecksum, isSuper, segmentSize, superHeaderLength, writeSegment } from '../offload/segment';
@@ -54,11 +59,9 @@ import { sendTooBig } from '../wire/icmp';
 import { checkInner, ipVersion } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliveryRoom } from './deliver';
+import { COPIES_PER_PACKET, MESSAGES_PER_PACKET, sendByGroup } from './distribute';
 import { bufferCapacity, gatherReceived, gatheredReceived, takeReceived } from './receive';
 import { groupSends, queueSend, sendRoom } from './send';
-
-/** Most messages that one packet can become: a 64 KiB IPv4 packet in pieces never fits a buffer. */
-const MESSAGES_PER_PACKET: u32 = 32;
 
 /**
  * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one taken
@@ -68,7 +71,7 @@ export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64)
   store<u64>(worker, now, WORKER_NOW);
   const offload = (atomic.load<u32>(CONTROL, CONTROL_TUN_OFFLOAD) & TUN_OFFLOAD_VNET) != 0;
   let i = first;
-  while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET && deliveryRoom(worker)) {
+  while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET + COPIES_PER_PACKET && deliveryRoom(worker)) {
     const length = load<u32>(worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE, MMSGHDR_LEN);
     const vnet = offload ? worker + WORKER_RECEIVE_VNET + <usize>i * VNET_STRIDE : 0;
     if (vnet && isSuper(vnet)) {
@@ -111,8 +114,11 @@ function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool
     sendTooBig(worker, at, family, total, mtu);
     return countDropOne(worker, DROP_TOO_BIG);
   }
+  const group = classify(worker, config, at, family, total);
+  if (group == VERDICT_DROP) return countDropOne(worker, DROP_POLICY);
+  const needed: u32 = group ? 1 + COPIES_PER_PACKET : 1;
   while (header + done < <u32>total) {
-    if (!sendRoom(worker)) {
+    if (sendRoom(worker) < needed) {
       store<u32>(worker, done, WORKER_SEGMENT_DONE);
       return false;
     }
@@ -121,7 +127,7 @@ function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool
       countDrop(worker, DROP_NO_BUFFER);
     } else {
       const octets = writeSegment(segment, at, family, total, header, done, size);
-      sendPacket(worker, session, config, segment, family, octets);
+      sendPacket(worker, session, config, group, segment, family, octets);
     }
     done += size;
   }
@@ -149,10 +155,12 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS && clampMss(inner, family, total, mtu)) {
     count(worker, COUNTER_MSS_CLAMPED);
   }
+  const group = classify(worker, config, inner, family, total);
+  if (group == VERDICT_DROP) return drop(worker, buffer, DROP_POLICY);
   if (<u32>total > mtu) {
-    sendOversized(worker, session, config, buffer, family, total, mtu);
+    sendOversized(worker, session, config, group, buffer, family, total, mtu);
   } else {
-    sendPacket(worker, session, config, buffer, family, total);
+    sendPacket(worker, session, config, group, buffer, family, total);
   }
 }
 
@@ -171,6 +179,7 @@ function sendOversized(
   worker: usize,
   session: usize,
   config: usize,
+  group: usize,
   buffer: usize,
   family: u32,
   total: u32,
@@ -184,14 +193,24 @@ function sendOversized(
   const header = ((<u32>load<u8>(inner)) & 15) << 2;
   const size = fragmentPayload(inner, mtu);
   if ((total - header) / size >= MESSAGES_PER_PACKET) return drop(worker, buffer, DROP_TOO_BIG);
+  store<u32>(worker, MESSAGES_PER_PACKET, WORKER_RESERVE);
   for (let start: u32 = 0; start < total - header; start += size) {
     const piece = allocateBuffer(worker);
     if (!piece) {
       countDrop(worker, DROP_NO_BUFFER);
       break;
     }
-    sendPacket(worker, session, config, piece, family, writeFragment(piece, inner, total, start, size));
+    sendPacket(
+      worker,
+      session,
+      config,
+      group,
+      piece,
+      family,
+      writeFragment(piece, inner, total, start, size),
+    );
   }
+  store<u32>(worker, 0, WORKER_RESERVE);
   count(worker, COUNTER_FRAGMENTED);
   freeBuffer(worker, buffer);
 }
@@ -200,10 +219,12 @@ function sendPacket(
   worker: usize,
   session: usize,
   config: usize,
+  group: usize,
   buffer: usize,
   family: u32,
   total: u32,
 ): void {
+  if (group) return sendByGroup(worker, session, group, buffer, family, total);
   const inner = buffer + BUFFER_PACKET;
   const ticket = drawTicket(session);
   const path = pathOfTicket(config, ticket);

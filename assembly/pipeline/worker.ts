@@ -26,6 +26,7 @@ import {
   WORKER_PATH_GROUP_OF,
   WORKER_RECEIVE_BUFFERS,
   WORKER_SEGMENT_DONE,
+  WORKER_RESERVE,
   WORKER_SEND_COUNT,
   WORKER_STASH_COUNT,
   WORKER_STRIDE,
@@ -63,6 +64,7 @@ export function initialiseWorker(index: u32, timers: u32): void {
   memory.fill(worker + WORKER_GROUP_OF, 0, MAX_ENDPOINTS << 1);
   memory.fill(worker + WORKER_PATH_GROUP_OF, 0, 2 << PATH_GROUP_HASH_BITS);
   store<u32>(worker, 0, WORKER_SEGMENT_DONE);
+  store<u32>(worker, 0, WORKER_RESERVE);
   memory.fill(timers, 0, ((load<u32>(CONTROL, CONTROL_SESSION_CAPACITY) + 63) >> 6) << 3);
 }
 

@@ -19,7 +19,14 @@ export interface MemorySizes {
   readonly heap: number;
   /** Room for super-packets (segmentation offload): about 5 MiB a worker, touched only as far as they are used. */
   readonly supers: boolean;
+  /** Flows remembered in each flow table, rounded up to a power of two; 16384 by default. */
+  readonly flows?: number;
 }
+
+const DEFAULT_FLOWS = 16384;
+/** Pins are made by people: so many flows can be moved on purpose. */
+const PINS = 1024;
+const PIN_AGE_SECONDS = 300;
 
 const PAGE = 65536;
 
@@ -60,6 +67,7 @@ export class DataplaneMemory {
       ? Array.from({ length: sizes.workers }, () => take(L.BATCH * L.SUPER_STRIDE))
       : [];
     const pool = take(buffers * sizes.bufferSize);
+    const flowTables = layFlowTables(sizes.flows ?? DEFAULT_FLOWS, take);
     const heap = take(sizes.heap);
     const pages = Math.ceil(end / PAGE);
     if (pages > PAGE) {
@@ -84,6 +92,8 @@ export class DataplaneMemory {
     this.setControl(L.CONTROL_WORKER_COUNT, sizes.workers);
     this.setControl(L.CONTROL_ENDPOINTS, this.endpoints);
     this.setControl(L.CONTROL_PATH_STATS, this.pathStats);
+    for (const [field, reference] of flowTables) this.u64[(L.CONTROL + field) / 8] = reference;
+    this.setControl(L.CONTROL_PIN_AGE, (PIN_AGE_SECONDS * 1e6) >>> L.FLOW_TICK_SHIFT);
     supers.forEach((address, worker) => {
       this.u32[(this.workerRegion(worker) + L.WORKER_SUPERS) / 4] = address;
     });
@@ -116,4 +126,20 @@ export class DataplaneMemory {
   path(index: number): number {
     return this.paths + index * L.PATH_STRIDE;
   }
+}
+
+/** Control block fields and references of the flow tables. */
+function layFlowTables(flows: number, take: (octets: number) => number): [number, bigint][] {
+  const table = (field: number, entries: number): [number, bigint] => {
+    const bits = Math.ceil(Math.log2(Math.max(entries, 256) / L.FLOW_WAYS));
+    const address = take(2 ** bits * L.FLOW_WAYS * L.FLOW_ENTRY);
+    return [field, (BigInt(bits) << 32n) | BigInt(address)];
+  };
+  return [
+    table(L.CONTROL_VERDICTS, flows),
+    table(L.CONTROL_FLOWLETS, flows),
+    table(L.CONTROL_FRAGMENTS, flows),
+    table(L.CONTROL_SMALL_FLOWS, flows),
+    table(L.CONTROL_PINS, PINS),
+  ];
 }

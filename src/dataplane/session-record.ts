@@ -58,6 +58,7 @@ export function writePath(
   set(L.PATH_PROTOCOL_OFFSET, template.protocolOffset);
   set(L.PATH_NUMBER, number);
   set(L.PATH_MTU, path.mtu);
+  set(L.PATH_MODEL, at + L.PATH_MODEL_BLOCK);
   memory.bytes.set(template.bytes, at + L.PATH_TEMPLATE_END - template.bytes.length);
   // Raw sockets take no port: ipv6(7), raw(7).
   const sockaddr = encodeSockaddr(parseAddress(path.remote), kernelWrites ? path.remotePort : 0);

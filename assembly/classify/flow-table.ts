@@ -1,0 +1,71 @@
+/**
+ * A bounded table of what is remembered about flows, with many writers and no lock.
+ *
+ *   set (64 octets) = 4 ways of    | key ^ data | data |     data = | flow tick 32 | value 32 |
+ *
+ * A reader takes an entry only if both words together give its key, so an entry torn by two writers is no entry: a flow may be
+ * forgotten by a race, but never takes another one's value. A full set gives its oldest entry away.
+ */
+import { FLOW_ENTRY, FLOW_TICK_SHIFT, FLOW_WAYS } from '../layout';
+
+/** Flow ticks (32 microseconds) of a time in microseconds; they wrap after 38 hours. */
+// @ts-ignore: decorator
+@inline
+export function flowTick(now: u64): u32 {
+  return <u32>(now >> FLOW_TICK_SHIFT);
+}
+
+/** Flow ticks since the entry was written. */
+// @ts-ignore: decorator
+@inline
+export function ticksSince(data: u64, now: u64): u32 {
+  return flowTick(now) - <u32>(data >> 32);
+}
+
+/** The data word of `key`, 0 if there is none. */
+export function findFlow(table: u64, key: u64): u64 {
+  const set = setOf(table, key);
+  for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
+    const entry = set + way * FLOW_ENTRY;
+    const data = atomic.load<u64>(entry, 8);
+    if (data && (atomic.load<u64>(entry) ^ data) == key) return data;
+  }
+  return 0;
+}
+
+/** Remembers `value` for `key`, with the time. */
+// @ts-ignore: decorator
+@inline
+export function storeFlow(table: u64, key: u64, now: u64, value: u32): void {
+  storeData(table, key, now, ((<u64>flowTick(now)) << 32) | (<u64>value));
+}
+
+/** The same with a data word of the caller's own; entries are then replaced without regard to age. */
+export function storeData(table: u64, key: u64, now: u64, data: u64): void {
+  const set = setOf(table, key);
+  let victim = set;
+  let age: u32 = 0;
+  for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
+    const entry = set + way * FLOW_ENTRY;
+    const old = atomic.load<u64>(entry, 8);
+    if (!old || (atomic.load<u64>(entry) ^ old) == key) {
+      victim = entry;
+      break;
+    }
+    const since = ticksSince(old, now);
+    if (since >= age) {
+      age = since;
+      victim = entry;
+    }
+  }
+  atomic.store<u64>(victim, key ^ data);
+  atomic.store<u64>(victim, data, 8);
+}
+
+/** Upper bits of the key choose the set: the lower ones choose a path (schedule/flow-hash.ts). */
+// @ts-ignore: decorator
+@inline
+function setOf(table: u64, key: u64): usize {
+  const bits = table >> 32;
+  return <usize>(<u32>table) + <usize>(key >> (64 - bits)) * (FLOW_WAYS * FLOW_ENTRY);
+}

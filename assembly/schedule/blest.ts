@@ -1,0 +1,32 @@
+/**
+ * BLEST (Ferlin et al., IFIP Networking 2016) as a tunnel can see it. When the fastest path f is full and a slower path s has room:
+ * would a packet on s hold up what f carries meanwhile? f sends X = rate * round trip of s * lambda; if X does not fit into
+ * the window besides what is under way on s, the packet waits for f. The window is that of the peer's resequencer, in packets
+ * (GROUP_WINDOW) of this packet's size; waiting means to queue on f, for a tunnel does not hold packets back.
+ */
+import { GROUP_LAMBDA, GROUP_WINDOW } from '../layout';
+import { NO_MEMBER, fastestOf, isFull, roomiestOf } from './fastest';
+import { memberAt, memberModel, pickTable } from './group';
+import { octetTime, pathDelay, queueTime } from './path-model';
+
+export function pickBlest(group: usize, length: u32, now: u64): u32 {
+  const fast = fastestOf(group);
+  if (fast == NO_MEMBER) return pickTable(group);
+  const fastModel = memberModel(memberAt(group, fast));
+  if (!isFull(group, fastModel, now)) return fast;
+  const slow = roomiestOf(group, fast, now);
+  if (slow == NO_MEMBER) return fast;
+  const slowModel = memberModel(memberAt(group, slow));
+  const trip = 2 * pathDelay(slowModel) + queueTime(slowModel, now);
+  const meanwhile = (octetsIn(fastModel, trip) * <u64>load<u32>(group, GROUP_LAMBDA)) >> 8;
+  const underway = octetsIn(slowModel, pathDelay(slowModel) + queueTime(slowModel, now)) + <u64>length;
+  const window = <u64>load<u32>(group, GROUP_WINDOW) * <u64>length;
+  return meanwhile + underway > window ? fast : slow;
+}
+
+/** Octets that the path sends in `time` nanoseconds. */
+// @ts-ignore: decorator
+@inline
+function octetsIn(model: usize, time: u64): u64 {
+  return (time << 8) / <u64>octetTime(model);
+}

@@ -1,0 +1,26 @@
+/**
+ * Deficit round robin (Shreedhar and Varghese, 1995) in its surplus form (Adiseshu, Parulkar, Varghese, 1996): a path is served
+ * while its account is positive, may overdraw it with one packet, and pays that back in its next turn. Fair by octets.
+ * The cursor moves by compare-and-swap, so a turn's quantum is paid once however many workers find the account empty.
+ */
+import { GROUP_CURSOR, MEMBER_DEFICIT, MEMBER_QUANTUM } from '../layout';
+import { memberAt, memberCount } from './group';
+
+/** Turns after which a path is served on credit: more are due only if packets are far larger than the quanta. */
+const MOST_TURNS: u32 = 4096;
+
+export function pickDeficit(group: usize, length: u32): u32 {
+  const count = memberCount(group);
+  let index: u32 = 0;
+  for (let turn: u32 = 0; turn < MOST_TURNS; turn++) {
+    index = atomic.load<u32>(group, GROUP_CURSOR);
+    if (atomic.load<i32>(memberAt(group, index), MEMBER_DEFICIT) > 0) break;
+    const next = index + 1 < count ? index + 1 : 0;
+    if (atomic.cmpxchg<u32>(group, index, next, GROUP_CURSOR) == index) {
+      const member = memberAt(group, next);
+      atomic.add<i32>(member, load<i32>(member, MEMBER_QUANTUM), MEMBER_DEFICIT);
+    }
+  }
+  atomic.sub<i32>(memberAt(group, index), <i32>length, MEMBER_DEFICIT);
+  return index;
+}

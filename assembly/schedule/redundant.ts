@@ -1,0 +1,37 @@
+/**
+ * Redundant: a copy of the packet on every path of the group, all with the same sequence number, so that the far end's
+ * resequencer delivers the first and drops the rest (RFC 6089 §4.2.1.3: a copy to each BID listed).
+ */
+import { COUNTER_COPIES, BUFFER_PACKET, PATH_HEADER_LENGTH, WORKER_NOW, WORKER_RESERVE } from '../layout';
+import { allocateBuffer } from '../memory/buffers';
+import { queueSend, sendRoom } from '../pipeline/send';
+import { count } from '../stats';
+import { encapsulatePacket, outerTos } from '../tunnel/encapsulate';
+import { memberAt, memberCount, memberPath } from './group';
+import { charge } from './path-model';
+
+/** Sends copies over all members but the first, as far as room (beside what the packet in hand still needs) and buffers last. */
+export function sendCopies(
+  worker: usize,
+  group: usize,
+  inner: usize,
+  family: u32,
+  total: u32,
+  number: u32,
+): void {
+  const members = memberCount(group);
+  const reserve = load<u32>(worker, WORKER_RESERVE);
+  const now = load<u64>(worker, WORKER_NOW) * 1000;
+  for (let i: u32 = 1; i < members && sendRoom(worker) > reserve; i++) {
+    const buffer = allocateBuffer(worker);
+    if (!buffer) return;
+    const path = memberPath(memberAt(group, i));
+    const copy = buffer + BUFFER_PACKET;
+    memory.copy(copy, inner, total);
+    const tos = outerTos(path, copy, family);
+    const outer = encapsulatePacket(path, copy, family, total, number, tos);
+    queueSend(worker, path, outer, load<u32>(path, PATH_HEADER_LENGTH) + total, tos, buffer);
+    charge(path, total, now);
+    count(worker, COUNTER_COPIES);
+  }
+}
