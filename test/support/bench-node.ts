@@ -37,8 +37,15 @@ export class BenchNode {
   readonly grace: GracePeriods;
   readonly worker: number;
   now = 1_000_000;
+  /** `messages` of the last batch that encapsulate() sent. */
+  lastMessages: number[] = [];
 
-  constructor(role: 'mag' | 'lma', sizes: Partial<MemorySizes> = {}) {
+  /** `ports`: what endpoints are and can do; whole outer packets by default. */
+  constructor(
+    role: 'mag' | 'lma',
+    sizes: Partial<MemorySizes> = {},
+    ports: { mode: number; offload: number } = { mode: L.MODE_WHOLE, offload: 0 },
+  ) {
     this.memory = new DataplaneMemory({ ...SIZES, ...sizes });
     this.memory.setControl(L.CONTROL_ROLE, role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
     this.memory.bytes.set([192, 0, 0, 8], L.CONTROL + L.CONTROL_ICMP_SOURCE4);
@@ -53,8 +60,8 @@ export class BenchNode {
     const endpoints = new EndpointRegistry(
       this.memory,
       {
-        mode: () => L.MODE_WHOLE,
-        offload: () => 0,
+        mode: () => ports.mode,
+        offload: () => ports.offload,
         open: (_, workers) =>
           Array.from({ length: workers }, () => ({ kind: 'memory' as const, receive: null, send: null })),
         close: () => {},
@@ -80,11 +87,43 @@ export class BenchNode {
       while (done < batch.length) {
         done = this.wasm.encapsulate(this.worker, done, batch.length, this.now);
         sent.push(...this.#sent());
+        this.lastMessages = this.messages;
         this.wasm.sendsDone(this.worker);
         delivered.push(...this.deliveries());
       }
     }
     return { sent, delivered };
+  }
+
+  /** Puts up to a batch of packets where the TUN would. */
+  loadTun(packets: readonly Uint8Array[]): void {
+    this.#load(packets);
+  }
+
+  /** The packets of `count` messages from `first` on, in the order in which they would be sent. */
+  placedPackets(first: number, count: number): Uint8Array[] {
+    const packets: Uint8Array[] = [];
+    for (let message = first; message < first + count; message++) {
+      const start = this.memory.u32[(this.worker + L.WORKER_MESSAGE_FIRST) / 4 + message]!;
+      for (let place = start; place < start + this.messages[message]!; place++) {
+        packets.push(this.#iovec(this.worker + L.WORKER_SEND_IOVECS + place * L.IOVEC_SIZE));
+      }
+    }
+    return packets;
+  }
+
+  /** Buffers in the pool and in the worker's hands that hold no packet. */
+  get freeBuffers(): number {
+    const { u32 } = this.memory;
+    const ready = u32.subarray(
+      (this.worker + L.WORKER_RECEIVE_BUFFERS) / 4,
+      (this.worker + L.WORKER_RECEIVE_BUFFERS) / 4 + L.BATCH,
+    );
+    return (
+      this.memory.control(L.CONTROL_POOL_CHAINS) * L.POOL_CHAIN +
+      u32[(this.worker + L.WORKER_FREE_COUNT) / 4]! +
+      ready.filter((buffer) => buffer !== 0).length
+    );
   }
 
   /** Feeds outer packets that endpoint `endpoint` received, as one batch each 64; gives what the TUN gets. */
@@ -100,6 +139,104 @@ export class BenchNode {
       }
     }
     return delivered;
+  }
+
+  /** Feeds one read of a TUN with virtio_net_hdr; gives what is sent on paths, in order. */
+  encapsulateSuper(vnet: Uint8Array, packet: Uint8Array): { sent: SentPacket[]; delivered: Uint8Array[] } {
+    const sent: SentPacket[] = [];
+    const delivered: Uint8Array[] = [];
+    this.wasm.prepareReceive(this.worker, -1, 1);
+    this.memory.bytes.set(vnet, this.worker + L.WORKER_RECEIVE_VNET);
+    this.#scatter(packet, 3);
+    while (this.wasm.encapsulate(this.worker, 0, 1, this.now) === 0) {
+      sent.push(...this.#sent());
+      this.wasm.sendsDone(this.worker);
+    }
+    sent.push(...this.#sent());
+    this.wasm.sendsDone(this.worker);
+    delivered.push(...this.deliveries());
+    return { sent, delivered };
+  }
+
+  /**
+   * Feeds one message of a udp(7) socket that holds datagrams of `size` octets (UDP_GRO; 0: not merged) from `name`, a
+   * struct sockaddr. Deliveries are left for writes().
+   */
+  receiveMessage(endpoint: number, name: Uint8Array, payload: Uint8Array, size: number, tos = 0): void {
+    this.wasm.prepareReceive(this.worker, endpoint, 1);
+    this.memory.bytes.set(name, this.worker + L.WORKER_RECEIVE_NAMES);
+    const header = (this.worker + L.WORKER_RECEIVE_HEADERS) / 4;
+    // As the kernel writes them: UDP_GRO (level 17, type 104, int), then IP_TOS (level 0, type 1, one octet).
+    const control = new DataView(this.memory.memory.buffer, this.worker + L.WORKER_RECEIVE_CONTROLS, 64);
+    let octets = 0;
+    if (size) {
+      control.setBigUint64(0, 20n, true);
+      control.setInt32(8, 17, true);
+      control.setInt32(12, 104, true);
+      control.setInt32(16, size, true);
+      octets = 24;
+    }
+    control.setBigUint64(octets, 17n, true);
+    control.setInt32(octets + 8, 0, true);
+    control.setInt32(octets + 12, 1, true);
+    control.setUint8(octets + 16, tos);
+    this.memory.u32[header + L.MMSGHDR_CONTROLLEN / 4] = octets + 24;
+    this.#scatter(payload, 2);
+    this.wasm.decapsulate(this.worker, endpoint, 0, 1, this.now);
+  }
+
+  /** Feeds what another node sent, endpoint by endpoint; deliveries are left for writes(). */
+  feed(sent: readonly SentPacket[]): void {
+    for (const endpoint of new Set(sent.map((packet) => packet.endpoint))) {
+      const batch = sent.filter((packet) => packet.endpoint === endpoint).map((packet) => packet.bytes);
+      for (let start = 0; start < batch.length; start += L.BATCH) {
+        const some = batch.slice(start, start + L.BATCH);
+        this.#load(some);
+        this.wasm.decapsulate(this.worker, endpoint, 0, some.length, this.now);
+      }
+    }
+  }
+
+  /** The octets of write `write`, as far as its first `vectors` iovecs go. */
+  write(write: number, vectors: number): Uint8Array {
+    const first = this.memory.u32[(this.worker + L.WORKER_WRITES) / 4 + write * 2]!;
+    return Uint8Array.from(
+      Array.from({ length: vectors }, (_, v) => [...this.#iovec(first + v * L.IOVEC_SIZE)]).flat(),
+    );
+  }
+
+  /** The writes for a TUN with virtio_net_hdr, and what has to be written after them. */
+  writes(): { vnet: Uint8Array; packet: Uint8Array }[] {
+    const all: { vnet: Uint8Array; packet: Uint8Array }[] = [];
+    do {
+      const count = this.wasm.layWrites(this.worker);
+      for (let i = 0; i < count; i++) {
+        const whole = this.write(i, this.memory.u32[(this.worker + L.WORKER_WRITES) / 4 + i * 2 + 1]!);
+        all.push({ vnet: whole.subarray(0, L.VNET_SIZE), packet: whole.subarray(L.VNET_SIZE) });
+      }
+    } while (this.wasm.deliveriesDone(this.worker, this.now));
+    return all;
+  }
+
+  /** Puts `packet` where the kernel would: into the packet buffer, and what does not fit into the next iovec. */
+  #scatter(packet: Uint8Array, vectors: number): void {
+    const header = (this.worker + L.WORKER_RECEIVE_HEADERS) / 4;
+    let iovec = this.memory.u32[header + L.MMSGHDR_IOV / 4]! + (vectors - 2) * L.IOVEC_SIZE;
+    if (this.memory.u32[header + L.MMSGHDR_IOVLEN / 4] !== vectors)
+      throw new Error('not a place for super-packets');
+    for (let done = 0; done < packet.length; iovec += L.IOVEC_SIZE) {
+      const piece = packet.subarray(done, done + this.memory.u32[iovec / 4 + 2]!);
+      this.memory.bytes.set(piece, this.memory.u32[iovec / 4]!);
+      done += piece.length;
+    }
+    this.memory.u32[header + L.MMSGHDR_LEN / 4] = packet.length;
+  }
+
+  /** Messages as grouped for sendmmsg(2): packets a message. */
+  get messages(): number[] {
+    const count = this.memory.u32[(this.worker + L.WORKER_MESSAGE_COUNT) / 4]!;
+    const at = (this.worker + L.WORKER_MESSAGE_PACKETS) / 4;
+    return [...this.memory.u32.subarray(at, at + count)];
   }
 
   /** Lets time pass up to `to`, serving deadlines as a worker would; gives what the TUN gets. */
