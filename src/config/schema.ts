@@ -85,6 +85,9 @@ const tun = {
   queueLength: integer(1, 100_000).default(1000),
 };
 
+/** Kernel offloads: used where the kernel has them, or not at all. */
+const offload = oneOf(['auto', 'off']).default('auto');
+
 const memory = {
   buffers: integer(1024, 1 << 20).default(8192),
   bufferSize: integer(2048, 65536, 'a multiple of 64, 2048..65536', (n) => n % 64 === 0).default(2048),
@@ -101,6 +104,9 @@ export const hostKeys = {
     '/run/tunloom/tunloom.sock',
   ),
   memory: z.strictObject(memory).prefault({}),
+  offload: z.strictObject({ tun: offload, segment: offload, merge: offload }).prefault({}),
+  /** Microseconds that a worker looks for input before it sleeps. */
+  busyPoll: duration.default(0),
   log: z
     .strictObject({
       level: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -21,6 +21,17 @@ export function formatMetrics(status: DataplaneStatus, sessions: readonly Sessio
       Object.entries(status.drops).map(([reason, count]) => [{ reason }, count]),
     ),
     metric(
+      'super_packets_total',
+      'counter',
+      'Reads and writes of the TUN, and messages on paths, that held several packets (segmentation offload).',
+      [
+        [{ place: 'tun-rx' }, status.offload.tunRxSupers],
+        [{ place: 'tun-tx' }, status.offload.tunTxSupers],
+        [{ place: 'path-rx' }, status.offload.pathRxMerged],
+        [{ place: 'path-tx' }, status.offload.pathTxMerged],
+      ],
+    ),
+    metric(
       'path_sent_packets_total',
       'counter',
       'Packets sent on a path.',

@@ -12,7 +12,13 @@ import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
 import type { SessionSpec } from './session-spec.ts';
 import { SessionStore } from './session-store.ts';
-import type { DataplaneControl, DataplaneEvent, DataplaneStatus, SessionStatus } from './status.ts';
+import type {
+  DataplaneControl,
+  DataplaneEvent,
+  DataplaneStatus,
+  OffloadStatus,
+  SessionStatus,
+} from './status.ts';
 import { compileHotPath, instantiateHotPath } from './wasm.ts';
 import { type WakeUp, WorkerPool } from './worker-pool.ts';
 
@@ -31,6 +37,8 @@ export interface DataplaneOptions {
     readonly offload?: { readonly vnet: boolean; readonly udp: boolean };
   };
   readonly wake: readonly WakeUp[];
+  /** How long workers look for input before they sleep, in microseconds. */
+  readonly busyPollUs?: number;
   /** Sources of the ICMP errors that we originate. */
   readonly icmpSource4?: string | undefined;
   readonly icmpSource6?: string | undefined;
@@ -96,6 +104,7 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
       module,
       tun: options.tun.devices,
       wake: options.wake,
+      busyPollUs: options.busyPollUs ?? 0,
       handles: (worker) => this.#endpoints.handles(worker),
       emit: (event) => this.emit('event', event),
     });
@@ -129,8 +138,28 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
         total: memory.sizes.buffers,
         free: memory.control(L.CONTROL_POOL_CHAINS) * L.POOL_CHAIN,
       },
+      offload: this.#offloadStatus(),
       drops: readDrops(memory),
       resequencer: sumResequencers(this.sessions().map((session) => session.resequencer)),
+    };
+  }
+
+  #offloadStatus(): OffloadStatus {
+    const { memory } = this;
+    const flags = memory.control(L.CONTROL_TUN_OFFLOAD);
+    const sum = (field: number): number =>
+      Array.from({ length: memory.sizes.workers }, (_, worker) =>
+        readWorkerCounter(memory, worker, field),
+      ).reduce((total, count) => total + count, 0);
+    return {
+      tun: flags & L.TUN_OFFLOAD_VNET ? 'on' : 'off',
+      mergeTcp: (flags & L.TUN_OFFLOAD_MERGE_TCP) !== 0,
+      mergeUdp: (flags & L.TUN_OFFLOAD_MERGE_UDP) !== 0,
+      endpoints: this.#endpoints.offloads(),
+      tunRxSupers: sum(L.COUNTER_TUN_RX_SUPER),
+      tunTxSupers: sum(L.COUNTER_TUN_TX_SUPER),
+      pathRxMerged: sum(L.COUNTER_PATH_RX_MERGED),
+      pathTxMerged: sum(L.COUNTER_PATH_TX_MERGED),
     };
   }
 

@@ -86,6 +86,22 @@ export class EndpointRegistry {
     );
   }
 
+  /** UDP endpoints, and how many of them use UDP_SEGMENT and UDP_GRO now. */
+  offloads(): { udp: number; segment: number; merge: number } {
+    const counts = { udp: 0, segment: 0, merge: 0 };
+    for (const local of this.#locals.values()) {
+      for (const { index } of local.endpoints) {
+        const at = (this.#memory.endpoints + index * L.ENDPOINT_STRIDE) / 4;
+        if (this.#memory.u32[at + L.ENDPOINT_PROTOCOL / 4] !== PROTOCOL_UDP) continue;
+        const flags = Atomics.load(this.#memory.u32, at + L.ENDPOINT_OFFLOAD / 4);
+        counts.udp++;
+        if (flags & L.ENDPOINT_OFFLOAD_SEGMENT) counts.segment++;
+        if (flags & L.ENDPOINT_OFFLOAD_MERGE) counts.merge++;
+      }
+    }
+    return counts;
+  }
+
   /** Takes the endpoints for a path, opening them if they are new. */
   acquire(path: PathSpec): PathEnds {
     const key = [path.local, path.encapsulation, path.localPort, path.interface ?? '', path.hopLimit].join(

@@ -66,6 +66,22 @@ export interface WorkerStatus {
   readonly pathTxPackets: number;
 }
 
+/** Which of the kernel's segmentation offloads are in use, and how often. */
+export interface OffloadStatus {
+  /** Whether the TUN hands over and takes super-packets (IFF_VNET_HDR). */
+  readonly tun: 'on' | 'off';
+  /** Whether TCP segments and UDP datagrams are merged for the TUN; false once the kernel has refused one. */
+  readonly mergeTcp: boolean;
+  readonly mergeUdp: boolean;
+  /** UDP endpoints, and how many of them send by UDP_SEGMENT (one that failed gives it up) and receive by UDP_GRO. */
+  readonly endpoints: { readonly udp: number; readonly segment: number; readonly merge: number };
+  readonly tunRxSupers: number;
+  readonly tunTxSupers: number;
+  /** Messages that held several datagrams. */
+  readonly pathRxMerged: number;
+  readonly pathTxMerged: number;
+}
+
 export interface DataplaneStatus {
   readonly role: 'mag' | 'lma';
   readonly tun: { readonly name: string; readonly mtu: number };
@@ -75,6 +91,7 @@ export interface DataplaneStatus {
   readonly workers: readonly WorkerStatus[];
   /** Packet buffers in the pool and how many of them are free in the global pool. */
   readonly buffers: { readonly total: number; readonly free: number };
+  readonly offload: OffloadStatus;
   /** Dropped packets by reason (docs/drops.md); reasons that never occurred are left out. */
   readonly drops: Readonly<Record<string, number>>;
   readonly resequencer: ResequencerStatus;

@@ -9,6 +9,8 @@ export interface Waiter {
   watch(devices: readonly PacketDevice[]): void;
   /** Waits up to `timeout` milliseconds (-1: for ever); true if the control thread has woken the worker. */
   wait(timeout: number): boolean;
+  /** Whether any device may have input after wait(). */
+  readonly anyReady: boolean;
   /** Whether the device may have input after wait(). */
   isReady(device: PacketDevice): boolean;
 }
@@ -24,6 +26,7 @@ export class PollWaiter implements Waiter {
   readonly #u32: Uint32Array;
   #devices: readonly PacketDevice[] = [];
   readonly #places = new Map<PacketDevice, number>();
+  anyReady = false;
 
   /** `base`: absolute address of the memory that `u32` views; `region`: offset of the worker's region in it. */
   constructor(wakeFd: number, base: number, region: number, u32: Uint32Array) {
@@ -45,6 +48,7 @@ export class PollWaiter implements Waiter {
 
   wait(timeout: number): boolean {
     const ready = poll(this.#base + this.#array, this.#devices.length + 1, timeout);
+    this.anyReady = ready > 0;
     if (ready <= 0) {
       for (let place = 0; place <= this.#devices.length; place++) this.#clear(place);
       return false;
@@ -99,6 +103,10 @@ export class BellWaiter implements Waiter {
     const woken = now !== this.#seen;
     this.#seen = now;
     return woken;
+  }
+
+  get anyReady(): boolean {
+    return this.#devices.some((device) => this.isReady(device));
   }
 
   isReady(device: PacketDevice): boolean {

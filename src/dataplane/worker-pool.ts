@@ -35,6 +35,7 @@ export class WorkerPool {
   readonly #module: WebAssembly.Module;
   readonly #tun: readonly DeviceHandle[];
   readonly #wake: readonly WakeUp[];
+  readonly #busyPollUs: number;
   readonly #handles: (worker: number) => readonly EndpointHandle[];
   readonly #emit: (event: DataplaneEvent) => void;
   readonly #pool: Piscina;
@@ -47,6 +48,7 @@ export class WorkerPool {
     module: WebAssembly.Module;
     tun: readonly DeviceHandle[];
     wake: readonly WakeUp[];
+    busyPollUs: number;
     handles: (worker: number) => readonly EndpointHandle[];
     emit: (event: DataplaneEvent) => void;
   }) {
@@ -55,6 +57,7 @@ export class WorkerPool {
     this.#module = options.module;
     this.#tun = options.tun;
     this.#wake = options.wake;
+    this.#busyPollUs = options.busyPollUs;
     this.#handles = options.handles;
     this.#emit = options.emit;
     const count = options.memory.sizes.workers;
@@ -149,6 +152,7 @@ export class WorkerPool {
         endpoints: this.#handles(worker.index),
         wakeFd: this.#wake[worker.index]!.fd,
         bell: this.#wake[worker.index]!.bell,
+        busyPollUs: this.#busyPollUs,
         mail: port2,
       };
       try {

@@ -85,7 +85,7 @@ class WorkerLoop {
     let late = 0;
     while (!Atomics.load(this.#u32, (L.CONTROL + L.CONTROL_STOP) >> 2)) {
       const began = monotonicMicroseconds();
-      const woken = this.#waiter.wait(this.#timeout(busy, late));
+      const woken = this.#wait(this.#timeout(busy, late));
       wasm.startRound(this.#region, drained);
       if (woken) this.#readMail();
       busy = false;
@@ -103,6 +103,18 @@ class WorkerLoop {
       this.#deliver();
       wasm.passBatchEnd(this.#region, !this.#unread);
     }
+  }
+
+  /** Looks for input for a while before it sleeps, if so configured: being awake is cheaper than being woken. */
+  #wait(timeout: number): boolean {
+    if (this.#task.busyPollUs > 0 && timeout !== 0) {
+      const end = monotonicMicroseconds() + this.#task.busyPollUs;
+      do {
+        if (this.#waiter.wait(0)) return true;
+        if (this.#waiter.anyReady || this.#deadlinePassed()) return false;
+      } while (monotonicMicroseconds() < end);
+    }
+    return this.#waiter.wait(timeout);
   }
 
   /**

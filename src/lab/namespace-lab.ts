@@ -218,7 +218,8 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       heap: 16 << 20,
       supers: true,
     },
-    offload: ALL_OFFLOADS,
+    offload: options.offload ?? ALL_OFFLOADS,
+    busyPollUs: 0,
     tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
     routing: {
       manage: true,

@@ -20,6 +20,9 @@ export interface LabOptions {
   readonly duration: number;
   readonly workers: number;
   readonly memory: boolean;
+  /** Segmentation offloads to use; all that there are if left out. */
+  readonly offload?:
+    { readonly tun: boolean; readonly segment: boolean; readonly merge: boolean } | undefined;
 }
 
 /** The mobile node's addresses (at the MAG's TUN) and the correspondent's (at the LMA's TUN). */

@@ -9,10 +9,20 @@ import { applyChanges, diffSessions } from '../config/session-changes.ts';
 import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
 import type { DataplaneControl, DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
-import { ALL_OFFLOADS, HostDataplane } from './host-dataplane.ts';
+import { HostDataplane, offloadOptions } from './host-dataplane.ts';
 
 /** Keys that a reload cannot change. */
-const FIXED_KEYS = ['role', 'workers', 'tun', 'routing', 'control', 'memory', 'gateways'] as const;
+const FIXED_KEYS = [
+  'role',
+  'workers',
+  'tun',
+  'routing',
+  'control',
+  'memory',
+  'offload',
+  'busyPoll',
+  'gateways',
+] as const;
 
 /** What the daemon needs of a running data plane. */
 interface RunningDataplane {
@@ -143,9 +153,10 @@ function startOnHost(config: DataplaneConfig): Promise<RunningDataplane> {
       buffers: config.memory.buffers,
       bufferSize: config.memory.bufferSize,
       heap: config.memory.heapMiB << 20,
-      supers: true,
+      supers: config.offload.tun === 'auto' || config.offload.merge === 'auto',
     },
-    offload: ALL_OFFLOADS,
+    offload: offloadOptions(config.offload),
+    busyPollUs: config.busyPoll,
     tun: { ...config.tun, mtu: config.tun.mtu === 'auto' ? null : config.tun.mtu },
     routing: config.routing,
     gateways: config.gateways,

@@ -24,6 +24,13 @@ export interface OffloadOptions {
   readonly merge: boolean;
 }
 
+/** From the words of a configuration file: auto, or off. */
+export function offloadOptions(
+  words: Readonly<Record<keyof OffloadOptions, 'auto' | 'off'>>,
+): OffloadOptions {
+  return { tun: words.tun === 'auto', segment: words.segment === 'auto', merge: words.merge === 'auto' };
+}
+
 export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: true };
 
 export interface HostDataplaneOptions {
@@ -40,6 +47,8 @@ export interface HostDataplaneOptions {
   };
   /** Offloads that may be used where the kernel has them (docs/performance.md). */
   readonly offload: OffloadOptions;
+  /** Microseconds that a worker looks for input before it sleeps; 0: it sleeps at once. */
+  readonly busyPollUs: number;
   readonly routing: {
     readonly manage: boolean;
     readonly table: number;
@@ -113,6 +122,7 @@ export class HostDataplane {
           bell: new SharedArrayBuffer(4),
           signal: () => counter.signal(),
         })),
+        busyPollUs: options.busyPollUs,
         icmpSource4: sourceOf(false),
         icmpSource6: sourceOf(true),
       });

@@ -34,6 +34,7 @@ test('a session is installed, changed, asked for and removed', async () => {
 
   const metrics = await server.inject({ url: '/metrics' });
   expect(metrics.body).toContain('tunloom_dropped_packets_total{reason="ecn"} 7');
+  expect(metrics.body).toContain('tunloom_super_packets_total{place="path-rx"} 5');
   expect(metrics.body).toContain('tunloom_path_sent_packets_total{session="mn7",bid="1",path="bid1"} 0');
 
   const second = await server.inject({

@@ -15,6 +15,7 @@ interface Options {
   duration: string;
   workers: string;
   memory?: boolean;
+  offload: boolean;
   keep?: boolean;
   json?: boolean;
 }
@@ -36,6 +37,7 @@ export function labCommand(): Command {
     .option('--duration <seconds>', 'of each TCP transfer', '3')
     .option('--workers <n>', 'worker threads at each end', '1')
     .option('--memory', 'in-memory ports instead of TUN devices and sockets')
+    .option('--no-offload', 'one packet a system call: no TSO, UDP_SEGMENT, UDP_GRO')
     .option('--keep', 'leave it running afterwards, until interrupted')
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
@@ -50,6 +52,7 @@ export function labCommand(): Command {
           duration: positive(options.duration, '--duration', 3600),
           workers: Math.floor(positive(options.workers, '--workers', 16)),
           memory: options.memory ?? false,
+          ...(options.offload ? {} : { offload: { tun: false, segment: false, merge: false } }),
         },
         {
           keep: options.keep ?? false,

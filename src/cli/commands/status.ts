@@ -25,6 +25,16 @@ export function statusCommand(): Command {
     });
 }
 
+function formatOffload(offload: DataplaneStatus['offload']): string {
+  const merges = [offload.mergeTcp ? 'TCP' : '', offload.mergeUdp ? 'UDP' : ''].filter(Boolean).join(' and ');
+  const { udp, segment, merge } = offload.endpoints;
+  return (
+    `offloads: TUN super-packets ${offload.tun} (${offload.tunRxSupers} read; ${merges || 'none'} merged, ` +
+    `${offload.tunTxSupers} written); UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
+    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages)`
+  );
+}
+
 function formatStatus(status: DataplaneStatus): string {
   const { resequencer } = status;
   const drops = Object.entries(status.drops);
@@ -46,6 +56,7 @@ function formatStatus(status: DataplaneStatus): string {
       ]),
     ),
     '',
+    formatOffload(status.offload),
     `resequencer: ${resequencer.inOrder} in order, ${resequencer.reordered} put back, ${resequencer.late} late, ` +
       `${resequencer.duplicates} duplicates, ${resequencer.held} held; given up: ${resequencer.lostProven} proven, ` +
       `${resequencer.lostTimeout} timed out, ${resequencer.lostWindow} window full`,
