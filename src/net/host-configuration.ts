@@ -1,5 +1,5 @@
 /**
- * Addresses, routes and rules of one host, in this or another network namespace. All that is added is noted and removed again;
+ * Addresses, routes, rules and kernel settings of one host, in this or another network namespace. All that is added is noted and removed again;
  * what a killed predecessor left is found by its protocol number.
  */
 import { Netlink } from './netlink.ts';
@@ -8,6 +8,7 @@ import { setLink } from './netlink/link.ts';
 import type { Change } from './netlink/object.ts';
 import { type Route, deleteRoute, replaceRoute } from './netlink/route.ts';
 import { type Rule, addRule, deleteRule } from './netlink/rule.ts';
+import { exchangeSysctl } from './sysctl.ts';
 
 /** Marks our routes and rules (rtnetlink(7), rtm_protocol); free in /etc/iproute2/rt_protos. */
 const PROTOCOL = 188;
@@ -16,9 +17,13 @@ export class HostConfiguration {
   readonly #netlink: Netlink;
   /** Undoes what was done, in order of doing; by the text of the undoing. */
   readonly #journal = new Map<string, Change>();
+  /** Values that kernel settings had before. */
+  readonly #sysctls = new Map<string, string>();
+  readonly #namespace: string | null;
 
   /** Throws SYSTEM_CALL if there is no such namespace. */
   constructor(namespace: string | null) {
+    this.#namespace = namespace;
     this.#netlink = new Netlink(namespace);
   }
 
@@ -38,6 +43,10 @@ export class HostConfiguration {
   /** `address` as CIDR; IPv6 without duplicate address detection, as nobody shares the link. */
   addAddress(device: string, address: string): void {
     this.#make([[replaceAddress(device, address), deleteAddress(device, address)]]);
+  }
+
+  removeAddress(device: string, address: string): void {
+    this.#unmake([deleteAddress(device, address)]);
   }
 
   /** Adds routes, tens of thousands at once if need be. */
@@ -62,6 +71,26 @@ export class HostConfiguration {
     this.#netlink.attempt([...this.#journal.values()].reverse());
     this.#journal.clear();
     this.#netlink.close();
+    for (const [key, value] of this.#sysctls) {
+      try {
+        exchangeSysctl(this.#namespace, key, value);
+      } catch {
+        // The interface has gone, and its settings with it.
+      }
+    }
+    this.#sysctls.clear();
+  }
+
+  /** Sets `key` below /proc/sys/net, such as ipv4/conf/eth0/proxy_arp. Throws SYSCTL if it cannot be. */
+  setSysctl(key: string, value: string): void {
+    const before = exchangeSysctl(this.#namespace, key, value);
+    if (before !== value && !this.#sysctls.has(key)) this.#sysctls.set(key, before);
+  }
+
+  /** Removes routes through `device` that a predecessor left in the main table. */
+  removeLeftoverRoutes(device: string): void {
+    const routes = this.#netlink.routes({ protocol: PROTOCOL }).filter((route) => route.device === device);
+    this.#netlink.attempt(routes.map((route) => deleteRoute(route, PROTOCOL)));
   }
 
   /** Removes rules and routes that a predecessor left in `table` when it was killed. */

@@ -28,6 +28,7 @@ interface Library {
   readonly setns: Native;
   readonly sendto: Native;
   readonly recv: Native;
+  readonly recvfrom: Native;
   readonly epoll_create1: Native;
   readonly epoll_ctl: Native;
   readonly epoll_wait: Native;
@@ -77,6 +78,9 @@ function load(): Library {
       'int64_t sendto(int fd, const uint8_t *data, uint64_t size, int flags, const uint8_t *to, uint32_t length)',
     ),
     recv: declare('int64_t recv(int fd, uint8_t *data, uint64_t size, int flags)'),
+    recvfrom: declare(
+      'int64_t recvfrom(int fd, uint8_t *data, uint64_t size, int flags, uint8_t *from, uint32_t *length)',
+    ),
     epoll_create1: declare('int epoll_create1(int flags)'),
     epoll_ctl: declare('int epoll_ctl(int epoll, int operation, int fd, const uint8_t *event)'),
     epoll_wait: declare('int epoll_wait(int epoll, uint8_t *events, int count, int timeout)'),
@@ -234,6 +238,12 @@ export function sendTo(
 /** recv(2) with MSG_DONTWAIT: octets received, or -errno. */
 export function receive(fd: number, data: Uint8Array): number {
   const result = libc().recv(fd, data, data.length, 0x40);
+  return result < 0 ? -libc().errno() : result;
+}
+
+/** recvfrom(2) with MSG_DONTWAIT: octets received, or -errno; `sockaddr` gets the sender's address. */
+export function receiveFrom(fd: number, data: Uint8Array, sockaddr: Uint8Array): number {
+  const result = libc().recvfrom(fd, data, data.length, 0x40, sockaddr, Uint32Array.of(sockaddr.length));
   return result < 0 ? -libc().errno() : result;
 }
 

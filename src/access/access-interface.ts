@@ -1,0 +1,266 @@
+/**
+ * One access interface of a MAG: notices nodes (Router Solicitation, DHCP, link), tells them what their bindings give, and keeps our
+ * addresses there and the routes to them. access-side.ts owns these and gives them time.
+ */
+import type { Link } from '../net/netlink/link.ts';
+import { formatMac } from '../net/netlink/link.ts';
+import type { Route } from '../net/netlink/route.ts';
+import {
+  type AccessGrant,
+  type AccessInterfaceConfig,
+  type AttachTrigger,
+  identify,
+} from './access-config.ts';
+import type { AccessContext } from './access-context.ts';
+import { AccessPort, linkLocalText } from './access-port.ts';
+import type { Asker } from './advertiser.ts';
+import { AttachedNode } from './attached-node.ts';
+import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
+import type { DhcpMessage } from './wire/dhcp-message.ts';
+
+/** If neither the binding nor the interface has one. */
+const FALLBACK_LINK_LOCAL = 'fe80::1';
+
+export class AccessInterface {
+  readonly port: AccessPort;
+  readonly #config: AccessInterfaceConfig;
+  readonly #context: AccessContext;
+  readonly #nodes = new Map<string, AttachedNode>();
+  #up = false;
+
+  constructor(config: AccessInterfaceConfig, context: AccessContext) {
+    this.#config = config;
+    this.#context = context;
+    this.port = new AccessPort(config.name, context, {
+      solicited: (linkLayer, asker) => this.#solicited(linkLayer, asker),
+      dhcp: (message) => this.#dhcp(message),
+    });
+  }
+
+  get name(): string {
+    return this.#config.name;
+  }
+
+  nodes(): AttachedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** The interface is there, up or down. */
+  linkChanged(link: Link, up: boolean): void {
+    const fresh = this.port.link?.index !== link.index;
+    this.port.open(link);
+    if (fresh) this.#prepare();
+    if (up === this.#up && !fresh) return;
+    this.#up = up;
+    if (!up) this.#detachAll();
+    else if (this.#config.nodes.by === 'interface' && this.#config.attachOn.includes('link')) {
+      this.#arrived(this.#config.nodes.identity, null, 'link');
+    }
+  }
+
+  linkGone(): void {
+    this.port.close();
+    this.#up = false;
+    this.#detachAll();
+  }
+
+  /** What the node's binding gives it from now on; null: it has none any more. */
+  serve(node: AttachedNode, grant: AccessGrant | null): void {
+    const now = this.#context.now();
+    node.grant = grant;
+    if (grant) this.#install(node, grant);
+    else this.#uninstall(node);
+    if (grant?.homePrefixes.length) {
+      node.advertiser.advertise({ prefixes: grant.homePrefixes, until: now + grant.lifetime * 1000 }, now);
+    } else {
+      node.advertiser.withdraw(now);
+    }
+    if (grant?.homeAddress) {
+      const { address, prefixLength, router } = grant.homeAddress;
+      const dns = this.#config.dns.filter((server) => !server.includes(':'));
+      const service = { address, prefixLength, router, mtu: this.#mtu(), lease: grant.lifetime, dns };
+      this.#reply(node.dhcp.serve(service, now), router);
+    } else {
+      node.dhcp.refuse();
+    }
+  }
+
+  /** The node known here by that identity; it is made if a binding comes for a node that has not been seen, or not yet again. */
+  node(identity: string): AttachedNode | null {
+    const known = this.#nodes.get(identity);
+    if (known) return known;
+    const { nodes } = this.#config;
+    const ours =
+      nodes.by === 'interface' ? nodes.identity === identity : Object.values(nodes.known).includes(identity);
+    return ours ? this.#node(identity) : null;
+  }
+
+  nextDeadline(): number | null {
+    let next = Infinity;
+    for (const { advertiser } of this.#nodes.values())
+      next = Math.min(next, advertiser.nextDeadline() ?? Infinity);
+    return next === Infinity ? null : next;
+  }
+
+  tick(now: number): void {
+    for (const [identity, node] of this.#nodes) {
+      for (const due of node.advertiser.tick(now)) {
+        this.port.advertise(due, {
+          linkLocal: this.#linkLocal(node.grant),
+          linkLayer: node.linkLayer,
+          mtu: this.#mtu(),
+          dns: this.#config.dns,
+        });
+      }
+      if (!node.attached && !node.grant && node.advertiser.idle) this.#nodes.delete(identity);
+    }
+  }
+
+  close(): void {
+    this.port.close();
+  }
+
+  /** Kernel settings of an interface that a MAG stands on. */
+  #prepare(): void {
+    const { host } = this.#context;
+    const { name } = this.#config;
+    host.removeLeftoverRoutes(name);
+    host.setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
+    host.setSysctl(`ipv4/conf/${name}/forwarding`, '1');
+    // RFC 5844 §3.2.4: the home subnet is not on this link, whatever the node's mask says; we answer for all of it.
+    host.setSysctl(`ipv4/conf/${name}/proxy_arp`, '1');
+    host.setSysctl(`ipv4/neigh/${name}/proxy_delay`, '0');
+  }
+
+  #solicited(linkLayer: Uint8Array, asker: Asker | null): void {
+    const identity = identify(this.#config.nodes, formatMac(linkLayer));
+    if (identity === null) {
+      this.port.count('unknownNode');
+      return;
+    }
+    const node = this.#node(identity);
+    const linkLocal = asker && linkLocalText(asker.address);
+    if (linkLocal !== null && linkLocal !== node.linkLocal) {
+      node.linkLocal = linkLocal;
+      if (node.grant) this.#install(node, node.grant);
+    }
+    node.advertiser.solicit(asker, this.#context.now());
+    if (this.#config.attachOn.includes('router-solicitation')) {
+      this.#arrived(identity, linkLayer, 'router-solicitation');
+    }
+  }
+
+  #dhcp(message: DhcpMessage): void {
+    const identity = identify(this.#config.nodes, formatMac(message.hardwareAddress));
+    if (identity === null) {
+      this.port.count('unknownNode');
+      return;
+    }
+    const node = this.#node(identity);
+    const outcome = node.dhcp.receive(message, this.#context.now());
+    if (outcome.outcome === 'reply') this.#reply(outcome.reply, node.grant!.homeAddress!.router);
+    else this.port.count(`dhcp.${outcome.outcome}`);
+    if (outcome.outcome === 'declined') {
+      this.#context.log('warn', `${identity} declined its home address: another host uses it`, identity);
+    }
+    if (DhcpServer.wantsService(message) && this.#config.attachOn.includes('dhcp')) {
+      this.#arrived(identity, message.hardwareAddress, 'dhcp');
+    }
+  }
+
+  #reply(reply: DhcpReply | null, router: string): void {
+    if (reply) this.port.answerDhcp(reply, router);
+  }
+
+  /** Tells the MAG once, and again as long as the node gets no service or when it shows another link-layer address. */
+  #arrived(identity: string, linkLayer: Uint8Array | null, trigger: AttachTrigger): void {
+    const node = this.#node(identity);
+    const moved =
+      linkLayer !== null && (node.linkLayer === null || formatMac(node.linkLayer) !== formatMac(linkLayer));
+    if (moved) node.linkLayer = linkLayer;
+    if (node.attached && node.grant && !moved) return;
+    node.attached = true;
+    const { name, technology } = this.#config;
+    this.#context.attached({
+      node: identity,
+      interface: name,
+      linkLayer: node.linkLayer,
+      technology,
+      trigger,
+    });
+  }
+
+  #detachAll(): void {
+    for (const node of this.#nodes.values()) {
+      if (!node.attached) continue;
+      node.attached = false;
+      this.#context.detached({ node: node.identity, interface: this.name });
+    }
+  }
+
+  #node(identity: string): AttachedNode {
+    let node = this.#nodes.get(identity);
+    if (!node) {
+      node = new AttachedNode(identity, {
+        maxInterval: this.#config.maxAdvertisementInterval * 1000,
+        random: this.#context.random,
+      });
+      this.#nodes.set(identity, node);
+    }
+    return node;
+  }
+
+  /** Tunnel MTU or that of the access link, whichever is less (RFC 5213 §6.9.5). */
+  #mtu(): number {
+    return Math.min(this.#context.mtu(), this.port.link?.mtu ?? Infinity);
+  }
+
+  #linkLocal(grant: AccessGrant | null): string {
+    return grant?.linkLocal ?? this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL;
+  }
+
+  #install(node: AttachedNode, grant: AccessGrant): void {
+    const { host } = this.#context;
+    const addresses = [`${this.#linkLocal(grant)}/64`];
+    if (grant.homeAddress) addresses.push(`${grant.homeAddress.router}/32`);
+    const routes: Route[] = [
+      ...grant.homePrefixes.map(({ prefix }) => ({ prefix, device: this.name })),
+      ...(grant.homeAddress ? [{ prefix: `${grant.homeAddress.address}/32`, device: this.name }] : []),
+      ...grant.delegatedPrefixes.map((prefix) => this.#delegatedRoute(prefix, node, grant)),
+    ];
+    const wanted = new Set(routes.map(routeKey));
+    host.removeRoutes(node.routes.filter((route) => !wanted.has(routeKey(route))));
+    this.#dropAddresses(node, addresses);
+    node.addresses = addresses;
+    node.routes = routes;
+    for (const address of addresses) host.addAddress(this.name, address);
+    host.addRoutes(routes);
+  }
+
+  /** A mobile router has the network behind it: by its own address there, once that is known. */
+  #delegatedRoute(prefix: string, node: AttachedNode, grant: AccessGrant): Route {
+    const via = prefix.includes(':') ? node.linkLocal : (grant.homeAddress?.address ?? null);
+    return { prefix, device: this.name, ...(via === null ? {} : { via }) };
+  }
+
+  #uninstall(node: AttachedNode): void {
+    this.#context.host.removeRoutes(node.routes);
+    node.routes = [];
+    this.#dropAddresses(node, []);
+    node.addresses = [];
+  }
+
+  /** Takes back addresses of ours that neither this node nor another one of the interface needs; link-local ones stay. */
+  #dropAddresses(node: AttachedNode, wanted: readonly string[]): void {
+    const others = new Set(this.nodes().flatMap((other) => (other === node ? wanted : other.addresses)));
+    for (const address of node.addresses) {
+      if (!others.has(address) && !address.startsWith('fe80:')) {
+        this.#context.host.removeAddress(this.name, address);
+      }
+    }
+  }
+}
+
+function routeKey({ prefix, via }: Route): string {
+  return `${prefix} ${via ?? ''}`;
+}

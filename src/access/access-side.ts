@@ -1,0 +1,181 @@
+/**
+ * The access side of a MAG (RFC 5213 §6, RFC 5844 §3.4.1): notices nodes and tells the MAG (`attach`, `detach`), and gives them what
+ * their bindings grant: Router Advertisements, DHCPv4, routes. The MAG daemon starts it and passes on the machine's effects.
+ */
+import { EventEmitter } from 'node:events';
+import { HostConfiguration } from '../net/host-configuration.ts';
+import { InterfaceMonitor } from '../net/interface-monitor.ts';
+import type { Readiness } from '../net/readiness.ts';
+import type {
+  AccessGrant,
+  AccessInterfaceConfig,
+  Attachment,
+  Detachment,
+  LanInterfaceConfig,
+} from './access-config.ts';
+import type { AccessContext } from './access-context.ts';
+import { AccessInterface } from './access-interface.ts';
+import { LanInterface } from './lan-interface.ts';
+
+const LINK_SCOPE = 253;
+
+export interface AccessOptions {
+  /** Network namespace to live in, null for the process's own. */
+  readonly namespace: string | null;
+  readonly interfaces: readonly AccessInterfaceConfig[];
+  readonly lans: readonly LanInterfaceConfig[];
+  readonly readiness: Readiness;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** MTU of the tunnels at present. */
+  readonly mtu: () => number;
+  readonly log: AccessContext['log'];
+}
+
+/** One node in the status. */
+export interface AccessNodeStatus {
+  readonly node: string;
+  readonly interface: string;
+  readonly linkLayer: string | null;
+  readonly attached: boolean;
+  readonly served: boolean;
+}
+
+export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [Detachment] }> {
+  readonly #options: AccessOptions;
+  readonly #host: HostConfiguration;
+  readonly #interfaces: readonly AccessInterface[];
+  readonly #lans: readonly LanInterface[];
+  readonly #monitor: InterfaceMonitor;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Opens what is there; listen for events, then call begin(). Throws SystemCallError, SYSCTL or NETLINK. */
+  constructor(options: AccessOptions) {
+    super();
+    this.#options = options;
+    this.#host = new HostConfiguration(options.namespace);
+    const context: AccessContext = {
+      namespace: options.namespace,
+      readiness: options.readiness,
+      host: this.#host,
+      now: options.now,
+      random: options.random,
+      mtu: options.mtu,
+      linkLocalOf: (device) => this.#linkLocalOf(device),
+      attached: (attachment) => this.emit('attach', attachment),
+      detached: (detachment) => this.emit('detach', detachment),
+      changed: () => this.#schedule(),
+      log: options.log,
+    };
+    this.#interfaces = options.interfaces.map((config) => new AccessInterface(config, context));
+    this.#lans = options.lans.map((config) => new LanInterface(config, context));
+    this.#monitor = new InterfaceMonitor(options.namespace, options.readiness, (event) => {
+      try {
+        if (event.event === 'link') this.#linkChanged(event.device);
+        else if (event.event === 'link-gone') this.#linkGone(event.device);
+      } catch (error) {
+        options.log('warn', `${event.device}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      this.#schedule();
+    });
+  }
+
+  /** Starts with the interfaces as they are; those that come later are taken when they do. */
+  begin(): void {
+    for (const { name } of [...this.#interfaces, ...this.#lans]) this.#linkChanged(name);
+    this.#schedule();
+  }
+
+  /** A binding gives a node this from now on, or gives it again; its lifetime counts from now. */
+  grant(grant: AccessGrant): void {
+    this.#serve(grant.node, grant);
+  }
+
+  /** The node's binding has ended: it is told, and the routes to it go. */
+  withdraw(node: string): void {
+    this.#serve(node, null);
+  }
+
+  nodes(): AccessNodeStatus[] {
+    return this.#interfaces.flatMap((access) =>
+      access.nodes().map((node) => ({
+        node: node.identity,
+        interface: access.name,
+        linkLayer:
+          node.linkLayer &&
+          Buffer.from(node.linkLayer)
+            .toString('hex')
+            .replace(/..(?!$)/g, '$&:'),
+        attached: node.attached,
+        served: node.grant !== null,
+      })),
+    );
+  }
+
+  /** Messages by interface and kind; what was refused, by reason. */
+  counters(): Record<string, Readonly<Record<string, number>>> {
+    return Object.fromEntries(
+      [...this.#interfaces, ...this.#lans].map(({ name, port }) => [name, { ...port.counters }]),
+    );
+  }
+
+  /** Tells all nodes that their prefixes are no good any more, and takes back addresses, routes and settings. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.removeAllListeners();
+    for (const access of this.#interfaces) {
+      for (const node of access.nodes()) if (node.grant) access.serve(node, null);
+    }
+    for (const lan of this.#lans) lan.serve(null);
+    const now = this.#options.now();
+    for (const part of [...this.#interfaces, ...this.#lans]) {
+      part.tick(now);
+      part.close();
+    }
+    this.#monitor.stop();
+    this.#host.undo();
+  }
+
+  #serve(identity: string, grant: AccessGrant | null): void {
+    for (const access of this.#interfaces) {
+      const node = access.node(identity);
+      if (node && (grant !== null || node.grant !== null)) access.serve(node, grant);
+    }
+    for (const lan of this.#lans) if (lan.config.node === identity) lan.serve(grant);
+    this.#tick();
+  }
+
+  #linkChanged(device: string): void {
+    const link = this.#monitor.links().find(({ name }) => name === device);
+    if (!link) return;
+    for (const part of [...this.#interfaces, ...this.#lans]) {
+      if (part.name === device) part.linkChanged(link, this.#monitor.isUp(device));
+    }
+  }
+
+  #linkGone(device: string): void {
+    for (const part of [...this.#interfaces, ...this.#lans]) if (part.name === device) part.linkGone();
+  }
+
+  #linkLocalOf(device: string): string | null {
+    const own = this.#monitor
+      .addresses(device)
+      .find(({ family, scope }) => family === 6 && scope === LINK_SCOPE);
+    return own?.address ?? null;
+  }
+
+  #tick(): void {
+    const now = this.#options.now();
+    for (const part of [...this.#interfaces, ...this.#lans]) part.tick(now);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    let next = Infinity;
+    for (const part of [...this.#interfaces, ...this.#lans])
+      next = Math.min(next, part.nextDeadline() ?? Infinity);
+    if (next === Infinity) return;
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(next - this.#options.now())));
+  }
+}

@@ -1,0 +1,26 @@
+/** One mobile node on an access interface: what it was told, what is installed for it. */
+import type { AccessGrant } from './access-config.ts';
+import { Advertiser, type AdvertiserSettings } from './advertiser.ts';
+import { DhcpServer } from './dhcp-server.ts';
+import type { Route } from '../net/netlink/route.ts';
+
+export class AttachedNode {
+  readonly identity: string;
+  readonly advertiser: Advertiser;
+  readonly dhcp = new DhcpServer();
+  /** null: not known yet, and everything goes to the multicast or broadcast address. */
+  linkLayer: Uint8Array | null = null;
+  /** The node's own link-local address, from its Router Solicitations. */
+  linkLocal: string | null = null;
+  /** The node is there, whether or not it has a binding. */
+  attached = true;
+  grant: AccessGrant | null = null;
+  /** Addresses of ours on the interface, as CIDR, and routes to the node. */
+  addresses: readonly string[] = [];
+  routes: readonly Route[] = [];
+
+  constructor(identity: string, settings: AdvertiserSettings) {
+    this.identity = identity;
+    this.advertiser = new Advertiser(settings);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A network behind a MAG that is itself the (logical) mobile node: each of its delegated prefixes (RFC 7148) gives one /64 to the
+ * interface, which is advertised to all hosts there (RFC 8278 §3.1, steps 9 and 10 of figure 2).
+ */
+import { formatAddress, parsePrefix } from '../ip.ts';
+import type { Link } from '../net/netlink/link.ts';
+import type { Route } from '../net/netlink/route.ts';
+import type { AccessGrant, LanInterfaceConfig } from './access-config.ts';
+import type { AccessContext } from './access-context.ts';
+import { AccessPort } from './access-port.ts';
+import { Advertiser } from './advertiser.ts';
+
+const HOST_PREFIX = 64;
+const FALLBACK_LINK_LOCAL = 'fe80::1';
+/** Behind the routes to what is used of a delegated prefix (RFC 7084 §4.2, WPD-5). */
+const UNREACHABLE_METRIC = 65_535;
+
+export class LanInterface {
+  readonly port: AccessPort;
+  readonly config: LanInterfaceConfig;
+  readonly #context: AccessContext;
+  readonly #advertiser: Advertiser;
+  #addresses: readonly string[] = [];
+  #routes: readonly Route[] = [];
+
+  constructor(config: LanInterfaceConfig, context: AccessContext) {
+    this.config = config;
+    this.#context = context;
+    this.#advertiser = new Advertiser({
+      maxInterval: config.maxAdvertisementInterval * 1000,
+      random: context.random,
+    });
+    this.port = new AccessPort(config.name, context, {
+      solicited: (_linkLayer, asker) => this.#advertiser.solicit(asker, context.now()),
+      dhcp: () => this.port.count('dhcp.ignored'),
+    });
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  linkChanged(link: Link): void {
+    const fresh = this.port.link?.index !== link.index;
+    this.port.open(link);
+    if (!fresh) return;
+    this.#context.host.removeLeftoverRoutes(this.name);
+    this.#context.host.setSysctl(`ipv6/conf/${this.name}/accept_ra`, '0');
+    this.#configure(this.#addresses, this.#routes);
+  }
+
+  linkGone(): void {
+    this.port.close();
+  }
+
+  serve(grant: AccessGrant | null): void {
+    const now = this.#context.now();
+    const delegated = (grant?.delegatedPrefixes ?? []).filter((prefix) => prefix.includes(':'));
+    const prefixes = delegated.flatMap((prefix) => subnetOf(prefix, this.config.subnet) ?? []);
+    this.#configure(
+      prefixes.map((prefix) => prefix.replace(/::\/64$/, '::1/64')),
+      delegated.map((prefix) => ({ prefix, device: null, metric: UNREACHABLE_METRIC })),
+    );
+    if (grant && prefixes.length) {
+      const advertised = prefixes.map((prefix) => ({ prefix, onLink: true }));
+      this.#advertiser.advertise({ prefixes: advertised, until: now + grant.lifetime * 1000 }, now);
+    } else {
+      this.#advertiser.withdraw(now);
+    }
+  }
+
+  nextDeadline(): number | null {
+    return this.#advertiser.nextDeadline();
+  }
+
+  tick(now: number): void {
+    for (const due of this.#advertiser.tick(now)) {
+      this.port.advertise(due, {
+        linkLocal: this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL,
+        linkLayer: null,
+        mtu: Math.min(this.#context.mtu(), this.port.link?.mtu ?? Infinity),
+        dns: this.config.dns,
+      });
+    }
+  }
+
+  close(): void {
+    this.port.close();
+  }
+
+  #configure(addresses: readonly string[], routes: readonly Route[]): void {
+    const { host } = this.#context;
+    const gone = this.#routes.filter((route) => !routes.some(({ prefix }) => prefix === route.prefix));
+    host.removeRoutes(gone);
+    for (const address of this.#addresses) {
+      if (!addresses.includes(address)) host.removeAddress(this.name, address);
+    }
+    this.#addresses = addresses;
+    this.#routes = routes;
+    if (!this.port.link) return;
+    for (const address of addresses) host.addAddress(this.name, address);
+    host.addRoutes(routes);
+  }
+}
+
+/** Subnet `number` of 64 bits of a prefix; null if it has no such. */
+export function subnetOf(prefix: string, number: number): string | null {
+  const { bytes, length } = parsePrefix(prefix);
+  if (length > HOST_PREFIX || number >= 2 ** Math.min(32, HOST_PREFIX - length)) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint32(4, (view.getUint32(4) | number) >>> 0);
+  return `${formatAddress(bytes)}/${HOST_PREFIX}`;
+}

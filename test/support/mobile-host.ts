@@ -1,0 +1,100 @@
+/** A Linux host in a network namespace of its own, as a mobile node: it configures itself from what it is told, by kernel and udhcpc. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Netlink } from '../../src/net/netlink.ts';
+import { addVeth, setLink } from '../../src/net/netlink/link.ts';
+import { createNamespace, deleteNamespace, withNamespaceFd } from '../../src/net/network-namespace.ts';
+import { exchangeSysctl } from '../../src/net/sysctl.ts';
+
+/** What udhcpc calls: configures the interface and notes what it was told. */
+const SCRIPT = `#!/bin/sh
+echo "$1 ip=$ip subnet=$subnet router=$router mtu=$mtu lease=$lease serverid=$serverid dns=$dns" >> LOG
+case "$1" in
+bound|renew)
+  ip address replace $ip/$mask dev $interface
+  ip link set $interface mtu $mtu
+  ip route replace default via $router dev $interface
+  ;;
+esac
+`;
+
+export class MobileHost {
+  readonly namespace: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'tunloom-host-'));
+  readonly #clients: ChildProcess[] = [];
+
+  /** `device` appears in namespace `gateway`, eth0 here; both are down. */
+  constructor(namespace: string, gateway: string, device: string, mac: string) {
+    this.namespace = namespace;
+    createNamespace(namespace);
+    const netlink = new Netlink(gateway);
+    try {
+      withNamespaceFd(namespace, (namespaceFd) =>
+        netlink.apply([addVeth(device, { name: 'eth0', namespaceFd, address: mac })]),
+      );
+    } finally {
+      netlink.close();
+    }
+    exchangeSysctl(namespace, 'ipv6/conf/eth0/accept_ra', '1');
+    exchangeSysctl(namespace, 'ipv6/conf/eth0/use_tempaddr', '0');
+    // Addresses are usable at once; two hosts of one address are not what is tested.
+    exchangeSysctl(namespace, 'ipv6/conf/eth0/accept_dad', '0');
+  }
+
+  /** Switches eth0 on or off. */
+  set(up: boolean): void {
+    const netlink = new Netlink(this.namespace);
+    netlink.apply([setLink('eth0', { up })]);
+    netlink.close();
+  }
+
+  ip<T>(...args: string[]): T[] {
+    const text = execFileSync('ip', ['-n', this.namespace, '-json', ...args], { encoding: 'utf8' });
+    return JSON.parse(text || '[]') as T[];
+  }
+
+  /** Global addresses with prefix length, of one family. */
+  addresses(family: 4 | 6): string[] {
+    const [link] = this.ip<{ addr_info: { local: string; prefixlen: number }[] }>(
+      ...[`-${family}`, 'address', 'show', 'dev', 'eth0', 'scope', 'global'],
+    );
+    // ip(8) leaves an empty object for an address that it filtered out.
+    const shown = (link?.addr_info ?? []).filter(({ local }) => local !== undefined);
+    return shown.map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+  }
+
+  /** Starts udhcpc; the lines that its script wrote are in `log`. */
+  startDhcp(...options: string[]): { readonly process: ChildProcess; readonly log: string } {
+    const script = join(this.#folder, 'script');
+    const log = join(this.#folder, 'log');
+    writeFileSync(script, SCRIPT.replace('LOG', log));
+    chmodSync(script, 0o755);
+    writeFileSync(log, '');
+    const args = ['udhcpc', '-f', '-i', 'eth0', '-s', script, '-t', '10', '-T', '1', '-A', '1', '-O', 'mtu'];
+    const client = spawn('ip', ['netns', 'exec', this.namespace, ...args, ...options], { stdio: 'ignore' });
+    this.#clients.push(client);
+    return { process: client, log };
+  }
+
+  /** Whether one ICMP echo comes back. */
+  reaches(address: string, device?: string): boolean {
+    try {
+      const where = device === undefined ? [] : ['-I', device];
+      const family = address.includes(':') ? ['-6'] : [];
+      // busybox: a bare machine need not have ping(8).
+      const args = ['busybox', 'ping', ...family, '-c', '1', '-W', '2', ...where, address];
+      execFileSync('ip', ['netns', 'exec', this.namespace, ...args], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  dispose(): void {
+    for (const client of this.#clients) client.kill('SIGKILL');
+    deleteNamespace(this.namespace);
+    rmSync(this.#folder, { recursive: true });
+  }
+}

@@ -1,0 +1,231 @@
+/** Linux hosts behind the access side of a MAG configure themselves: SLAAC by the kernel, DHCPv4 by udhcpc. Needs root. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import {
+  ACCESS_DEFAULTS,
+  type AccessGrant,
+  type AccessInterfaceConfig,
+  type Attachment,
+} from '../../src/access/access-config.ts';
+import { type AccessOptions, AccessSide } from '../../src/access/access-side.ts';
+import { Netlink } from '../../src/net/netlink.ts';
+import { addVeth, deleteLink, setLink } from '../../src/net/netlink/link.ts';
+import { replaceRoute } from '../../src/net/netlink/route.ts';
+import { createNamespace, deleteNamespace, withNamespace } from '../../src/net/network-namespace.ts';
+import { Readiness } from '../../src/net/readiness.ts';
+import { MobileHost } from '../support/mobile-host.ts';
+
+const MAG = `tlacm-${process.pid}`;
+const MAC = '02:00:5e:00:53:01';
+const GRANT: AccessGrant = {
+  node: 'mn1@example.org',
+  homePrefixes: [{ prefix: '2001:db8:1::/64', onLink: true }],
+  homeAddress: { address: '198.51.100.7', prefixLength: 24, router: '198.51.100.1' },
+  delegatedPrefixes: [],
+  linkLocal: 'fe80::8278:1',
+  lifetime: 600,
+};
+const readiness = new Readiness();
+const hosts: MobileHost[] = [];
+let side: AccessSide | undefined;
+let netlink: Netlink;
+
+beforeAll(() => {
+  createNamespace(MAG);
+  netlink = new Netlink(MAG);
+  netlink.apply([setLink('lo', { up: true })]);
+});
+afterEach(() => {
+  side?.stop();
+  side = undefined;
+  for (const host of hosts.splice(0)) host.dispose();
+});
+afterAll(async () => {
+  netlink.close();
+  await readiness.stop();
+  deleteNamespace(MAG);
+});
+
+function host(number: number, device: string, mac = MAC): MobileHost {
+  const made = new MobileHost(`tlach${number}-${process.pid}`, MAG, device, mac);
+  hosts.push(made);
+  return made;
+}
+
+function start(
+  interfaces: readonly (Pick<AccessInterfaceConfig, 'name' | 'nodes'> & Partial<AccessInterfaceConfig>)[],
+  options: Partial<AccessOptions> = {},
+): { side: AccessSide; events: string[]; attachments: Attachment[] } {
+  const events: string[] = [];
+  const attachments: Attachment[] = [];
+  const started = new AccessSide({
+    namespace: MAG,
+    interfaces: interfaces.map((one) => ({ ...ACCESS_DEFAULTS, ...one })),
+    lans: [],
+    readiness,
+    now: () => performance.now(),
+    random: () => 0.1,
+    mtu: () => 1420,
+    log: (_level, text) => events.push(text),
+    ...options,
+  });
+  side = started;
+  started.on('attach', (attachment) => {
+    attachments.push(attachment);
+    events.push(`attach ${attachment.node} ${attachment.trigger}`);
+  });
+  started.on('detach', ({ node }) => events.push(`detach ${node}`));
+  started.begin();
+  return { side: started, events, attachments };
+}
+
+function ipInMag(...args: string[]): void {
+  execFileSync('ip', ['-n', MAG, ...args]);
+}
+
+const FIXED = { by: 'interface', identity: 'mn1@example.org' } as const;
+
+test('a host comes, configures itself for IPv6 by Router Advertisements, and is told when it ends', async () => {
+  const mn = host(1, 'acc0');
+  const { side, events, attachments } = start([
+    { name: 'acc0', nodes: FIXED, attachOn: ['router-solicitation'] },
+  ]);
+  side.on('attach', () => setTimeout(() => side.grant(GRANT), 50));
+  netlink.apply([setLink('acc0', { up: true })]);
+  mn.set(true);
+  await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  expect(mn.addresses(6)[0]).toMatch(/^2001:db8:1::5eff:fe00:5301\/64$/);
+  expect(attachments[0]).toMatchObject({ interface: 'acc0', technology: 3, trigger: 'router-solicitation' });
+  expect([...attachments[0]!.linkLayer!]).toEqual([2, 0, 0x5e, 0, 0x53, 1]);
+  expect(mn.ip('-6', 'route', 'show', 'default')).toMatchObject([{ gateway: 'fe80::8278:1', dev: 'eth0' }]);
+  const mtu = '/proc/sys/net/ipv6/conf/eth0/mtu';
+  expect(withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8').trim())).toBe('1420');
+  // The MAG reaches the node by its prefix, and no attachment was told twice once it was served.
+  const address = mn.addresses(6)[0]!.split('/')[0]!;
+  expect(netlink.routes().find((route) => route.prefix === '2001:db8:1::/64')?.device).toBe('acc0');
+  expect(mn.reaches('fe80::8278:1', 'eth0')).toBe(true);
+  expect(side.nodes()).toEqual([
+    { node: 'mn1@example.org', interface: 'acc0', linkLayer: MAC, attached: true, served: true },
+  ]);
+
+  side.withdraw('mn1@example.org');
+  const deprecated = (): unknown =>
+    mn
+      .ip<{ addr_info: { local: string; deprecated?: boolean }[] }>(
+        '-6',
+        'address',
+        'show',
+        'dev',
+        'eth0',
+      )[0]!
+      .addr_info.find(({ local }) => local === address)?.deprecated;
+  await expect.poll(deprecated, { timeout: 5000 }).toBe(true);
+  await expect.poll(() => mn.ip('-6', 'route', 'show', 'default')).toEqual([]);
+  expect(netlink.routes().some((route) => route.prefix === '2001:db8:1::/64')).toBe(false);
+  mn.set(false);
+  await expect.poll(() => events.at(-1)).toBe('detach mn1@example.org');
+});
+
+test('a host gets its home address by DHCPv4, renews it, and finds its router and its whole subnet at the MAG', async () => {
+  const mn = host(1, 'acc0');
+  const { side, attachments } = start([
+    { name: 'acc0', nodes: FIXED, attachOn: ['dhcp'], dns: ['203.0.113.53', '2001:db8::53'] },
+  ]);
+  side.on('attach', () => setTimeout(() => side.grant({ ...GRANT, homePrefixes: [] }), 50));
+  netlink.apply([
+    setLink('acc0', { up: true }),
+    // Where the home subnet's other hosts are, from the MAG's point of view.
+    addVeth('tun9', { name: 'tun9b', namespaceFd: null }),
+    setLink('tun9', { up: true }),
+  ]);
+  netlink.apply([replaceRoute({ prefix: '198.51.100.0/24', device: 'tun9' }, 4)]);
+  mn.set(true);
+  const { process: client, log } = mn.startDhcp();
+  const lines = (): string[] => readFileSync(log, 'utf8').trim().split('\n');
+  const told =
+    'ip=198.51.100.7 subnet=255.255.255.0 router=198.51.100.1 mtu=1420 lease=600 serverid=198.51.100.1 dns=203.0.113.53';
+  await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`bound ${told}`);
+  expect(attachments[0]!.trigger).toBe('dhcp');
+  expect(mn.addresses(4)).toEqual(['198.51.100.7/24']);
+  expect(mn.reaches('198.51.100.1')).toBe(true);
+  // ARP for another address of the home subnet is answered by the MAG (RFC 5844 §3.2.4), for its own by nobody.
+  mn.reaches('198.51.100.99');
+  const neighbours = mn.ip<{ dst: string; lladdr?: string }>('neigh', 'show');
+  const router = neighbours.find(({ dst }) => dst === '198.51.100.1')?.lladdr;
+  expect(router).toBeDefined();
+  expect(neighbours.find(({ dst }) => dst === '198.51.100.99')?.lladdr).toBe(router);
+  client.kill('SIGUSR1');
+  await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`renew ${told}`);
+  expect(side.counters()['acc0']).toMatchObject({ dhcpSent: 3, dhcpReceived: expect.any(Number) as number });
+  netlink.apply([deleteLink('tun9')]);
+});
+
+test('several hosts on one interface are told apart by their link-layer addresses', async () => {
+  // A bridge in the MAG's namespace stands for a radio cell.
+  ipInMag('link', 'add', 'cell', 'type', 'bridge');
+  const first = host(1, 'port1', '02:00:5e:00:53:01');
+  const second = host(2, 'port2', '02:00:5e:00:53:02');
+  const third = host(3, 'port3', '02:00:5e:00:53:03');
+  for (const port of ['port1', 'port2', 'port3']) {
+    ipInMag('link', 'set', port, 'master', 'cell');
+    ipInMag('link', 'set', port, 'up');
+  }
+  const known = { '02:00:5e:00:53:03': 'alice@example.org' };
+  const { side, attachments } = start([
+    { name: 'cell', nodes: { by: 'link-layer', known, template: 'mn-%mac%@example.org' } },
+  ]);
+  side.on('attach', ({ node, linkLayer }) => {
+    const prefix = `2001:db8:${linkLayer!.at(-1)}::/64`;
+    side.grant({ ...GRANT, node, homePrefixes: [{ prefix, onLink: true }], homeAddress: null });
+  });
+  ipInMag('link', 'set', 'cell', 'up');
+  for (const mn of [first, second, third]) mn.set(true);
+  for (const [number, mn] of [first, second, third].entries()) {
+    await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+    expect(mn.addresses(6)[0]).toMatch(new RegExp(`^2001:db8:${number + 1}:`));
+  }
+  expect(new Set(attachments.map(({ node }) => node))).toEqual(
+    new Set(['mn-02005e005301@example.org', 'mn-02005e005302@example.org', 'alice@example.org']),
+  );
+  ipInMag('link', 'delete', 'cell');
+});
+
+test('hosts on a LAN live on the delegated prefix of a logical mobile node', async () => {
+  const lan = host(1, 'lan0');
+  const { side } = start([], {
+    lans: [{ name: 'lan0', node: 'box@example.org', subnet: 3, dns: [], maxAdvertisementInterval: 600 }],
+  });
+  netlink.apply([setLink('lan0', { up: true })]);
+  lan.set(true);
+  side.grant({ ...GRANT, node: 'box@example.org', delegatedPrefixes: ['2001:db8:ab00::/56'] });
+  await expect.poll(() => lan.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  expect(lan.addresses(6)[0]).toMatch(/^2001:db8:ab00:3:/);
+  expect(lan.reaches('2001:db8:ab00:3::1')).toBe(true);
+  expect(netlink.routes().find(({ prefix }) => prefix === '2001:db8:ab00::/56')?.device).toBeNull();
+});
+
+test('interfaces may come late and come back; a stop leaves nothing', async () => {
+  const { side, events } = start([{ name: 'acc1', nodes: FIXED, attachOn: ['router-solicitation'] }]);
+  side.on('attach', () => side.grant({ ...GRANT, delegatedPrefixes: ['2001:db8:ff00::/56'] }));
+  const mn = host(1, 'acc1');
+  netlink.apply([setLink('acc1', { up: true })]);
+  mn.set(true);
+  await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  expect(events[0]).toBe('attach mn1@example.org router-solicitation');
+  // A mobile router: its delegated prefix goes by its own link-local address.
+  const delegated = (): unknown => netlink.routes().find(({ prefix }) => prefix === '2001:db8:ff00::/56');
+  await expect
+    .poll(delegated)
+    .toMatchObject({ device: 'acc1', via: expect.stringMatching(/^fe80::/) as string });
+  netlink.apply([deleteLink('acc1')]);
+  await expect.poll(() => events.includes('detach mn1@example.org')).toBe(true);
+  const again = host(2, 'acc1');
+  netlink.apply([setLink('acc1', { up: true })]);
+  again.set(true);
+  await expect.poll(() => again.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  side.stop();
+  expect(netlink.routes({ protocol: 188 })).toEqual([]);
+  const left = netlink.addresses().filter(({ device, scope }) => device === 'acc1' && scope === 0);
+  expect(left).toEqual([]);
+});
