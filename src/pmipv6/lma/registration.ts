@@ -427,7 +427,8 @@ export class Registration {
   ): Outcome {
     const bindings = [...session.bindings.values()];
     const mine = (binding: Binding): boolean => binding.careOf.address === request.careOf.address;
-    const named = bindings.filter((binding) => !multipath || binding.bid === bid);
+    const all = !multipath || request.multipath!.bulk;
+    const named = bindings.filter((binding) => all || binding.bid === bid);
     // From another Proxy-CoA it MUST be ignored: the node is elsewhere by now.
     if (named.length && !named.some(mine)) {
       return { outcome: 'ignored', reason: 'deregistration-from-elsewhere', node: session.nodeKey };
@@ -435,9 +436,7 @@ export class Registration {
     if (!multipath && named.length && this.dropOneFamily(request, session)) {
       return this.deregistered(request, session, multipath, true, now, 'one address family de-registered');
     }
-    const all = !multipath || request.multipath!.bulk;
-    const gone = all ? bindings : named;
-    for (const binding of gone) {
+    for (const binding of named) {
       binding.lastSequence = request.update.sequence;
       binding.lastTimestamp = request.timestamp ?? binding.lastTimestamp;
       this.unbind(session, binding);
@@ -448,7 +447,7 @@ export class Registration {
     }
     const what = last ? 'de-registered' : `BID ${bid} de-registered, ${session.bindings.size} left`;
     // A repetition finds nothing to do and is answered all the same: its first answer was lost.
-    return this.deregistered(request, session, multipath, gone.length > 0, now, what);
+    return this.deregistered(request, session, multipath, named.length > 0, now, what);
   }
 
   private deregistered(
