@@ -38,10 +38,13 @@ export class MessageSlots {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #base: number;
+  readonly #room: number;
 
-  constructor(count: number) {
+  /** `room`: octets of the largest message. */
+  constructor(count: number, room = LARGEST_MESSAGE) {
     this.count = count;
-    const size = count * (MMSGHDR + PER_SLOT + LARGEST_MESSAGE);
+    this.#room = room;
+    const size = count * (MMSGHDR + PER_SLOT + room);
     const pages = Math.ceil(size / 65536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#bytes = new Uint8Array(memory.buffer);
@@ -65,7 +68,7 @@ export class MessageSlots {
       this.#view.setUint32(at + NAME_LENGTH, SOCKADDR, true);
       this.#view.setBigUint64(at + CONTROL_LENGTH, BigInt(CONTROL_ROOM), true);
       this.#view.setUint32(at + FLAGS, 0, true);
-      this.#view.setBigUint64(this.#iovec(slot) + 8, BigInt(LARGEST_MESSAGE), true);
+      this.#view.setBigUint64(this.#iovec(slot) + 8, BigInt(this.#room), true);
     }
   }
 
@@ -82,6 +85,11 @@ export class MessageSlots {
       destination: this.#destination(slot),
       data: this.#part(at, length),
     };
+  }
+
+  /** The struct sockaddr of whoever sent it, whatever its family. */
+  sender(slot: number): Uint8Array {
+    return this.#part(this.#sockaddr(slot), SOCKADDR);
   }
 
   /** Fills slot 0 for sendmmsg(2): octets to a struct sockaddr, from an address of ours. */
@@ -139,6 +147,6 @@ export class MessageSlots {
   }
 
   #data(slot: number): number {
-    return this.count * (MMSGHDR + PER_SLOT) + slot * LARGEST_MESSAGE;
+    return this.count * (MMSGHDR + PER_SLOT) + slot * this.#room;
   }
 }
