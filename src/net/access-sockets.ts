@@ -5,7 +5,7 @@
 import { bind, close, receive, setIntOption, setOption, socket } from './libc.ts';
 import { ETHERTYPE_IPV6, PacketSocket, type ReceivedPacket } from './packet-socket.ts';
 import type { Readiness } from './readiness.ts';
-import type { Instruction } from './socket-filter.ts';
+import type { Instruction } from './bpf.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 
 const AF_INET = 2;

@@ -3,7 +3,8 @@
  * link-layer addresses of their senders, and to link-layer addresses of our choice.
  */
 import { bind, close, receiveFrom, sendTo, setOption, socket } from './libc.ts';
-import { type Instruction, attachFilter } from './socket-filter.ts';
+import type { Instruction } from './bpf.ts';
+import { attachFilter } from './socket-filter.ts';
 
 const AF_PACKET = 17;
 const SOCK_DGRAM_NONBLOCK = 2 | 0o4000 | 0o2000000;
