@@ -82,9 +82,10 @@ class DistributionCompiler {
     this.#spec = spec;
     this.#paths = paths;
     this.#fallback = { ...DISTRIBUTION_DEFAULTS, ...spec.distribution };
-    this.#charge = [this.#fallback, ...(spec.flows ?? []).map(({ action }) => this.#distributionOf(action))].some(
-      ({ scheduler }) => MODELLED.has(scheduler),
-    );
+    this.#charge = [
+      this.#fallback,
+      ...(spec.flows ?? []).map(({ action }) => this.#distributionOf(action)),
+    ].some(({ scheduler }) => MODELLED.has(scheduler));
   }
 
   compile(): Distribution {
@@ -206,13 +207,20 @@ class DistributionCompiler {
       const most = Math.max(...byLabel.map((list) => list.length));
       return this.#group(paths, distribution, ({ spec }) => spec.weight || 1, most);
     }
-    const paths = action.bids.flatMap((bid) => this.#paths.filter(({ spec }) => spec.bid === bid).filter(isUp));
+    const paths = action.bids.flatMap((bid) =>
+      this.#paths.filter(({ spec }) => spec.bid === bid).filter(isUp),
+    );
     if (action.action === 'copies') {
       const copies: DistributionSpec = { ...distribution, scheduler: 'redundant' };
       return this.#group(paths, copies, () => 1, action.bids.length);
     }
     const weightOf = ({ spec }: DistributionPath): number => action.weights?.[spec.bid] ?? (spec.weight || 1);
-    return this.#group(paths.filter((path) => weightOf(path) > 0), distribution, weightOf, action.bids.length);
+    return this.#group(
+      paths.filter((path) => weightOf(path) > 0),
+      distribution,
+      weightOf,
+      action.bids.length,
+    );
   }
 
   #latencyGroup(): number {

@@ -9,9 +9,7 @@ import * as L from '../../assembly/layout.ts';
 const costs = new Map<number, Float64Array>();
 
 /** For each slot the position in `paths`; weights are positive. */
-export function flowSlots(
-  paths: readonly { readonly bid: number; readonly weight: number }[],
-): Uint8Array {
+export function flowSlots(paths: readonly { readonly bid: number; readonly weight: number }[]): Uint8Array {
   const slots = new Uint8Array(L.FLOW_SLOTS);
   const rows = paths.map(({ bid }) => costsOf(bid));
   for (let slot = 0; slot < slots.length; slot++) {
@@ -33,7 +31,10 @@ export function flowSlots(
 function costsOf(bid: number): Float64Array {
   let row = costs.get(bid);
   if (!row) {
-    row = Float64Array.from({ length: L.FLOW_SLOTS }, (_, slot) => -Math.log((mix(bid, slot) + 0.5) / 2 ** 32));
+    row = Float64Array.from(
+      { length: L.FLOW_SLOTS },
+      (_, slot) => -Math.log((mix(bid, slot) + 0.5) / 2 ** 32),
+    );
     costs.set(bid, row);
   }
   return row;

@@ -31,7 +31,9 @@ const numbers =
   (key: 'spi' | 'flowLabel' | 'sourcePort' | 'destinationPort' | 'protocol', mask = 0xffff_ffff) =>
   (selector: FlowSelector): Range<bigint> | null => {
     const range = selector[key];
-    return range ? { start: BigInt((range.start & mask) >>> 0), end: BigInt((range.end & mask) >>> 0) } : null;
+    return range
+      ? { start: BigInt((range.start & mask) >>> 0), end: BigInt((range.end & mask) >>> 0) }
+      : null;
   };
 
 const addresses =
@@ -43,7 +45,9 @@ const addresses =
 
 /** RFC 6088 §3: only the upper six bits of the octet count. */
 function dscp({ trafficClass }: FlowSelector): Range<bigint> | null {
-  return trafficClass && { start: BigInt(trafficClass.start >> 2), end: BigInt(trafficClass.end >> 2) } || null;
+  return (
+    (trafficClass && { start: BigInt(trafficClass.start >> 2), end: BigInt(trafficClass.end >> 2) }) || null
+  );
 }
 
 const dimension = (field: number, rangeOf: Dimension['rangeOf'], needs = 0, wide = false): Dimension => ({
@@ -216,7 +220,8 @@ class RowPool {
   write(u64: BigUint64Array, address: number): void {
     this.#rows.forEach((row, i) => {
       for (let word = 0; word < this.#words; word++) {
-        u64[address / 8 + i * this.#words + word] = (BigInt(row[word * 2 + 1]!) << 32n) | BigInt(row[word * 2]!);
+        u64[address / 8 + i * this.#words + word] =
+          (BigInt(row[word * 2 + 1]!) << 32n) | BigInt(row[word * 2]!);
       }
     });
   }

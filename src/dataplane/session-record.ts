@@ -1,10 +1,12 @@
 /** Writes session configs and path records into the shared memory: the only place that lays them out. */
 import * as L from '../../assembly/layout.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
+import type { Distribution } from './distribution-writer.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { ENCAPSULATION_NUMBERS, buildPathTemplate } from './path-template.ts';
 import { encapsulationOverhead } from './overhead.ts';
+import { writeEstimates } from './path-estimates.ts';
 import { buildSchedule } from './schedule-table.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
@@ -14,6 +16,7 @@ export interface ConfigBlock {
   readonly size: number;
   readonly schedule: Uint8Array;
   readonly innerMtu: number;
+  readonly distribution: Distribution;
 }
 
 /** Fills path record `number`. `kernelHeader` of MODE_* devices: what the kernel writes itself is not sent. */
@@ -59,6 +62,7 @@ export function writePath(
   set(L.PATH_NUMBER, number);
   set(L.PATH_MTU, path.mtu);
   set(L.PATH_MODEL, at + L.PATH_MODEL_BLOCK);
+  writeEstimates(memory, number, { rate: path.rate, delayUs: path.delayUs });
   memory.bytes.set(template.bytes, at + L.PATH_TEMPLATE_END - template.bytes.length);
   // Raw sockets take no port: ipv6(7), raw(7).
   const sockaddr = encodeSockaddr(parseAddress(path.remote), kernelWrites ? path.remotePort : 0);
@@ -72,15 +76,17 @@ export function writeConfig(
   spec: SessionSpec,
   pathNumbers: readonly number[],
   origin: bigint,
+  distribution: Distribution,
 ): ConfigBlock {
-  const schedule = buildSchedule(spec.paths.map((path) => path.weight));
+  const schedule = buildSchedule(distribution.weights);
   const list = L.CONFIG_PATH_LIST + pathNumbers.length * 4;
   const size = list + schedule.length;
   const address = memory.heap.allocate(size);
   const set = (field: number, value: number): void => {
     memory.u32[(address + field) / 4] = value;
   };
-  const used = spec.paths.filter((path) => path.weight > 0);
+  // Also of paths that are down: the MTU should not change when one comes or goes.
+  const used = spec.paths.filter((path) => path.weight > 0 || isNamed(spec, path));
   const innerMtu = Math.min(
     ...(used.length ? used : spec.paths).map((path) => path.mtu - encapsulationOverhead(path)),
   );
@@ -96,8 +102,18 @@ export function writeConfig(
   memory.u64[(address + L.CONFIG_ORIGIN) / 8] = origin;
   set(L.CONFIG_PERIOD, schedule.length);
   set(L.CONFIG_SCHEDULE, address + list);
+  set(L.CONFIG_GROUP, distribution.group);
+  set(L.CONFIG_POLICY, distribution.policy);
   set(L.CONFIG_PATH_COUNT, pathNumbers.length);
   pathNumbers.forEach((number, i) => set(L.CONFIG_PATH_LIST + i * 4, memory.path(number)));
   memory.bytes.set(schedule, address + list);
-  return { address, size, schedule, innerMtu };
+  return { address, size, schedule, innerMtu, distribution };
+}
+
+/** Whether a flow rule sends packets over the path. */
+function isNamed(spec: SessionSpec, { bid, label }: PathSpec): boolean {
+  return (spec.flows ?? []).some(({ action }) => {
+    if (action.action === 'drop') return false;
+    return action.action === 'labels' ? action.labels.includes(label ?? 0) : action.bids.includes(bid);
+  });
 }

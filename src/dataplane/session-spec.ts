@@ -3,6 +3,7 @@
  * control socket and (later) the signaling describe sessions and paths to the data plane.
  * Units are in the names; addresses are textual, without prefix length unless they are prefixes.
  */
+import type { DistributionSpec, FlowRule, LatencyClassSpec } from './distribution-spec.ts';
 
 /** Encapsulation names of configuration and command line (docs/encapsulations.md has the bytes). */
 export const ENCAPSULATIONS = ['ipip', 'gre', 'udp', 'udp-gre', 'gre-in-udp'] as const;
@@ -39,6 +40,11 @@ export interface PathSpec {
   readonly dontFragment: 'set' | 'copy' | 'clear';
   /** Tunnel Encapsulation Limit to send (RFC 2473 §4.1.1), IPv6 outer and ipip/gre only; null sends none. */
   readonly encapsulationLimit: number | null;
+  /** If-Label of the interface (RFC 8278 §4.1), by which flow rules name paths. */
+  readonly label?: number | undefined;
+  /** What is known of the link before anything is measured: bits a second, one-way delay in microseconds. */
+  readonly rate?: number | undefined;
+  readonly delayUs?: number | undefined;
 }
 
 export interface ResequencerSpec {
@@ -66,5 +72,10 @@ export interface SessionSpec {
   /** Clamp the MSS of TCP SYNs to the tunnel MTU. */
   readonly clampMss: boolean;
   readonly resequencer: ResequencerSpec;
+  /** Scheduler of what no rule names; weighted by default. */
+  readonly distribution?: Partial<DistributionSpec> | undefined;
+  /** Rules for flows, in order of priority. */
+  readonly flows?: readonly FlowRule[] | undefined;
+  readonly latency?: LatencyClassSpec | undefined;
   readonly paths: readonly PathSpec[];
 }

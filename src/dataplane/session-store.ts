@@ -11,10 +11,14 @@ import {
   readPathCounters,
   readResequencer,
 } from './counters.ts';
+import { ClassifierCache } from './classifier-cache.ts';
+import type { PathEstimates, PathState } from './distribution-spec.ts';
+import { compileDistribution } from './distribution-writer.ts';
 import type { EndpointRegistry, PathEnds } from './endpoints.ts';
 import type { GracePeriods } from './grace.ts';
 import { LookupTables, type PeerAddress } from './lookup-tables.ts';
 import type { DataplaneMemory } from './memory.ts';
+import { moveEstimates, writeEstimates } from './path-estimates.ts';
 import { addressKey, isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -31,6 +35,7 @@ interface InstalledPath {
   readonly selector: number;
   /** Counters of records that this path had before. */
   readonly before: PathCounters;
+  readonly state: PathState;
 }
 
 interface InstalledSession {
@@ -48,6 +53,7 @@ export class SessionStore {
   readonly #grace: GracePeriods;
   readonly #endpoints: EndpointRegistry;
   readonly #tables: LookupTables;
+  readonly #classifiers: ClassifierCache;
   readonly #sessions = new Map<string, InstalledSession>();
   readonly #freeSessions: number[] = [];
   readonly #freePaths: number[] = [];
@@ -60,6 +66,7 @@ export class SessionStore {
     this.#grace = grace;
     this.#endpoints = endpoints;
     this.#tables = new LookupTables(memory, wasm, grace);
+    this.#classifiers = new ClassifierCache(memory);
   }
 
   get size(): number {
@@ -97,12 +104,7 @@ export class SessionStore {
     try {
       this.#writeSession(index, spec);
       for (const path of spec.paths) paths.push(this.#installPath(index, spec, path, NO_PATH_COUNTERS));
-      config = writeConfig(
-        this.#memory,
-        spec,
-        paths.map((path) => path.number),
-        0n,
-      );
+      config = this.#writeConfig(spec, paths, () => 0n);
       for (const prefix of spec.prefixes) {
         this.#tables.addPrefix(prefix, index + 1);
         prefixes.push(prefix);
@@ -112,7 +114,7 @@ export class SessionStore {
       for (const path of paths) this.#retirePath(path);
       const block = config;
       this.#grace.retire(() => {
-        if (block) this.#memory.heap.release(block.address, block.size);
+        if (block) this.#freeConfig(block);
         this.#freeWindow(index, spec);
       });
       throw error;
@@ -127,13 +129,12 @@ export class SessionStore {
     for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
     Atomics.store(this.#memory.u32, (this.#memory.session(session.index) + L.SESSION_CONFIG) / 4, 0);
     for (const path of session.paths) this.#retirePath(path);
-    const { address, size } = session.config;
     this.#grace.retire(() => {
       const control = this.#memory.sizes.workers;
       const record = this.#memory.session(session.index);
       if (!this.#wasm.emptySession(this.#memory.workerRegion(control), record)) return false;
       this.#wasm.returnBuffers(control);
-      this.#memory.heap.release(address, size);
+      this.#freeConfig(session.config);
       this.#freeWindow(session.index, session.spec);
       return true;
     });
@@ -152,7 +153,6 @@ export class SessionStore {
     const fresh: InstalledPath[] = [];
     const paths: InstalledPath[] = [];
     let config: ConfigBlock;
-    const origin = sameSchedule(old, spec) ? this.#origin(session) : this.#ticket(session.index);
     try {
       for (const prefix of spec.prefixes) {
         if (old.prefixes.includes(prefix)) continue;
@@ -167,14 +167,14 @@ export class SessionStore {
         }
         const before = present ? this.#counters(present) : NO_PATH_COUNTERS;
         const installed = this.#installPath(session.index, spec, path, before, session.paths);
+        if (present && present.spec.rate === path.rate && present.spec.delayUs === path.delayUs) {
+          moveEstimates(this.#memory, present.number, installed.number);
+        }
         fresh.push(installed);
-        paths.push(installed);
+        paths.push(present ? { ...installed, state: present.state } : installed);
       }
-      config = writeConfig(
-        this.#memory,
-        spec,
-        paths.map((path) => path.number),
-        origin,
+      config = this.#writeConfig(spec, paths, (weights) =>
+        sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(session.index),
       );
     } catch (error) {
       for (const prefix of added) this.#tables.removePrefix(prefix);
@@ -189,17 +189,36 @@ export class SessionStore {
     this.#publish(session.index, config);
     for (const prefix of old.prefixes) if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
     for (const path of gone) this.#retirePath(path, paths);
-    this.#grace.retire(() => this.#memory.heap.release(oldConfig.address, oldConfig.size));
+    this.#grace.retire(() => this.#freeConfig(oldConfig));
+  }
+
+  /** Paths that are down are left out of every group; others take over at once. Throws UNKNOWN_BID. */
+  setPathState(name: string, bid: number, state: PathState): void {
+    const session = this.#get(name);
+    const path = this.#path(session, bid);
+    if (path.state === state) return;
+    session.paths = session.paths.map((other) => (other === path ? { ...path, state } : other));
+    if ((path.state === 'down') !== (state === 'down')) this.update(session.spec);
+  }
+
+  /** Hands what was measured of a path to the schedulers, while packets flow. Throws UNKNOWN_BID. */
+  setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
+    const session = this.#get(name);
+    writeEstimates(this.#memory, this.#path(session, bid).number, {
+      delayUs: undefined,
+      jitterUs: undefined,
+      rate: undefined,
+      loss: undefined,
+      ...estimates,
+    });
+    for (const group of session.config.distribution.groups) group.refresh();
   }
 
   /** New weights by BID; others stay. Throws UNKNOWN_BID and BAD_WEIGHT. */
   setWeights(name: string, weights: ReadonlyMap<number, number>): void {
-    const { spec } = this.#get(name);
-    for (const bid of weights.keys()) {
-      if (!spec.paths.some((path) => path.bid === bid)) {
-        throw new TunloomError('UNKNOWN_BID', `session "${name}" has no path with BID ${bid}`);
-      }
-    }
+    const session = this.#get(name);
+    const { spec } = session;
+    for (const bid of weights.keys()) this.#path(session, bid);
     this.update({
       ...spec,
       paths: spec.paths.map((path) => ({ ...path, weight: weights.get(path.bid) ?? path.weight })),
@@ -241,6 +260,39 @@ export class SessionStore {
       if (smallest === null || config.innerMtu < smallest) smallest = config.innerMtu;
     }
     return smallest;
+  }
+
+  #path(session: InstalledSession, bid: number): InstalledPath {
+    const path = session.paths.find(({ spec }) => spec.bid === bid);
+    if (!path) {
+      throw new TunloomError('UNKNOWN_BID', `session "${session.spec.name}" has no path with BID ${bid}`);
+    }
+    return path;
+  }
+
+  #writeConfig(
+    spec: SessionSpec,
+    paths: readonly InstalledPath[],
+    origin: (weights: readonly number[]) => bigint,
+  ): ConfigBlock {
+    const distribution = compileDistribution(
+      this.#memory,
+      this.#classifiers,
+      spec,
+      paths.map(({ spec, number, state }) => ({ spec, record: this.#memory.path(number), state })),
+    );
+    try {
+      const numbers = paths.map(({ number }) => number);
+      return writeConfig(this.#memory, spec, numbers, origin(distribution.weights), distribution);
+    } catch (error) {
+      distribution.release();
+      throw error;
+    }
+  }
+
+  #freeConfig(config: ConfigBlock): void {
+    this.#memory.heap.release(config.address, config.size);
+    config.distribution.release();
   }
 
   #get(name: string): InstalledSession {
@@ -318,7 +370,17 @@ export class SessionStore {
       throw error;
     }
     const peerNumber = this.#tables.acquirePeer(peer);
-    const installed = { spec: path, number, ends, peer, peerNumber, keyed, selector, before };
+    const installed = {
+      spec: path,
+      number,
+      ends,
+      peer,
+      peerNumber,
+      keyed,
+      selector,
+      before,
+      state: 'up' as const,
+    };
     const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
     if (owner >= 0 && !own.some((other) => other.number === owner)) {
       this.#retirePath(installed, [{ ...installed, number: owner }]);
@@ -365,14 +427,21 @@ export class SessionStore {
 }
 
 function sameRecord(a: PathSpec, b: PathSpec): boolean {
-  return JSON.stringify({ ...a, weight: 0, name: '' }) === JSON.stringify({ ...b, weight: 0, name: '' });
+  const same = { weight: 0, name: '', label: 0 };
+  return JSON.stringify({ ...a, ...same }) === JSON.stringify({ ...b, ...same });
 }
 
 function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
   return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
 }
 
-function sameSchedule(a: SessionSpec, b: SessionSpec): boolean {
-  const key = (spec: SessionSpec): string => spec.paths.map((path) => `${path.bid}=${path.weight}`).join();
-  return key(a) === key(b);
+/** Whether the session's present schedule serves the same paths in the same order. */
+function sameSchedule(
+  session: InstalledSession,
+  paths: readonly InstalledPath[],
+  weights: readonly number[],
+): boolean {
+  const key = (list: readonly InstalledPath[], shares: readonly number[]): string =>
+    list.map(({ spec }, i) => `${spec.bid}=${shares[i]}`).join();
+  return key(session.paths, session.config.distribution.weights) === key(paths, weights);
 }

@@ -1,0 +1,46 @@
+/**
+ * Puts what was measured of a path where the schedulers read it (layout.ts, MODEL_*): single words, stored in place while
+ * packets flow. Called by the session store for the path estimator and for configured rates.
+ */
+import * as L from '../../assembly/layout.ts';
+import type { PathEstimates } from './distribution-spec.ts';
+import type { DataplaneMemory } from './memory.ts';
+
+/** Estimates that may be undefined are left as they are. */
+type GivenEstimates = { readonly [K in keyof PathEstimates]: PathEstimates[K] | undefined };
+
+/** Stores what is given; a value of 0 means "not known". */
+export function writeEstimates(memory: DataplaneMemory, path: number, estimates: GivenEstimates): void {
+  const model = memory.path(path) + L.PATH_MODEL_BLOCK;
+  const { delayUs, jitterUs, rate, loss } = estimates;
+  const store = (field: number, value: number): void => {
+    Atomics.store(memory.u32, (model + field) / 4, Math.min(Math.max(Math.round(value), 0), 0xffff_ffff));
+  };
+  if (delayUs !== undefined) store(L.MODEL_DELAY, delayUs);
+  if (jitterUs !== undefined) store(L.MODEL_JITTER, jitterUs);
+  if (rate !== undefined) store(L.MODEL_OCTET_TIME, rate > 0 ? Math.max(1, (8e9 * 256) / rate) : 0);
+  if (loss !== undefined) store(L.MODEL_LOSS, loss);
+}
+
+/** What is stored of a path; 0: not known. */
+export function readEstimates(memory: DataplaneMemory, path: number): Required<PathEstimates> {
+  const model = memory.path(path) + L.PATH_MODEL_BLOCK;
+  const word = (field: number): number => Atomics.load(memory.u32, (model + field) / 4);
+  const octetTime = word(L.MODEL_OCTET_TIME);
+  return {
+    delayUs: word(L.MODEL_DELAY),
+    jitterUs: word(L.MODEL_JITTER),
+    rate: octetTime ? (8e9 * 256) / octetTime : 0,
+    loss: word(L.MODEL_LOSS),
+  };
+}
+
+/** A path's new record takes over what was known by its old one. */
+export function moveEstimates(memory: DataplaneMemory, from: number, to: number): void {
+  const model = memory.path(from) + L.PATH_MODEL_BLOCK;
+  memory.bytes.copyWithin(
+    memory.path(to) + L.PATH_MODEL_BLOCK,
+    model,
+    model + L.PATH_STRIDE - L.PATH_MODEL_BLOCK,
+  );
+}
