@@ -2,7 +2,9 @@
  * The ABI: what the workers' loops and the control thread may call. Addresses and counts are u32 (plain JS numbers),
  * times are microseconds as f64 (exact up to 2^53), 64-bit values travel through memory. Everything else is private.
  */
-import { CONTROL, CONTROL_ENDPOINTS, CONTROL_KEY, ENDPOINT_STRIDE } from './layout';
+import { CONTROL, CONTROL_ENDPOINTS, CONTROL_KEY, ENDPOINT_STRIDE, WORKER_FIELDS } from './layout';
+import { readFields } from './classify/flow-fields';
+import { flowKey } from './classify/flow-key';
 import { findSession4, findSession6 } from './classify/prefix-table';
 import * as buffers from './memory/buffers';
 import * as tables from './memory/tables';
@@ -12,6 +14,7 @@ import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
 import * as receive from './pipeline/receive';
 import * as send from './pipeline/send';
+import * as pins from './schedule/pins';
 import * as workers from './pipeline/worker';
 
 // ---- worker loop
@@ -139,6 +142,16 @@ export function tableMove(form: u32, reference: u32, address: u32, bits: u32): v
   const to = ((<u64>bits) << 32) | (<u64>address);
   tables.copyTable(form, atomic.load<u64>(reference), to);
   atomic.store<u64>(reference, to);
+}
+/** Leaves the flow key of the checked inner packet at `at` at CONTROL_KEY; `worker` is the control thread's region. */
+export function readFlowKey(worker: u32, family: u32, at: u32, total: u32): void {
+  const fields = <usize>worker + WORKER_FIELDS;
+  readFields(fields, at, family, total);
+  store<u64>(CONTROL, flowKey(fields, 0), CONTROL_KEY);
+}
+/** Pins the flow whose key is at CONTROL_KEY to `bid`; 0 lifts the pin. */
+export function pinFlow(bid: u32, now: f64): void {
+  pins.pinFlow(load<u64>(CONTROL, CONTROL_KEY), bid, <u64>now);
 }
 /** Session number for the address at `at` (network order), 0 if no prefix covers it. */
 export function findSession(family: u32, at: u32): u32 {

@@ -7,6 +7,7 @@ import * as L from '../../assembly/layout.ts';
 import { parseAddress } from '../ip.ts';
 import { readDrops, readWorkerCounter, sumResequencers } from './counters.ts';
 import type { DeviceHandle } from './device/device.ts';
+import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
 import { EndpointRegistry, type PortProvider } from './endpoints.ts';
 import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
@@ -21,6 +22,7 @@ import type {
 } from './status.ts';
 import { compileHotPath, instantiateHotPath } from './wasm.ts';
 import { type WakeUp, WorkerPool } from './worker-pool.ts';
+import { monotonicMicroseconds } from './worker.ts';
 
 export interface DataplaneOptions {
   readonly role: 'mag' | 'lma';
@@ -202,6 +204,18 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
       session: name,
       weights: Object.fromEntries(paths.map((path) => [path.bid, path.weight])),
     });
+  }
+
+  setPathState(name: string, bid: number, state: PathState): void {
+    this.#sessions.setPathState(name, bid, state);
+  }
+
+  setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
+    this.#sessions.setPathEstimates(name, bid, estimates);
+  }
+
+  moveFlow(name: string, flow: FlowName, bid: number | null): void {
+    this.#sessions.moveFlow(name, flow, bid, monotonicMicroseconds());
   }
 
   /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */

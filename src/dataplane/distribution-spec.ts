@@ -113,6 +113,15 @@ export interface FlowRule {
   readonly action: FlowAction;
 }
 
+/** One flow, seen on packets towards the mobile node. Ports where the protocol has them. */
+export interface FlowName {
+  readonly protocol: number;
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort?: number | undefined;
+  readonly destinationPort?: number | undefined;
+}
+
 /** States of a path as the control plane sees it. */
 export const PATH_STATES = ['up', 'degraded', 'down'] as const;
 export type PathState = (typeof PATH_STATES)[number];

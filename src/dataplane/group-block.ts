@@ -93,6 +93,11 @@ export class GroupBlock {
     for (let i = 0; i < members.length; i++) this.#fillBuckets(i);
   }
 
+  /** Whether flows are kept on paths, so that one can be moved. */
+  get perFlow(): boolean {
+    return this.#spec.scheduler === 'flow-hash' || this.#spec.scheduler === 'flowlet';
+  }
+
   /** Takes over what follows from the paths' estimates: the flowlet gap and the rates of an overflow group. */
   refresh(): void {
     const { u32 } = this.#memory;

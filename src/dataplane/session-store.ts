@@ -12,9 +12,10 @@ import {
   readResequencer,
 } from './counters.ts';
 import { ClassifierCache } from './classifier-cache.ts';
-import type { PathEstimates, PathState } from './distribution-spec.ts';
+import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
 import { compileDistribution } from './distribution-writer.ts';
 import type { EndpointRegistry, PathEnds } from './endpoints.ts';
+import { FlowPins } from './flow-pins.ts';
 import type { GracePeriods } from './grace.ts';
 import { LookupTables, type PeerAddress } from './lookup-tables.ts';
 import type { DataplaneMemory } from './memory.ts';
@@ -54,6 +55,7 @@ export class SessionStore {
   readonly #endpoints: EndpointRegistry;
   readonly #tables: LookupTables;
   readonly #classifiers: ClassifierCache;
+  readonly #pins: FlowPins;
   readonly #sessions = new Map<string, InstalledSession>();
   readonly #freeSessions: number[] = [];
   readonly #freePaths: number[] = [];
@@ -67,6 +69,7 @@ export class SessionStore {
     this.#endpoints = endpoints;
     this.#tables = new LookupTables(memory, wasm, grace);
     this.#classifiers = new ClassifierCache(memory);
+    this.#pins = new FlowPins(memory, wasm);
   }
 
   get size(): number {
@@ -260,6 +263,19 @@ export class SessionStore {
       if (smallest === null || config.innerMtu < smallest) smallest = config.innerMtu;
     }
     return smallest;
+  }
+
+  /** Pins a flow to a path, or lifts the pin (null). Throws UNKNOWN_BID, NOT_PER_FLOW and BAD_FLOW. */
+  moveFlow(name: string, flow: FlowName, bid: number | null, nowUs: number): void {
+    const session = this.#get(name);
+    if (bid !== null) this.#path(session, bid);
+    if (!session.config.distribution.groups.some((group) => group.perFlow)) {
+      throw new TunloomError(
+        'NOT_PER_FLOW',
+        `no scheduler of session "${name}" keeps flows on paths, so none can be moved; use flow-hash or flowlet`,
+      );
+    }
+    this.#pins.pin(session.index + 1, flow, bid, nowUs);
   }
 
   #path(session: InstalledSession, bid: number): InstalledPath {

@@ -2,6 +2,7 @@
  * The shapes in which a running data plane reports about itself: what `tunloom status`, the control socket and
  * the lab show. Counters are totals since the start of the data plane; all of them are plain numbers.
  */
+import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
 import type { Encapsulation, SessionSpec } from './session-spec.ts';
 
 /** Resequencer statistics of one session, or summed over sessions (DESIGN: the resequencer). */
@@ -132,4 +133,13 @@ export interface DataplaneControl {
   /** Replaces prefixes, paths, keys and weights; keeps sequence numbers and counters where the session goes on. */
   updateSession(session: SessionSpec): void;
   setWeights(name: string, weights: ReadonlyMap<number, number>): void;
+  /** Paths that are down carry nothing; `setPathState` and the two below throw `UNKNOWN_BID`. */
+  setPathState(name: string, bid: number, state: PathState): void;
+  /** What was measured of a path, for the schedulers; may be called often. */
+  setPathEstimates(name: string, bid: number, estimates: PathEstimates): void;
+  /**
+   * Moves a flow to a path on purpose, for as long as it lasts; null lets it go where it would. Throws `NOT_PER_FLOW` if no
+   * scheduler of the session keeps flows on paths, `BAD_FLOW` for a flow that is not the session's.
+   */
+  moveFlow(name: string, flow: FlowName, bid: number | null): void;
 }

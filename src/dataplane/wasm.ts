@@ -30,6 +30,8 @@ export interface HotPath {
   tableFind(form: number, reference: number): number;
   tableMove(form: number, reference: number, address: number, bits: number): void;
   findSession(family: number, at: number): number;
+  readFlowKey(worker: number, family: number, at: number, total: number): void;
+  pinFlow(bid: number, now: number): void;
 }
 
 /** Compiles build/release.wasm (or build/debug.wasm). Throws NO_HOT_PATH if it was not built. */
