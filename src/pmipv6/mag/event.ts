@@ -1,0 +1,39 @@
+/** What the world tells the MAG state machine. */
+import type { Endpoint } from '../endpoint.ts';
+import type { WanMetrics } from '../tunnel-session.ts';
+import type { Message } from '../wire/mobility-header.ts';
+
+export type MagEvent =
+  /** A mobility message has come. `to` is the address of ours that it came to. */
+  | { readonly event: 'message'; readonly message: Message; readonly from: Endpoint; readonly to: Endpoint }
+  /** A node is on an access link. Once more while it is there: nothing, unless link-layer address or interface are others. */
+  | {
+      readonly event: 'attach';
+      /** NAI. */
+      readonly node: string;
+      /** Access interface. */
+      readonly interface: string;
+      /** MN Link-layer Identifier; null: unknown. */
+      readonly linkLayer: Uint8Array | null;
+      /** Access Technology Type of the access link. */
+      readonly technology: number;
+      /** Handoff Indicator as far as the access side knows (RFC 5213 §8.4): 1, 2, 3 or, if left out, 4. */
+      readonly handoff?: number | undefined;
+    }
+  /** The node has left; of another interface than the one that it is on now: nothing. */
+  | { readonly event: 'detach'; readonly node: string; readonly interface: string }
+  /** A WAN interface as it is now; its first event lets it be used. `addresses`: global ones, of both families. */
+  | {
+      readonly event: 'interface';
+      readonly name: string;
+      readonly up: boolean;
+      readonly addresses: readonly string[];
+    }
+  /** What is known of a WAN interface has changed: the LMA is told by a re-registration of its paths. */
+  | { readonly event: 'metrics'; readonly name: string; readonly metrics: WanMetrics }
+  /** The operator's word: extend the node's bindings now, also if the LMA has refused the node before; without node, of all. */
+  | { readonly event: 'register'; readonly node?: string | undefined }
+  /** The operator's word: end the node's session until it attaches anew or `register` names it; without node, of all. */
+  | { readonly event: 'deregister'; readonly node?: string | undefined }
+  /** Time has passed (`nextDeadline`). */
+  | { readonly event: 'tick' };

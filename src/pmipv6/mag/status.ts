@@ -1,0 +1,40 @@
+/** How the MAG's sessions stand, for the control socket, `tunloom status` and tests. */
+import type { TunnelEncapsulation } from '../tunnel-session.ts';
+
+/**
+ * `idle`: not wanted or not possible now. `waiting`: for another path to find out what the LMA can do. `denied`: the LMA has
+ * refused, and nothing is sent until the operator says so or the node attaches anew.
+ */
+export type PathState =
+  'idle' | 'waiting' | 'registering' | 'active' | 'refreshing' | 'deregistering' | 'denied';
+
+export interface MagPathStatus {
+  readonly bid: number;
+  readonly interface: string;
+  readonly state: PathState;
+  /** Proxy care-of address and LMA address; null while there is none. */
+  readonly careOf: string | null;
+  readonly lma: string | null;
+  readonly encapsulation: TunnelEncapsulation;
+  /** Elapsed milliseconds; null without a binding. */
+  readonly expires: number | null;
+  /** Status of the last PBA; null: none yet. */
+  readonly lastStatus: number | null;
+}
+
+export interface MagSessionStatus {
+  /** As in `install` and `remove` effects. */
+  readonly name: string;
+  readonly node: string;
+  /** Access interface; null for a logical mobile node. */
+  readonly interface: string | null;
+  /** Whether the LMA has granted multipath for this node; `unknown` before its first answer. */
+  readonly multipath: 'unknown' | 'on' | 'off';
+  readonly homePrefixes: readonly string[];
+  /** With the prefix length of its subnet. */
+  readonly homeAddress: string | null;
+  readonly delegatedPrefixes: readonly string[];
+  /** Why the LMA refuses the node; null: it does not. */
+  readonly denied: string | null;
+  readonly paths: readonly MagPathStatus[];
+}
