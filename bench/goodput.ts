@@ -1,5 +1,6 @@
 /** One TCP stream over a bare veth pair and through tunloom over two GRE paths, in the same run, in turn. */
-import { NamespaceLab, median, tcpTransfer } from '../src/lab/namespace-lab.ts';
+import { median, tcpTransfer } from '../src/lab/measurement.ts';
+import { NamespaceLab } from '../src/lab/namespace-lab.ts';
 import { pathAddresses, planPaths } from '../src/lab/plan.ts';
 
 const RUNS = 3;

@@ -62,6 +62,16 @@ export interface Detachment {
   readonly interface: string;
 }
 
+/** A message on an access link, for those who watch. */
+export interface AccessMessage {
+  readonly interface: string;
+  readonly direction: 'in' | 'out';
+  /** RS, RA, DHCPDISCOVER, DHCPOFFER ... */
+  readonly message: string;
+  /** The essential in words. */
+  readonly text: string;
+}
+
 /** What a binding gives a node on its access link. */
 export interface AccessGrant {
   readonly node: string;

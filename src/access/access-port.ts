@@ -5,7 +5,7 @@
 import { formatAddress, parseAddress } from '../ip.ts';
 import { AccessSockets } from '../net/access-sockets.ts';
 import { SystemCallError } from '../net/errno.ts';
-import type { Link } from '../net/netlink/link.ts';
+import { type Link, formatMac } from '../net/netlink/link.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, type ReceivedPacket } from '../net/packet-socket.ts';
 import type { AccessContext } from './access-context.ts';
@@ -15,6 +15,7 @@ import {
   DHCP_CLIENT_PORT,
   DHCP_SERVER_PORT,
   type DhcpMessage,
+  DhcpType,
   decodeDhcp,
   encodeDhcp,
 } from './wire/dhcp-message.ts';
@@ -105,6 +106,7 @@ export class AccessPort {
       due.to?.linkLayer ?? linkLayer ?? ALL_NODES_LINK,
       'advertisementsSent',
     );
+    this.#tell('out', 'RA', () => describeAdvertisement(due, mtu));
   }
 
   answerDhcp({ message, to }: DhcpReply, router: string): void {
@@ -112,6 +114,7 @@ export class AccessPort {
     const packet = buildUdp4Packet(from, { address: to, port: DHCP_CLIENT_PORT }, encodeDhcp(message));
     const linkLayer = to === BROADCAST ? BROADCAST_LINK : message.hardwareAddress;
     this.#send(packet, ETHERTYPE_IPV4, linkLayer, 'dhcpSent');
+    this.#tell('out', dhcpName(message.type), () => message.yourAddress);
   }
 
   #send(packet: Uint8Array, etherType: number, linkLayer: Uint8Array, counter: string): void {
@@ -132,6 +135,7 @@ export class AccessPort {
       return;
     }
     this.count('solicitations');
+    this.#tell('in', 'RS', () => (read.source ? formatAddress(read.source) : 'unspecified address'));
     const from = linkLayer.slice();
     this.#listener.solicited(from, read.source ? { address: read.source, linkLayer: from } : null);
     this.#context.changed();
@@ -146,13 +150,28 @@ export class AccessPort {
       return;
     }
     this.count('dhcpReceived');
+    this.#tell('in', dhcpName(message.type), () => formatMac(message.hardwareAddress));
     this.#listener.dhcp(message);
     this.#context.changed();
+  }
+
+  #tell(direction: 'in' | 'out', message: string, text: () => string): void {
+    this.#context.watch?.({ interface: this.name, direction, message, text: text() });
   }
 
   count(name: string): void {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
+}
+
+function dhcpName(type: number): string {
+  const name = Object.entries(DhcpType).find(([, number]) => number === type)?.[0];
+  return `DHCP${name ?? type}`;
+}
+
+function describeAdvertisement({ prefixes, routerLifetime }: DueAdvertisement, mtu: number): string {
+  const words = prefixes.map(({ prefix, validLifetime }) => `${prefix} ${validLifetime} s`);
+  return [...words, `router ${routerLifetime} s`, `MTU ${mtu}`].join(', ');
 }
 
 /** An IPv6 address as text if it is link-local (RFC 4291 §2.5.6), otherwise null. */

@@ -30,6 +30,8 @@ export interface AccessOptions {
   /** MTU of the tunnels at present. */
   readonly mtu: () => number;
   readonly log: AccessContext['log'];
+  /** Gets every message on the access links; null or left out: nobody watches. */
+  readonly watch?: AccessContext['watch'];
 }
 
 /** One node in the status. */
@@ -64,6 +66,7 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
       linkLocalOf: (device) => this.#linkLocalOf(device),
       attached: (attachment) => this.emit('attach', attachment),
       detached: (detachment) => this.emit('detach', detachment),
+      watch: options.watch ?? null,
       changed: () => this.#schedule(),
       log: options.log,
     };

@@ -1,7 +1,7 @@
 /** Goodput by iperf3(1), where it is installed: a figure that others can compare, without the cost of hashing. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { TransferEnds } from './namespace-lab.ts';
+import type { TransferEnds } from './measurement.ts';
 
 const PORT = '5203';
 const CONNECT_TRIES = 20;

@@ -10,7 +10,7 @@ import { PacketRing, createRing } from '../dataplane/device/memory-device.ts';
 import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
 import { buildDatagram, readDatagram } from './datagram.ts';
-import { median, summarisePaths } from './namespace-lab.ts';
+import { median, summarisePaths } from './measurement.ts';
 import { CORRESPONDENT, type LabOptions, MOBILE, SESSION, labSession } from './plan.ts';
 import { type LabResult, type TransferResult, type UdpResult, findProblems, mergeDrops } from './report.ts';
 
@@ -123,6 +123,8 @@ export class MemoryLab {
       resequencer: { uplink: lma.resequencer, downlink: mag.resequencer },
       drops: mergeDrops(this.#mag.dataplane.status(), this.#lma.dataplane.status()),
       workers: options.workers,
+      signaling: [],
+      sessions: [],
     };
     return { ...result, problems: findProblems(result, lma.sequenced) };
   }

@@ -30,6 +30,37 @@ export interface UdpResult {
   readonly outOfOrder: number;
 }
 
+/** One message, or a tunnel that came up. */
+export interface SignalingLine {
+  /** Seconds since the mobile node was switched on. */
+  readonly time: number;
+  readonly from: Column;
+  readonly to: Column;
+  /** RS, RA, DHCPOFFER, PBU, PBA ...; TUNNEL. */
+  readonly message: string;
+  readonly bid: number | null;
+  /** Of a PBA. */
+  readonly status: number | null;
+  readonly text: string;
+}
+
+/** Who takes part in figure 2 of RFC 8278. */
+export type Column = 'mn' | 'mag' | 'lma';
+
+export interface LabSessionResult {
+  readonly end: 'mag' | 'lma';
+  readonly name: string;
+  readonly node: string;
+  readonly prefixes: readonly string[];
+  readonly paths: readonly {
+    readonly bid: number;
+    readonly local: string;
+    readonly remote: string;
+    readonly encapsulation: string;
+    readonly weight: number;
+  }[];
+}
+
 export interface LabResult {
   readonly mode: 'namespaces' | 'memory';
   readonly encapsulation: string;
@@ -44,6 +75,10 @@ export interface LabResult {
   readonly resequencer: { readonly uplink: ResequencerStatus; readonly downlink: ResequencerStatus };
   readonly drops: Readonly<Record<string, number>>;
   readonly workers: number;
+  /** Messages of the set-up as they went, in order of time; empty in a static lab. */
+  readonly signaling: readonly SignalingLine[];
+  /** Sessions as both ends ended up with them; empty in a static lab. */
+  readonly sessions: readonly LabSessionResult[];
   /** What is wrong; empty if everything arrived intact and the shares hold. */
   readonly problems: readonly string[];
 }

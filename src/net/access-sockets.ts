@@ -2,10 +2,10 @@
  * The sockets of one access interface of a MAG: Router Solicitations in with their senders' link-layer addresses, DHCP messages in,
  * and IP packets out to link-layer addresses. What is in them is the business of src/access.
  */
+import { Op, assemble } from './bpf.ts';
 import { bind, close, receive, setIntOption, setOption, socket } from './libc.ts';
 import { ETHERTYPE_IPV6, PacketSocket, type ReceivedPacket } from './packet-socket.ts';
 import type { Readiness } from './readiness.ts';
-import type { Instruction } from './bpf.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 
 const AF_INET = 2;
@@ -16,25 +16,24 @@ const SO_BROADCAST = 6;
 const SO_BINDTODEVICE = 25;
 const DHCP_SERVER_PORT = 67;
 const LARGEST_DATAGRAM = 4096;
+const WHOLE_PACKET = 0x40000;
 /** Packets taken before other events have their turn. */
 const PACKETS_A_TURN = 256;
 /** Link-layer address of the all-routers group ff02::2 (RFC 2464 §7). */
 const ALL_ROUTERS = Uint8Array.of(0x33, 0x33, 0, 0, 0, 2);
 
-// linux/bpf_common.h; see socket-filter.ts.
-const LD_B_ABS = 0x30;
-const JEQ_K = 0x15;
-const RET_K = 0x06;
-
 /** ICMPv6 right behind the IPv6 header, of type Router Solicitation. */
-const SOLICITATIONS: readonly Instruction[] = [
-  { code: LD_B_ABS, jt: 0, jf: 0, k: 6 },
-  { code: JEQ_K, jt: 0, jf: 3, k: 58 },
-  { code: LD_B_ABS, jt: 0, jf: 0, k: 40 },
-  { code: JEQ_K, jt: 0, jf: 1, k: 133 },
-  { code: RET_K, jt: 0, jf: 0, k: 0x40000 },
-  { code: RET_K, jt: 0, jf: 0, k: 0 },
-];
+const SOLICITATIONS = assemble([
+  [Op.LOAD_BYTE, 6],
+  [Op.IF_EQUAL, 58, 'icmp6', 'other'],
+  'icmp6',
+  [Op.LOAD_BYTE, 40],
+  [Op.IF_EQUAL, 133, 'solicitation', 'other'],
+  'solicitation',
+  [Op.RETURN, WHOLE_PACKET],
+  'other',
+  [Op.RETURN, 0],
+]);
 
 export interface AccessListener {
   solicitation(received: ReceivedPacket): void;
