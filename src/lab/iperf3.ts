@@ -11,20 +11,40 @@ export function hasIperf3(): boolean {
   return spawnSync('iperf3', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
+/** What iperf3's receiver counted. */
+export interface Iperf3Result {
+  readonly bitsPerSecond: number;
+  readonly bytes: number;
+}
+
 /** Bit/s that one TCP stream delivers, null if iperf3 gave no result. */
 export async function iperf3Goodput(ends: TransferEnds, seconds: number): Promise<number | null> {
-  const server = inNamespace(ends.to, ['-s', '-1', '-p', PORT, '-B', ends.destination]);
+  return (await iperf3(ends, seconds))?.bitsPerSecond ?? null;
+}
+
+/** TCP streams through `ends` for whole seconds, null if iperf3 gave no result or `signal` ended it. */
+export async function iperf3(
+  ends: TransferEnds,
+  seconds: number,
+  streams = 1,
+  signal?: AbortSignal,
+): Promise<Iperf3Result | null> {
+  const server = inNamespace(ends.to, ['-s', '-1', '-p', PORT, '-B', ends.destination], signal);
   try {
-    for (let tries = 0; tries < CONNECT_TRIES; tries++) {
-      const client = inNamespace(ends.from, [
-        ...['-c', ends.destination, '-B', ends.source, '-p', PORT, '-J'],
-        ...['-t', String(Math.max(1, Math.round(seconds)))],
-      ]);
+    for (let tries = 0; tries < CONNECT_TRIES && !signal?.aborted; tries++) {
+      const client = inNamespace(
+        ends.from,
+        [
+          ...['-c', ends.destination, '-B', ends.source, '-p', PORT, '-J', '-P', String(streams)],
+          ...['-t', String(Math.max(1, Math.round(seconds)))],
+        ],
+        signal,
+      );
       let output = '';
       client.stdout!.on('data', (data: Buffer) => (output += data.toString()));
       await new Promise((resolve) => client.once('close', resolve));
-      const rate = readRate(output);
-      if (rate !== null) return rate;
+      const result = readResult(output);
+      if (result) return result;
       // The server does not listen yet.
       await pause(50);
     }
@@ -34,16 +54,23 @@ export async function iperf3Goodput(ends: TransferEnds, seconds: number): Promis
   }
 }
 
-function inNamespace(namespace: string, args: readonly string[]): ChildProcess {
-  return spawn('ip', ['netns', 'exec', namespace, 'iperf3', ...args], {
+function inNamespace(namespace: string, args: readonly string[], signal?: AbortSignal): ChildProcess {
+  const child = spawn('ip', ['netns', 'exec', namespace, 'iperf3', ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
+    signal,
   });
+  // Ended by the signal, or no ip(8): the caller sees that there is no result.
+  child.on('error', () => {});
+  return child;
 }
 
-function readRate(output: string): number | null {
+function readResult(output: string): Iperf3Result | null {
   try {
-    const { end } = JSON.parse(output) as { end?: { sum_received?: { bits_per_second?: number } } };
-    return end?.sum_received?.bits_per_second ?? null;
+    const { end } = JSON.parse(output) as {
+      end?: { sum_received?: { bits_per_second?: number; bytes?: number } };
+    };
+    const { bits_per_second: bitsPerSecond, bytes } = end?.sum_received ?? {};
+    return bitsPerSecond && bytes ? { bitsPerSecond, bytes } : null;
   } catch {
     return null;
   }

@@ -22,6 +22,7 @@ interface Library {
   readonly ioctlNumber: Native;
   readonly socket: Native;
   readonly bind: Native;
+  readonly connect: Native;
   readonly setsockopt: Native;
   readonly getsockopt: Native;
   readonly eventfd: Native;
@@ -68,6 +69,7 @@ function load(): Library {
     ioctlNumber: declare('int ioctl(int fd, uint64_t request, uint64_t argument)'),
     socket: declare('int socket(int domain, int type, int protocol)'),
     bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    connect: declare('int connect(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: declare(
       'int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)',
     ),
@@ -179,6 +181,11 @@ export function socket(domain: number, type: number, protocol: number): number {
 /** bind(2) to a struct sockaddr; `what` names the address in errors. */
 export function bind(fd: number, sockaddr: Uint8Array, length: number, what: string): void {
   check(libc().bind(fd, sockaddr, length), `bind(${what})`);
+}
+
+/** connect(2) to a struct sockaddr; `what` names the address in errors. */
+export function connect(fd: number, sockaddr: Uint8Array, length: number, what: string): void {
+  check(libc().connect(fd, sockaddr, length), `connect(${what})`);
 }
 
 /** setsockopt(2) with raw octets; false if refused with EPERM, throws on other errors. */

@@ -1,0 +1,68 @@
+/** tunloom with both ends in this process: sizes, queue length and offloads are those of a configuration with defaults. */
+import {
+  CORRESPONDENT,
+  CORRESPONDENT_PREFIXES,
+  type LabPath,
+  MOBILE,
+  labSession,
+} from '../../../src/lab/plan.ts';
+import { ALL_OFFLOADS, HostDataplane } from '../../../src/node/host-dataplane.ts';
+import type { Ground, Tunnel } from './peer.ts';
+
+/** Starts MAG and LMA over all paths of the topology. */
+export async function startTunloom(
+  { topology }: Ground,
+  paths: readonly LabPath[],
+  workers: number,
+): Promise<Tunnel> {
+  const started: HostDataplane[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of started) await end.stop();
+  };
+  try {
+    for (const role of ['mag', 'lma'] as const) {
+      started.push(await startEnd(role, topology[role], paths, workers));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    ends: { from: topology.mag, to: topology.lma, source: MOBILE[4], destination: CORRESPONDENT[4] },
+    pids: () => [process.pid],
+    stop,
+  };
+}
+
+function startEnd(
+  role: 'mag' | 'lma',
+  namespace: string,
+  paths: readonly LabPath[],
+  workers: number,
+): Promise<HostDataplane> {
+  const own = role === 'mag' ? MOBILE : CORRESPONDENT;
+  return HostDataplane.start({
+    role,
+    namespace,
+    sizes: {
+      workers,
+      sessions: 64,
+      paths: 256,
+      buffers: 16384,
+      bufferSize: 2048,
+      heap: 16 << 20,
+      supers: true,
+    },
+    offload: ALL_OFFLOADS,
+    tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
+    routing: {
+      manage: true,
+      table: 8278,
+      rulePriority: 8278,
+      access: [],
+      routes: role === 'mag' ? CORRESPONDENT_PREFIXES : [],
+    },
+    gateways: [],
+    sessions: [labSession(role, paths)],
+  });
+}
