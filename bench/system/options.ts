@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly encapsulations: readonly Encapsulation[];
   readonly families: readonly (4 | 6)[];
   readonly workers: number;
+  /** Microseconds. */
+  readonly busyPoll: number;
   readonly seconds: number;
   readonly runs: number;
   readonly json: string | undefined;
@@ -42,6 +44,12 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     ])
     .option('--family <numbers>', 'outer IP versions', list(parseFamily), [4, 6])
     .option('--workers <number>', 'worker threads of each end of tunloom', integer(1, 16), 1)
+    .option(
+      '--busy-poll <number>',
+      'microseconds for which the workers of tunloom look before they sleep',
+      integer(0, 10_000),
+      0,
+    )
     .option('--seconds <number>', 'length of a TCP transfer; UDP trials take a quarter', integer(1, 60), 2)
     .option(
       '--runs <number>',
@@ -66,6 +74,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     only: Part[];
     paths: number[];
     workers: number;
+    busyPoll: number;
     seconds: number;
     runs: number;
     json?: string;

@@ -48,9 +48,9 @@ export function planScenarios(options: BenchOptions, find = (peer: Peer) => peer
   for (const encapsulation of options.encapsulations) {
     for (const family of options.families) {
       for (const count of options.paths) {
-        scenarios.push(tunloom(encapsulation, family, Array<number>(count).fill(1), options.workers));
+        scenarios.push(tunloom(encapsulation, family, Array<number>(count).fill(1), options));
         if (encapsulation === 'udp-gre' && family === 4 && count === 2) {
-          scenarios.push(tunloom(encapsulation, family, [3, 2], options.workers));
+          scenarios.push(tunloom(encapsulation, family, [3, 2], options));
         }
       }
     }
@@ -80,16 +80,16 @@ function tunloom(
   encapsulation: Encapsulation,
   family: 4 | 6,
   weights: readonly number[],
-  workers: number,
+  { workers, busyPoll }: Pick<BenchOptions, 'workers' | 'busyPoll'>,
 ): Scenario {
   const paths = links(encapsulation, family, weights);
   return {
     name: tunloomName(encapsulation, family, weights),
     kind: 'tunloom',
     paths: weights.length,
-    settings: `${workers} worker${workers > 1 ? 's' : ''} an end`,
+    settings: `${workers} worker${workers > 1 ? 's' : ''} an end, busy-polling for ${busyPoll} µs`,
     links: paths,
-    start: (ground) => startTunloom(ground, paths, workers),
+    start: (ground) => startTunloom(ground, { paths, workers, busyPollUs: busyPoll }),
   };
 }
 

@@ -3,8 +3,8 @@
  * takes them. Started by udp-load.ts; answers by messages. Payload and message headers lie in a WebAssembly memory, because
  * the kernel gets their addresses.
  */
+import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
 import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
@@ -39,15 +39,13 @@ const BATCH = 64;
 const MOST_AT_ONCE = 128;
 /** Sleeps are at least so long, so that the thread leaves its core to what is measured. */
 const SHORTEST_SLEEP_MS = 0.04;
-/** A paced source must run in time: in a real network it has a machine of its own. */
-const PACED_PRIORITY = -15;
 const IOVEC = BATCH * L.MMSGHDR_SIZE;
 const PAYLOAD = IOVEC + L.IOVEC_SIZE;
 
 const task = workerData as GeneratorTask;
 const port = parentPort!;
 const pause = new Int32Array(new SharedArrayBuffer(4));
-// "self/task/123" or "42/task/123"; setpriority(2) takes a thread's number.
+// "42/task/123": the thread's own number.
 const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 
 enterNamespace(task.namespace);
@@ -90,8 +88,13 @@ function send(count: number): number {
   return Math.max(0, sendmmsg(fd, messages, count, 0));
 }
 
+/** Sets the thread's scheduling policy by chrt(1), which is part of util-linux; without it, pacing is less even. */
+function schedule(policy: '--other' | '--fifo', priority: string): void {
+  spawnSync('chrt', [policy, '--pid', priority, String(thread)], { stdio: 'ignore' });
+}
+
 function flood(seconds: number): GeneratorReport {
-  setPriority(thread, 0);
+  schedule('--other', '0');
   const started = performance.now();
   const end = started + seconds * 1000;
   let sent = 0;
@@ -100,7 +103,8 @@ function flood(seconds: number): GeneratorReport {
 }
 
 function pace(perSecond: number, seconds: number): GeneratorReport {
-  setPriority(thread, PACED_PRIORITY);
+  // A paced source has to run in time; in a real network it has a machine of its own.
+  schedule('--fifo', '1');
   const perMs = perSecond / 1000;
   const started = performance.now();
   const end = started + seconds * 1000;

@@ -14,6 +14,8 @@ export interface SweepResult {
 const ALLOWED_LOSS = 0.01;
 /** A little more loss than that may be a pause of the machine. */
 const DOUBTFUL_LOSS = 0.04;
+/** How often a doubtful trial is repeated. */
+const REPEATS = 2;
 const STEP = 1.33;
 const PRECISION = 1.04;
 /** Sent less than this part of what was ordered: the generator is at its end. */
@@ -32,7 +34,7 @@ export async function sweep(
   let rate = Math.max(LOWEST_RATE, guess);
   while (rate >= LOWEST_RATE && bad > good * PRECISION) {
     let result = await trial(rate);
-    if (isDoubtful(result, rate)) result = await trial(rate);
+    for (let again = 0; again < REPEATS && isDoubtful(result, rate); again++) result = await trial(rate);
     const sentRate = result.sent / result.seconds;
     if (loss(result) <= ALLOWED_LOSS) {
       const generatorLimit = isShort(result, rate);

@@ -20,7 +20,7 @@ const STEP_MS = 20;
 export function versionOf(command: string, ...args: string[]): string | null {
   const run = spawnSync(command, args, { encoding: 'utf8', timeout: 5000 });
   if (run.error) return null;
-  return /\d+(\.\d+)+[-\w]*|\bv?\d{2}\b/.exec(`${run.stdout}\n${run.stderr}`)?.[0] ?? 'version unknown';
+  return /\bv?\d+(\.\w+)+|\bv\d+\b/.exec(`${run.stdout}\n${run.stderr}`)?.[0] ?? 'version unknown';
 }
 
 /** The daemons of one tunnel. */

@@ -9,19 +9,21 @@ import {
 import { ALL_OFFLOADS, HostDataplane } from '../../../src/node/host-dataplane.ts';
 import type { Ground, Tunnel } from './peer.ts';
 
+export interface TunloomShape {
+  readonly paths: readonly LabPath[];
+  readonly workers: number;
+  readonly busyPollUs: number;
+}
+
 /** Starts MAG and LMA over all paths of the topology. */
-export async function startTunloom(
-  { topology }: Ground,
-  paths: readonly LabPath[],
-  workers: number,
-): Promise<Tunnel> {
+export async function startTunloom({ topology }: Ground, shape: TunloomShape): Promise<Tunnel> {
   const started: HostDataplane[] = [];
   const stop = async (): Promise<void> => {
     for (const end of started) await end.stop();
   };
   try {
     for (const role of ['mag', 'lma'] as const) {
-      started.push(await startEnd(role, topology[role], paths, workers));
+      started.push(await startEnd(role, topology[role], shape));
     }
   } catch (error) {
     await stop();
@@ -37,8 +39,7 @@ export async function startTunloom(
 function startEnd(
   role: 'mag' | 'lma',
   namespace: string,
-  paths: readonly LabPath[],
-  workers: number,
+  { paths, workers, busyPollUs }: TunloomShape,
 ): Promise<HostDataplane> {
   const own = role === 'mag' ? MOBILE : CORRESPONDENT;
   return HostDataplane.start({
@@ -54,6 +55,7 @@ function startEnd(
       supers: true,
     },
     offload: ALL_OFFLOADS,
+    busyPollUs,
     tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
     routing: {
       manage: true,
