@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { iperf3 } from '../../src/lab/iperf3.ts';
-import type { TransferEnds } from '../../src/lab/namespace-lab.ts';
+import type { TransferEnds } from '../../src/lab/measurement.ts';
 import type { PingResult } from '../../src/lab/ping.ts';
 import { LabTopology } from '../../src/lab/topology.ts';
 import { startTraffic } from '../../src/lab/traffic.ts';

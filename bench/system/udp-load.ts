@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
-import type { TransferEnds } from '../../src/lab/namespace-lab.ts';
+import type { TransferEnds } from '../../src/lab/measurement.ts';
 import { bind, close, socket } from '../../src/net/libc.ts';
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { socketDrops } from '../../src/net/path-socket.ts';

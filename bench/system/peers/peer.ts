@@ -2,7 +2,7 @@
  * What can be measured: bare veth, tunloom, other tunnels. A peer finds out whether it is installed and starts a tunnel
  * between the two namespaces of a LabTopology, whose paths are there already.
  */
-import type { TransferEnds } from '../../../src/lab/namespace-lab.ts';
+import type { TransferEnds } from '../../../src/lab/measurement.ts';
 import type { LabTopology } from '../../../src/lab/topology.ts';
 
 export interface Tunnel {
