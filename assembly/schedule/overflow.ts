@@ -4,8 +4,15 @@
  *
  *   bucket C (CBS) fills first, what it cannot take goes to bucket E (EBS); B octets: C >= B green, else E >= B yellow, else red
  */
-import { MEMBER_CBS, MEMBER_EBS, MEMBER_RATE, MEMBER_REFILL, MEMBER_TOKENS } from '../layout';
-import { memberAt, memberCount } from './group';
+import {
+  MEMBER_CBS,
+  MEMBER_EBS,
+  MEMBER_RATE,
+  MEMBER_REFILL,
+  MEMBER_TOKENS,
+  PATH_HEADER_LENGTH,
+} from '../layout';
+import { memberAt, memberCount, memberPath } from './group';
 
 /** Octets are counted in 1/64; buckets are refilled after so many microseconds, lest fractions get lost. */
 const UNIT_SHIFT: u32 = 6;
@@ -15,7 +22,9 @@ const REFILL_AFTER: u64 = 100;
 export function pickOverflow(group: usize, length: u32, now: u64): u32 {
   const last = memberCount(group) - 1;
   for (let i: u32 = 0; i < last; i++) {
-    if (isGreenOrYellow(memberAt(group, i), length << UNIT_SHIFT, now)) return i;
+    const member = memberAt(group, i);
+    const whole = length + load<u32>(memberPath(member), PATH_HEADER_LENGTH);
+    if (isGreenOrYellow(member, whole << UNIT_SHIFT, now)) return i;
   }
   return last;
 }

@@ -150,12 +150,13 @@ class Overflow extends Twin {
         bucket.c = Math.min(bucket.c + fresh, burst);
         bucket.e = Math.min(bucket.e + over, burst);
       }
-      if (bucket.c >= length * 64) {
-        bucket.c -= length * 64;
+      const size = (length + this.paths[i]!.header) * 64;
+      if (bucket.c >= size) {
+        bucket.c -= size;
         return i;
       }
-      if (bucket.e >= length * 64) {
-        bucket.e -= length * 64;
+      if (bucket.e >= size) {
+        bucket.e -= size;
         return i;
       }
     }
