@@ -72,22 +72,6 @@ export interface AccessMessage {
   readonly text: string;
 }
 
-/** What a binding gives a node on its access link. */
-export interface AccessGrant {
-  readonly node: string;
-  readonly homePrefixes: readonly { readonly prefix: string; readonly onLink: boolean }[];
-  readonly homeAddress: {
-    readonly address: string;
-    readonly prefixLength: number;
-    readonly router: string;
-  } | null;
-  readonly delegatedPrefixes: readonly string[];
-  /** Address of the MAG on the access link (RFC 5213 §6.8); null: the interface's own. */
-  readonly linkLocal: string | null;
-  /** Seconds that the LMA granted, from now on. */
-  readonly lifetime: number;
-}
-
 /** The identity of the node with this link-layer address; null: it gets no service. */
 export function identify(nodes: NodeIdentification, linkLayer: string): string | null {
   if (nodes.by === 'interface') return nodes.identity;

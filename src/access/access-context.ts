@@ -12,8 +12,6 @@ export interface AccessContext {
   readonly now: () => number;
   /** Equally distributed from 0 to 1. */
   readonly random: () => number;
-  /** MTU of the tunnels (RFC 5213 §6.9.5). */
-  readonly mtu: () => number;
   /** Our own link-local address on an interface, null if it has none. */
   readonly linkLocalOf: (device: string) => string | null;
   readonly attached: (attachment: Attachment) => void;

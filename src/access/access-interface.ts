@@ -2,15 +2,11 @@
  * One access interface of a MAG: notices nodes (Router Solicitation, DHCP, link), tells them what their bindings give, and keeps our
  * addresses there and the routes to them. access-side.ts owns these and gives them time.
  */
+import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
-import {
-  type AccessGrant,
-  type AccessInterfaceConfig,
-  type AttachTrigger,
-  identify,
-} from './access-config.ts';
+import { type AccessInterfaceConfig, type AttachTrigger, identify } from './access-config.ts';
 import type { AccessContext } from './access-context.ts';
 import { AccessPort, linkLocalText } from './access-port.ts';
 import type { Asker } from './advertiser.ts';
@@ -18,6 +14,8 @@ import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
 import type { DhcpMessage } from './wire/dhcp-message.ts';
 
+/** RFC 8200 §5; of an interface that has gone. */
+const LEAST_MTU = 1280;
 /** If neither the binding nor the interface has one. */
 const FALLBACK_LINK_LOCAL = 'fe80::1';
 
@@ -78,21 +76,20 @@ export class AccessInterface {
     if (grant?.homeAddress) {
       const { address, prefixLength, router } = grant.homeAddress;
       const dns = this.#config.dns.filter((server) => !server.includes(':'));
-      const service = { address, prefixLength, router, mtu: this.#mtu(), lease: grant.lifetime, dns };
+      const service = { address, prefixLength, router, mtu: this.#mtu(grant), lease: grant.lifetime, dns };
       this.#reply(node.dhcp.serve(service, now), router);
     } else {
       node.dhcp.refuse();
     }
   }
 
-  /** The node known here by that identity; it is made if a binding comes for a node that has not been seen, or not yet again. */
-  node(identity: string): AttachedNode | null {
-    const known = this.#nodes.get(identity);
-    if (known) return known;
-    const { nodes } = this.#config;
-    const ours =
-      nodes.by === 'interface' ? nodes.identity === identity : Object.values(nodes.known).includes(identity);
-    return ours ? this.#node(identity) : null;
+  known(identity: string): AttachedNode | null {
+    return this.#nodes.get(identity) ?? null;
+  }
+
+  /** The node of that identity, also if it has not been seen, or not yet again. */
+  take(identity: string): AttachedNode {
+    return this.#node(identity);
   }
 
   nextDeadline(): number | null {
@@ -108,7 +105,7 @@ export class AccessInterface {
         this.port.advertise(due, {
           linkLocal: this.#linkLocal(node.grant),
           linkLayer: node.linkLayer,
-          mtu: this.#mtu(),
+          mtu: this.#mtu(node.grant),
           dns: this.#config.dns,
         });
       }
@@ -211,8 +208,8 @@ export class AccessInterface {
   }
 
   /** Tunnel MTU or that of the access link, whichever is less (RFC 5213 §6.9.5). */
-  #mtu(): number {
-    return Math.min(this.#context.mtu(), this.port.link?.mtu ?? Infinity);
+  #mtu(grant: AccessGrant | null): number {
+    return Math.min(grant?.mtu ?? Infinity, this.port.link?.mtu ?? LEAST_MTU);
   }
 
   #linkLocal(grant: AccessGrant | null): string {

@@ -2,17 +2,12 @@
  * The access side of a MAG (RFC 5213 §6, RFC 5844 §3.4.1): notices nodes and tells the MAG (`attach`, `detach`), and gives them what
  * their bindings grant: Router Advertisements, DHCPv4, routes. The MAG daemon starts it and passes on the machine's effects.
  */
+import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import { EventEmitter } from 'node:events';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { InterfaceMonitor } from '../net/interface-monitor.ts';
 import type { Readiness } from '../net/readiness.ts';
-import type {
-  AccessGrant,
-  AccessInterfaceConfig,
-  Attachment,
-  Detachment,
-  LanInterfaceConfig,
-} from './access-config.ts';
+import type { AccessInterfaceConfig, Attachment, Detachment, LanInterfaceConfig } from './access-config.ts';
 import type { AccessContext } from './access-context.ts';
 import { AccessInterface } from './access-interface.ts';
 import { LanInterface } from './lan-interface.ts';
@@ -27,8 +22,6 @@ export interface AccessOptions {
   readonly readiness: Readiness;
   readonly now: () => number;
   readonly random: () => number;
-  /** MTU of the tunnels at present. */
-  readonly mtu: () => number;
   readonly log: AccessContext['log'];
   /** Gets every message on the access links; null or left out: nobody watches. */
   readonly watch?: AccessContext['watch'];
@@ -62,7 +55,6 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
       host: this.#host,
       now: options.now,
       random: options.random,
-      mtu: options.mtu,
       linkLocalOf: (device) => this.#linkLocalOf(device),
       attached: (attachment) => this.emit('attach', attachment),
       detached: (detachment) => this.emit('detach', detachment),
@@ -141,8 +133,10 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
 
   #serve(identity: string, grant: AccessGrant | null): void {
     for (const access of this.#interfaces) {
-      const node = access.node(identity);
-      if (node && (grant !== null || node.grant !== null)) access.serve(node, grant);
+      // Elsewhere than where the binding says the node may have been before: nothing is granted there any more.
+      const here = grant?.interface === access.name;
+      const node = here ? access.take(identity) : access.known(identity);
+      if (node && (here || node.grant !== null)) access.serve(node, here ? grant : null);
     }
     for (const lan of this.#lans) if (lan.config.node === identity) lan.serve(grant);
     this.#tick();

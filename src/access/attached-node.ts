@@ -1,5 +1,5 @@
 /** One mobile node on an access interface: what it was told, what is installed for it. */
-import type { AccessGrant } from './access-config.ts';
+import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import { Advertiser, type AdvertiserSettings } from './advertiser.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import type { Route } from '../net/netlink/route.ts';

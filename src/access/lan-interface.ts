@@ -2,15 +2,18 @@
  * A network behind a MAG that is itself the (logical) mobile node: each of its delegated prefixes (RFC 7148) gives one /64 to the
  * interface, which is advertised to all hosts there (RFC 8278 §3.1, steps 9 and 10 of figure 2).
  */
+import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import { formatAddress, parsePrefix } from '../ip.ts';
 import type { Link } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
-import type { AccessGrant, LanInterfaceConfig } from './access-config.ts';
+import type { LanInterfaceConfig } from './access-config.ts';
 import type { AccessContext } from './access-context.ts';
 import { AccessPort } from './access-port.ts';
 import { Advertiser } from './advertiser.ts';
 
 const HOST_PREFIX = 64;
+/** RFC 8200 §5. */
+const LEAST_MTU = 1280;
 const FALLBACK_LINK_LOCAL = 'fe80::1';
 /** Behind the routes to what is used of a delegated prefix (RFC 7084 §4.2, WPD-5). */
 const UNREACHABLE_METRIC = 65_535;
@@ -20,6 +23,8 @@ export class LanInterface {
   readonly config: LanInterfaceConfig;
   readonly #context: AccessContext;
   readonly #advertiser: Advertiser;
+  /** Of the tunnels (RFC 5213 §6.9.5). */
+  #mtu = LEAST_MTU;
   #addresses: readonly string[] = [];
   #routes: readonly Route[] = [];
 
@@ -55,6 +60,7 @@ export class LanInterface {
 
   serve(grant: AccessGrant | null): void {
     const now = this.#context.now();
+    if (grant) this.#mtu = grant.mtu;
     const delegated = (grant?.delegatedPrefixes ?? []).filter((prefix) => prefix.includes(':'));
     const prefixes = delegated.flatMap((prefix) => subnetOf(prefix, this.config.subnet) ?? []);
     this.#configure(
@@ -78,7 +84,7 @@ export class LanInterface {
       this.port.advertise(due, {
         linkLocal: this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL,
         linkLayer: null,
-        mtu: Math.min(this.#context.mtu(), this.port.link?.mtu ?? Infinity),
+        mtu: Math.min(this.#mtu, this.port.link?.mtu ?? this.#mtu),
         dns: this.config.dns,
       });
     }

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   ACCESS_DEFAULTS,
-  type AccessGrant,
   type AccessInterfaceConfig,
   type Attachment,
 } from '../../src/access/access-config.ts';
 import { type AccessOptions, AccessSide } from '../../src/access/access-side.ts';
+import type { AccessGrant } from '../../src/pmipv6/access-grant.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { addVeth, deleteLink, setLink } from '../../src/net/netlink/link.ts';
 import { replaceRoute } from '../../src/net/netlink/route.ts';
@@ -20,11 +20,13 @@ const MAG = `tlacm-${process.pid}`;
 const MAC = '02:00:5e:00:53:01';
 const GRANT: AccessGrant = {
   node: 'mn1@example.org',
+  interface: 'acc0',
   homePrefixes: [{ prefix: '2001:db8:1::/64', onLink: true }],
   homeAddress: { address: '198.51.100.7', prefixLength: 24, router: '198.51.100.1' },
   delegatedPrefixes: [],
   linkLocal: 'fe80::8278:1',
   lifetime: 600,
+  mtu: 1420,
 };
 const readiness = new Readiness();
 const hosts: MobileHost[] = [];
@@ -66,7 +68,6 @@ function start(
     readiness,
     now: () => performance.now(),
     random: () => 0.1,
-    mtu: () => 1420,
     log: (_level, text) => events.push(text),
     ...options,
   });
@@ -175,9 +176,15 @@ test('several hosts on one interface are told apart by their link-layer addresse
   const { side, attachments } = start([
     { name: 'cell', nodes: { by: 'link-layer', known, template: 'mn-%mac%@example.org' } },
   ]);
-  side.on('attach', ({ node, linkLayer }) => {
+  side.on('attach', ({ node, linkLayer, interface: device }) => {
     const prefix = `2001:db8:${linkLayer!.at(-1)}::/64`;
-    side.grant({ ...GRANT, node, homePrefixes: [{ prefix, onLink: true }], homeAddress: null });
+    side.grant({
+      ...GRANT,
+      node,
+      interface: device,
+      homePrefixes: [{ prefix, onLink: true }],
+      homeAddress: null,
+    });
   });
   ipInMag('link', 'set', 'cell', 'up');
   for (const mn of [first, second, third]) mn.set(true);
@@ -198,7 +205,12 @@ test('hosts on a LAN live on the delegated prefix of a logical mobile node', asy
   });
   netlink.apply([setLink('lan0', { up: true })]);
   lan.set(true);
-  side.grant({ ...GRANT, node: 'box@example.org', delegatedPrefixes: ['2001:db8:ab00::/56'] });
+  side.grant({
+    ...GRANT,
+    node: 'box@example.org',
+    interface: null,
+    delegatedPrefixes: ['2001:db8:ab00::/56'],
+  });
   await expect.poll(() => lan.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   expect(lan.addresses(6)[0]).toMatch(/^2001:db8:ab00:3:/);
   expect(lan.reaches('2001:db8:ab00:3::1')).toBe(true);
@@ -207,7 +219,9 @@ test('hosts on a LAN live on the delegated prefix of a logical mobile node', asy
 
 test('interfaces may come late and come back; a stop leaves nothing', async () => {
   const { side, events } = start([{ name: 'acc1', nodes: FIXED, attachOn: ['router-solicitation'] }]);
-  side.on('attach', () => side.grant({ ...GRANT, delegatedPrefixes: ['2001:db8:ff00::/56'] }));
+  side.on('attach', () =>
+    side.grant({ ...GRANT, interface: 'acc1', delegatedPrefixes: ['2001:db8:ff00::/56'] }),
+  );
   const mn = host(1, 'acc1');
   netlink.apply([setLink('acc1', { up: true })]);
   mn.set(true);
