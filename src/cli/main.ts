@@ -3,9 +3,13 @@
 import './node-version.ts';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { bindingsCommand } from './commands/bindings.ts';
 import { dataplaneCommand } from './commands/dataplane.ts';
 import { decodeCommand } from './commands/decode.ts';
+import { eventsCommand } from './commands/events.ts';
 import { labCommand } from './commands/lab.ts';
+import { lmaCommand } from './commands/lma.ts';
+import { revokeCommand } from './commands/revoke.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { statusCommand } from './commands/status.ts';
 import { weightsCommand } from './commands/weights.ts';
@@ -32,10 +36,14 @@ const program = new Command('tunloom')
   .exitOverride();
 for (const command of [
   labCommand(),
+  lmaCommand(),
   dataplaneCommand(),
   statusCommand(),
   sessionsCommand(),
   weightsCommand(),
+  bindingsCommand(),
+  revokeCommand(),
+  eventsCommand(),
   decodeCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

@@ -26,6 +26,11 @@ function parsedBy(parse: (text: string) => unknown, what: string): z.ZodString {
 
 export const address = parsedBy(parseAddress, 'an address such as 192.0.2.1 or 2001:db8::1');
 export const prefix = parsedBy(parsePrefix, 'a prefix such as 192.0.2.0/24 or 2001:db8::/64');
+/** An address, which stands for the prefix of its whole length, or a prefix. */
+export const addressOrPrefix = parsedBy(
+  (text) => (text.includes('/') ? parsePrefix(text) : parseAddress(text)),
+  'an address or a prefix such as 192.0.2.1 or 2001:db8::/64',
+).transform((text) => (text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`));
 /** An address with a prefix length; host bits are the point of it. */
 export const interfaceAddress = parsedBy((text) => {
   const [host = '', length = '', ...rest] = text.split('/');
@@ -76,22 +81,25 @@ export function list<T extends z.core.SomeType>(element: T): z.ZodArray<T> {
   return z.array(element, expected('a list'));
 }
 
-const MAX_DURATION_US = 10e6;
+const UNITS_US: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, min: 60e6, h: 3600e6 };
 
-/** A duration such as 500us, 20ms or 1s, in microseconds. */
-export const duration = matching(/^\d+(\.\d+)?(us|ms|s)$/, 'a duration such as 500us, 20ms or 1s').transform(
-  (text, context) => {
-    const unit = text.endsWith('us') ? 1 : text.endsWith('ms') ? 1e3 : 1e6;
-    const value = Math.round(Number.parseFloat(text) * unit);
-    if (value > MAX_DURATION_US) {
-      context.addIssue({
-        code: 'custom',
-        message: `got "${text}", expected at most ${MAX_DURATION_US / 1e6}s`,
-      });
-    }
-    return value;
-  },
-);
+/** A duration such as 500us, 20ms, 1s, 5min or 1h within bounds in microseconds; the value is in microseconds. */
+export function durationWithin(low: number, high: number, example: string) {
+  return matching(/^\d+(\.\d+)?(us|ms|s|min|h)$/, `a duration such as ${example}`).transform(
+    (text, context) => {
+      const unit = UNITS_US[/[a-z]+$/.exec(text)![0]]!;
+      const value = Math.round(Number.parseFloat(text) * unit);
+      if (value < low || value > high) {
+        const bound = value < low ? `at least ${low / 1e6}s` : `at most ${high / 1e6}s`;
+        context.addIssue({ code: 'custom', message: `got "${text}", expected ${bound}` });
+      }
+      return value;
+    },
+  );
+}
+
+/** A duration of at most 10 s, in microseconds. */
+export const duration = durationWithin(0, 10e6, '500us, 20ms or 1s');
 
 const MAX_GRE_KEY = 0xffff_ffff;
 

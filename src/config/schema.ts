@@ -76,6 +76,18 @@ export const sessionSchema = keys({
   ...sessionKeys,
 });
 
+/** How tunnels of sessions are built that the signaling sets up; what it agrees on itself is not here. */
+export const tunnelsSchema = keys({
+  mtu: pathKeys.mtu,
+  hopLimit: pathKeys.hopLimit,
+  dscp: pathKeys.dscp,
+  ecn: pathKeys.ecn,
+  dontFragment: pathKeys.dontFragment,
+  encapsulationLimit: pathKeys.encapsulationLimit,
+  gre: keys({ sequence: flag.optional(), checksum: flag.optional() }).optional(),
+  ...sessionKeys,
+});
+
 export const defaultsSchema = keys({ ...pathKeys, ...sessionKeys });
 
 const tun = {
@@ -88,13 +100,18 @@ const tun = {
 /** Kernel offloads: used where the kernel has them, or not at all. */
 const offload = oneOf(['auto', 'off']).default('auto');
 
-const memory = {
-  buffers: integer(1024, 1 << 20).default(8192),
-  bufferSize: integer(2048, 65536, 'a multiple of 64, 2048..65536', (n) => n % 64 === 0).default(2048),
-  sessions: integer(1, 1 << 20).default(1024),
-  paths: integer(1, 1 << 20).default(4096),
-  heapMiB: integer(16, 3072).default(256),
-};
+/** Room for so much, if the file says nothing else. */
+export function memorySchema(room: { sessions: number; paths: number; heapMiB: number }) {
+  return z
+    .strictObject({
+      buffers: integer(1024, 1 << 20).default(8192),
+      bufferSize: integer(2048, 65536, 'a multiple of 64, 2048..65536', (n) => n % 64 === 0).default(2048),
+      sessions: integer(1, 1 << 20).default(room.sessions),
+      paths: integer(1, 1 << 20).default(room.paths),
+      heapMiB: integer(16, 3072).default(room.heapMiB),
+    })
+    .prefault({});
+}
 
 /** Keys that every daemon has: threads, TUN device, control socket, memory, log. */
 export const hostKeys = {
@@ -103,7 +120,7 @@ export const hostKeys = {
   control: matching(/^.{1,107}$/, 'a path of 1 to 107 characters (unix(7))').default(
     '/run/tunloom/tunloom.sock',
   ),
-  memory: z.strictObject(memory).prefault({}),
+  memory: memorySchema({ sessions: 1024, paths: 4096, heapMiB: 256 }),
   offload: z.strictObject({ tun: offload, segment: offload, merge: offload }).prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */
   busyPoll: duration.default(0),
@@ -133,3 +150,4 @@ export const configSchema = keys({
 export type FileConfig = z.output<typeof configSchema>;
 export type FileSession = z.output<typeof sessionSchema>;
 export type FileDefaults = z.output<typeof defaultsSchema>;
+export type FileTunnels = z.output<typeof tunnelsSchema>;

@@ -89,6 +89,8 @@ export function formatKey(path: KeyPath): string {
 }
 
 function deepFreeze<T>(value: T): T {
+  // Octets cannot be frozen, and keys are all there is of them.
+  if (ArrayBuffer.isView(value)) return value;
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
     for (const inner of Object.values(value)) deepFreeze(inner);

@@ -47,6 +47,39 @@ export function callControl(
   });
 }
 
+/** Follows a stream of JSON lines until it ends; `take` gets each. Throws as callControl(). */
+export function followControl(
+  socketPath: string,
+  path: string,
+  take: (data: unknown) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, method: 'GET', path }, (response) => {
+      const stream = response.statusCode === 200;
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (!stream) return;
+        const lines = text.split('\n');
+        text = lines.pop()!;
+        for (const line of lines) take(JSON.parse(line));
+      });
+      response.on('error', (error) => reject(notRunning(socketPath, error)));
+      response.on('end', () => {
+        try {
+          if (!stream) readAnswer(text, response.statusCode ?? 0);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    call.on('error', (error) => reject(notRunning(socketPath, error)));
+    call.end();
+  });
+}
+
 function notRunning(socketPath: string, error: NodeJS.ErrnoException): TunloomError {
   const reason = REASONS[error.code ?? ''] ?? error.message;
   return new TunloomError('NOT_RUNNING', `${socketPath}: ${reason}`, { cause: error });

@@ -5,10 +5,14 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { DataplaneControl, DataplaneEvent } from '../dataplane/status.ts';
+import type { NodeEvent } from './signaling-status.ts';
 
+type Listener = (event: DataplaneEvent | NodeEvent) => void;
+
+/** A data plane, or a MAG or LMA around one. */
 export interface EventSource {
-  on(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
-  off(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
+  on(name: 'event', listener: Listener): unknown;
+  off(name: 'event', listener: Listener): unknown;
 }
 
 /** A reader that is so many octets behind is cut off, lest it eat the memory. */
@@ -30,7 +34,7 @@ export function addEventStream(
       else reader.write(text);
     }
   };
-  const listener = (event: DataplaneEvent): void => tell(event);
+  const listener: Listener = (event) => tell(event);
   const signOfLife = setInterval(() => tell({ event: 'alive' }), SIGN_OF_LIFE_MS);
   signOfLife.unref();
   events.on('event', listener);

@@ -8,6 +8,7 @@ import { TunloomError } from '../errors.ts';
 import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
 import { addSessionRoutes } from './session-routes.ts';
+import { type SignalingControl, addSignalingRoutes } from './signaling-routes.ts';
 
 /** How many sessions a reload touched. */
 export interface ReloadResult {
@@ -23,14 +24,20 @@ export interface ControlOptions {
   /** Called after a session was put or deleted. */
   readonly changed: () => void;
   /** Reads the configuration again; rejects with what is wrong in it. */
-  readonly reload: () => Promise<ReloadResult>;
+  readonly reload: () => Promise<object>;
   /** What GET /v1/events tells; without it there is no such request. */
   readonly events?: EventSource;
+  /** Of a MAG or LMA. */
+  readonly signaling?: SignalingControl;
 }
 
 const STATUS_CODES: Readonly<Record<string, number>> = {
   UNKNOWN_SESSION: 404,
   UNKNOWN_BID: 404,
+  UNKNOWN_NODE: 404,
+  UNKNOWN_INTERFACE: 404,
+  SESSION_BY_SIGNALING: 409,
+  ALREADY_ATTACHED: 409,
   SESSION_EXISTS: 409,
   PREFIX_IN_USE: 409,
   KEY_IN_USE: 409,
@@ -38,7 +45,7 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
   NEEDS_RESTART: 409,
   BAD_CONFIG: 422,
   SYSTEM_CALL: 500,
-  IPROUTE2: 500,
+  NETLINK: 500,
   TOO_MANY_SESSIONS: 507,
   TOO_MANY_PATHS: 507,
   TOO_MANY_ENDPOINTS: 507,
@@ -48,7 +55,13 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
 const BODY_LIMIT = 1 << 20;
 
 /** Builds the server without listening: for inject() and listen(). */
-export function buildControlServer({ control, changed, reload, events }: ControlOptions): FastifyInstance {
+export function buildControlServer({
+  control,
+  changed,
+  reload,
+  events,
+  signaling,
+}: ControlOptions): FastifyInstance {
   const server = Fastify({ bodyLimit: BODY_LIMIT });
   server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const { code, status } = classify(error);
@@ -66,6 +79,7 @@ export function buildControlServer({ control, changed, reload, events }: Control
   server.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), control.sessions())),
   );
+  if (signaling) addSignalingRoutes(server, signaling);
   return server;
 }
 

@@ -181,6 +181,10 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
     return this.#sessions.spec(name);
   }
 
+  has(name: string): boolean {
+    return this.#sessions.has(name);
+  }
+
   addSession(session: SessionSpec): void {
     this.#sessions.add(session);
     this.emit('event', { event: 'sessionAdded', session: session.name });

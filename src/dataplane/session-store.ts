@@ -80,6 +80,10 @@ export class SessionStore {
     return [...this.#sessions.values()].reduce((sum, session) => sum + session.paths.length, 0);
   }
 
+  has(name: string): boolean {
+    return this.#sessions.has(name);
+  }
+
   specs(): SessionSpec[] {
     return [...this.#sessions.values()].map((session) => session.spec);
   }

@@ -2,13 +2,11 @@
  * `tunloom dataplane`: a data plane with its control socket, static sessions from a file, and signals. SIGHUP reads the
  * file again; SIGTERM and SIGINT stop cleanly. Prints nothing but its log (pino, on standard error).
  */
-import { isDeepStrictEqual } from 'node:util';
-import { type Logger, pino } from 'pino';
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
 import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
 import type { DataplaneControl, DataplaneEvent } from '../dataplane/status.ts';
-import { TunloomError } from '../errors.ts';
+import { levelOf, openLog, refuseFixed, reloadOnHangup, stopSignal } from './daemon.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
 
 /** Keys that a reload cannot change. */
@@ -40,7 +38,7 @@ export type StartDataplane = (config: DataplaneConfig) => Promise<RunningDatapla
 /** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, IPROUTE2, ALREADY_RUNNING). */
 export async function runDataplaneDaemon(file: string, start: StartDataplane = startOnHost): Promise<void> {
   let config = loadConfig(file);
-  const log = pino({ level: config.log.level }, pino.destination({ fd: 2, sync: true }));
+  const log = openLog(config.log.level);
   // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
   const stopped = stopSignal(log);
   const host = await start(config);
@@ -49,7 +47,8 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
 
   const reload = async (): Promise<ReloadResult> => {
     const next = loadConfig(file);
-    refuseFixed(file, config, next);
+    // Gateways are no key of the file, but what its paths' `gateway` keys come to.
+    refuseFixed(file, config, next, FIXED_KEYS, { gateways: "the paths' gateway" });
     const changes = diffSessions(config.sessions, next.sessions);
     try {
       applyChanges(dataplane, changes);
@@ -67,13 +66,7 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
     log.info({ event: 'reloaded', ...result });
     return result;
   };
-  const onHangup = (): void => {
-    reload().catch((error: unknown) => {
-      for (const line of (error instanceof Error ? error.message : String(error)).split('\n')) {
-        log.error({ event: 'reloadFailed' }, line);
-      }
-    });
-  };
+  let stopReloading = (): void => {};
   try {
     const server = buildControlServer({
       control: dataplane,
@@ -82,8 +75,7 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
       events: dataplane,
     });
     await listenControl(server, config.control);
-    process.off('SIGHUP', ignoreHangup);
-    process.on('SIGHUP', onHangup);
+    stopReloading = reloadOnHangup(log, reload);
     log.info({
       event: 'listening',
       control: config.control,
@@ -93,53 +85,9 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
     await stopped;
     await server.close();
   } finally {
-    process.off('SIGHUP', onHangup);
+    stopReloading();
     await host.stop();
   }
-}
-
-/** What is routine with many sessions is for those who ask for it. */
-function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
-  if (event.startsWith('worker')) return 'warn';
-  return event.startsWith('session') || event === 'weightsChanged' ? 'debug' : 'info';
-}
-
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process with status 1. */
-function stopSignal(log: Logger): Promise<void> {
-  // A hang-up before there is anything to reload would otherwise end the process.
-  process.on('SIGHUP', ignoreHangup);
-  return new Promise((resolve) => {
-    let stopping = false;
-    const stop = (signal: string): void => {
-      if (stopping) process.exit(1);
-      stopping = true;
-      log.info({ event: 'stopping', signal });
-      resolve();
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
-  });
-}
-
-function ignoreHangup(): void {}
-
-/** Throws NEEDS_RESTART naming the keys, such as `tun.name`, that are different and cannot be changed. */
-function refuseFixed(file: string, before: DataplaneConfig, after: DataplaneConfig): void {
-  const names = FIXED_KEYS.flatMap((key) => {
-    if (isDeepStrictEqual(before[key], after[key])) return [];
-    // Not a key of the file, but what its paths' `gateway` keys come to.
-    if (key === 'gateways') return ["the paths' gateway"];
-    const [old, fresh] = [before[key], after[key]];
-    if (typeof old !== 'object' || typeof fresh !== 'object') return [key];
-    return Object.entries(fresh)
-      .filter(([name, value]) => !isDeepStrictEqual((old as Record<string, unknown>)[name], value))
-      .map(([name]) => `${key}.${name}`);
-  });
-  if (!names.length) return;
-  throw new TunloomError(
-    'NEEDS_RESTART',
-    `${file}: ${names.join(', ')} cannot be changed without a restart; nothing was changed`,
-  );
 }
 
 function startOnHost(config: DataplaneConfig): Promise<RunningDataplane> {

@@ -9,11 +9,10 @@ import { TunloomError } from '../errors.ts';
 import { EventCounter } from '../net/event-counter.ts';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
-import type { Route } from '../net/netlink/route.ts';
-import type { Rule } from '../net/netlink/rule.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HostPorts } from './host-ports.ts';
+import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
 
 /** Which of the kernel's segmentation offloads may be used. */
 export interface OffloadOptions {
@@ -65,10 +64,14 @@ export interface HostDataplaneOptions {
     readonly interface?: string | undefined;
   }[];
   readonly sessions: readonly SessionSpec[];
+  /** Addresses of ours that ICMP errors may come from if the TUN has none. */
+  readonly sources?: readonly string[];
 }
 
 /** An empty TUN has to have some MTU; IPv6 needs at least 1280 (RFC 8200 §5). */
 const MTU_WITHOUT_SESSIONS = 1280;
+
+const MTU_DELAY_MS = 20;
 
 export class HostDataplane {
   readonly dataplane: Dataplane;
@@ -77,8 +80,8 @@ export class HostDataplane {
   readonly #tunName: string;
   readonly #release: () => void;
   #mtu: number;
-  /** Routes or rules by session name. */
-  readonly #routes = new Map<string, Route[]>();
+  readonly #routes: SessionRoutes;
+  #mtuTimer: NodeJS.Timeout | null = null;
 
   static async start(options: HostDataplaneOptions): Promise<HostDataplane> {
     const { namespace, sizes } = options;
@@ -105,7 +108,9 @@ export class HostDataplane {
       const sourceOf = (v6: boolean): string | undefined =>
         [...options.tun.addresses.map((address) => address.split('/')[0]!)].find(
           (address) => address.includes(':') === v6,
-        ) ?? localAddress(options.sessions, v6);
+        ) ??
+        options.sources?.find((address) => address.includes(':') === v6) ??
+        localAddress(options.sessions, v6);
       dataplane = await Dataplane.start({
         role: options.role,
         sizes,
@@ -149,6 +154,7 @@ export class HostDataplane {
     this.#tunName = tunName;
     this.#release = release;
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
+    this.#routes = new SessionRoutes(host, routingStyle(options, tunName), options.routing.routes);
   }
 
   get mtu(): number {
@@ -161,18 +167,54 @@ export class HostDataplane {
 
   /** Stops the workers, then removes routes, rules and the TUN device. */
   async stop(): Promise<void> {
+    if (this.#mtuTimer) clearTimeout(this.#mtuTimer);
     await this.dataplane.stop();
     this.#release();
   }
 
-  /** Brings TUN MTU and routes in line with the sessions; to be called after sessions changed. */
+  /** Brings TUN MTU, routes and rules in line with the sessions; to be called after sessions changed. */
   sessionsChanged(): void {
+    const present = new Map(this.dataplane.specs().map((spec) => [spec.name, spec.prefixes]));
+    for (const name of this.#routes.names()) if (!present.has(name)) this.#routes.set(name, []);
+    for (const [name, prefixes] of present) this.#routes.set(name, prefixes);
+    this.#routes.flush();
+    this.#updateMtu();
+  }
+
+  /** Adds the session or goes over to `spec`; flush() follows. Throws what Dataplane throws. */
+  install(spec: SessionSpec): void {
+    if (this.dataplane.has(spec.name)) this.dataplane.updateSession(spec);
+    else this.dataplane.addSession(spec);
+    this.#routes.set(spec.name, spec.prefixes);
+  }
+
+  /** Removes a session that may be there; flush() follows. */
+  remove(name: string): void {
+    if (this.dataplane.has(name)) this.dataplane.removeSession(name);
+    this.#routes.set(name, []);
+  }
+
+  /**
+   * Routes and rules of what was installed and removed, in one batch; the TUN's MTU follows a little later, since working it out looks
+   * at every session. Throws NETLINK.
+   */
+  flush(): void {
+    this.#mtuTimer ??= setTimeout(() => {
+      this.#mtuTimer = null;
+      try {
+        this.#updateMtu();
+      } catch {
+        // The TUN device is gone, which the workers notice and report.
+      }
+    }, MTU_DELAY_MS);
+    this.#routes.flush();
+  }
+
+  #updateMtu(): void {
     const wanted = this.#options.tun.mtu ?? this.dataplane.smallestMtu() ?? MTU_WITHOUT_SESSIONS;
-    if (wanted !== this.#mtu) {
-      this.#mtu = wanted;
-      this.#host.setMtu(this.#tunName, wanted);
-    }
-    if (this.#options.routing.manage && this.#options.role === 'lma') this.#updateRoutes();
+    if (wanted === this.#mtu) return;
+    this.#mtu = wanted;
+    this.#host.setMtu(this.#tunName, wanted);
   }
 
   #begin(): void {
@@ -183,53 +225,25 @@ export class HostDataplane {
     for (const address of tun.addresses) this.#host.addAddress(this.#tunName, address);
     if (!routing.manage) return;
     this.#host.addRoutes(routing.routes.map((prefix) => ({ prefix, device: this.#tunName })));
-    if (this.#options.role === 'lma') this.#updateRoutes();
-    else this.#routeUplink();
+    if (this.#options.role === 'mag') this.#routeUplink();
+    for (const { name, prefixes } of sessions) this.#routes.set(name, prefixes);
+    this.#routes.flush();
     this.#routeSources(gateways);
-  }
-
-  /** LMA: packets to a mobile node go into the TUN. */
-  #updateRoutes(): void {
-    const present = new Map(this.dataplane.specs().map((spec) => [spec.name, spec.prefixes]));
-    const gone: Route[] = [];
-    const fresh: Route[] = [];
-    for (const [name, routes] of this.#routes) {
-      if (present.get(name)?.join() === routes.map((route) => route.prefix).join()) continue;
-      gone.push(...routes);
-      this.#routes.delete(name);
-    }
-    for (const [name, prefixes] of present) {
-      if (this.#routes.has(name)) continue;
-      const routes = prefixes.map((prefix) => ({ prefix, device: this.#tunName }));
-      this.#routes.set(name, routes);
-      fresh.push(...routes);
-    }
-    if (gone.length) this.#host.removeRoutes(gone);
-    this.#host.addRoutes(fresh);
   }
 
   /** MAG: packets from mobile nodes go into the TUN, by a table of its own. */
   #routeUplink(): void {
-    const { routing, sessions } = this.#options;
-    const { table, rulePriority: priority } = routing;
+    const { table, rulePriority: priority, access } = this.#options.routing;
     this.#host.addRoutes([
       { prefix: '0.0.0.0/0', device: this.#tunName, table },
       { prefix: '::/0', device: this.#tunName, table },
     ]);
-    const rules: Rule[] = routing.access.length
-      ? routing.access.flatMap((iif) => [
-          { iif, family: 4 as const, table, priority },
-          { iif, family: 6 as const, table, priority },
-        ])
-      : sessions.flatMap((session) =>
-          session.prefixes.map((from) => ({
-            from,
-            family: from.includes(':') ? (6 as const) : (4 as const),
-            table,
-            priority,
-          })),
-        );
-    this.#host.addRules(rules);
+    this.#host.addRules(
+      access.flatMap((iif) => [
+        { iif, family: 4 as const, table, priority },
+        { iif, family: 6 as const, table, priority },
+      ]),
+    );
   }
 
   #routeSources(gateways: HostDataplaneOptions['gateways']): void {
@@ -245,6 +259,14 @@ export class HostDataplane {
       this.#host.addRules([{ from: gateway.local, family, table: own, priority: rulePriority - 1 }]);
     });
   }
+}
+
+/** LMA: packets to a mobile node go into the TUN. MAG: packets from one, known by prefix unless access interfaces are named. */
+function routingStyle({ role, routing }: HostDataplaneOptions, device: string): RoutingStyle {
+  if (!routing.manage) return { style: 'none' };
+  if (role === 'lma') return { style: 'routes', device };
+  if (routing.access.length) return { style: 'none' };
+  return { style: 'rules', table: routing.table, priority: routing.rulePriority };
 }
 
 function localAddress(sessions: readonly SessionSpec[], v6: boolean): string | undefined {

@@ -23,6 +23,7 @@ export class Allocation {
   private readonly ipv4: PrefixPool | null;
   private readonly ipv4Length: number;
   private readonly delegated: PrefixPool[];
+  private readonly router: string | null;
 
   constructor(config: LmaConfig) {
     const reserved = {
@@ -33,11 +34,18 @@ export class Allocation {
     );
     this.ipv4 = config.ipv4 ? new PrefixPool(config.ipv4.pool, 32, reserved, true) : null;
     this.ipv4Length = config.ipv4 ? parsePrefix(config.ipv4.pool).length : 32;
-    if (config.ipv4) this.owned.add(`${config.ipv4.router}/32`);
     this.delegated = config.delegatedPools.map(
       ({ pool, length }) => new PrefixPool(pool, length, reserved, false),
     );
-    for (const profile of config.nodes) this.own(profile);
+    this.router = config.ipv4 ? `${config.ipv4.router}/32` : null;
+    this.setProfiles(config.nodes);
+  }
+
+  /** Other profiles: their static prefixes are kept from the pools from now on. What is in use stays so. */
+  setProfiles(nodes: readonly NodeProfile[]): void {
+    this.owned.clear();
+    if (this.router !== null) this.owned.add(this.router);
+    for (const profile of nodes) this.own(profile);
   }
 
   private own({ homePrefixes, homeAddress, delegated }: NodeProfile): void {

@@ -66,8 +66,8 @@ interface WaitingUpdate {
 const MAX_WAITING = 1024;
 
 export class LmaMachine {
-  private readonly config: LmaConfig;
-  private readonly policy: Policy;
+  private config: LmaConfig;
+  private policy: Policy;
   private readonly cache = new BindingCache();
   private readonly allocation: Allocation;
   private readonly registration: Registration;
@@ -94,6 +94,32 @@ export class LmaMachine {
     if (event.event === 'message') this.message(event.message, event.from, event.to, now);
     else if (event.event === 'revoke') this.revoke(event.session, event.bid, now);
     this.expire(now);
+    return this.effects;
+  }
+
+  /**
+   * Goes on with another configuration: profiles, MAGs, times and choices, but not other pools. Bindings that could not be registered
+   * any more are revoked.
+   */
+  reconfigure(config: LmaConfig, now: Instant): Effect[] {
+    this.effects = [];
+    this.config = config;
+    this.policy = new Policy(config);
+    this.allocation.setProfiles(config.nodes);
+    this.registration.reconfigure(config, this.policy);
+    for (const session of [...this.cache.sessions()]) {
+      const profile = this.policy.profile(session.nodeKey);
+      const mag = session.mag ?? undefined;
+      for (const { bid, careOf, signaling } of [...session.bindings.values()]) {
+        const allowed =
+          profile?.proxyRegistration === true &&
+          this.policy.trusts(signaling.address, mag) &&
+          this.policy.maySpeakFor(signaling.address, profile);
+        if (allowed) continue;
+        this.log('info', 'no longer authorised', session.nodeKey, careOf.address);
+        this.revoke(session.name, bid === PLAIN_BID ? undefined : bid, now);
+      }
+    }
     return this.effects;
   }
 

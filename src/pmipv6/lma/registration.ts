@@ -43,10 +43,10 @@ const MMB_TYPE = 63;
 const MAG_IDENTIFIER_TYPE = 64;
 
 export class Registration {
-  private readonly config: LmaConfig;
+  private config: LmaConfig;
   private readonly cache: BindingCache;
   private readonly allocation: Allocation;
-  private readonly policy: Policy;
+  private policy: Policy;
   private readonly uplinkKeys = new Set<number>();
   private linkLocals = 0;
 
@@ -54,6 +54,11 @@ export class Registration {
     this.config = config;
     this.cache = cache;
     this.allocation = allocation;
+    this.policy = policy;
+  }
+
+  reconfigure(config: LmaConfig, policy: Policy): void {
+    this.config = config;
     this.policy = policy;
   }
 

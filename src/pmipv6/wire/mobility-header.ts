@@ -141,12 +141,20 @@ export function encodeMessage(message: Message, pseudoHeader?: PseudoHeader): Ui
   }
   writer.patch8(1, writer.length / 8 - 1);
   const octets = writer.finish();
-  if (pseudoHeader) {
-    const sum = mobilityChecksum(octets, pseudoHeader);
-    octets[CHECKSUM_AT] = sum >> 8;
-    octets[CHECKSUM_AT + 1] = sum & 255;
-  }
+  if (pseudoHeader) writeChecksum(octets, pseudoHeader);
   return octets;
+}
+
+/** Where the options of a message start; null for a type that this codec does not know. */
+export function optionsOffset(message: Uint8Array): number | null {
+  return byType.get(message[2] ?? 0)?.fixedLength ?? null;
+}
+
+/** Puts the checksum into a message whose checksum field is 0. */
+export function writeChecksum(message: Uint8Array, pseudoHeader: PseudoHeader): void {
+  const sum = mobilityChecksum(message, pseudoHeader);
+  message[CHECKSUM_AT] = sum >> 8;
+  message[CHECKSUM_AT + 1] = sum & 255;
 }
 
 /** Internet checksum over IPv6 pseudo header and message (RFC 6275 §6.1.1); 0 over a message that has the right one. */

@@ -1,0 +1,224 @@
+/** Reads the configuration of `tunloom lma`: the file's words to those of the state machine and the data plane. */
+import { readFileSync } from 'node:fs';
+import { type LmaConfig, PROFILE_DEFAULTS } from '../pmipv6/lma/config.ts';
+import { type Prefix, formatAddress, parseAddress, parsePrefix } from '../ip.ts';
+import type { Complaint } from './cross-checks.ts';
+import { type LmaFile, lmaSchema } from './lma-schema.ts';
+import type { FileTunnels } from './schema.ts';
+import { type Checked, describeIssues, parseYaml, readConfigFile } from './yaml-file.ts';
+
+/** A key of a peer, ready for use. */
+export interface PeerKeyConfig {
+  readonly prefix: string;
+  readonly identity: string | null;
+  readonly spi: number;
+  readonly key: Uint8Array;
+}
+
+/** What the daemon adds to the machine's configuration. */
+export type LmaMachineConfig = Omit<LmaConfig, 'restartCounter' | 'randomKey'>;
+
+export interface LmaDaemonConfig {
+  readonly host: Pick<
+    LmaFile,
+    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'log' | 'routing' | 'state'
+  >;
+  /** Addresses where signaling comes in and tunnels end. */
+  readonly addresses: readonly string[];
+  readonly machine: LmaMachineConfig;
+  readonly keys: readonly PeerKeyConfig[];
+  /** Milliseconds. */
+  readonly clockWindow: number;
+  readonly weights: LmaFile['weights'];
+  readonly tunnels: FileTunnels;
+}
+
+/** Reads and checks `file`. Throws BAD_CONFIG with one line an error. */
+export function loadLmaConfig(file: string): LmaDaemonConfig {
+  return parseLmaConfig(readConfigFile(file), file);
+}
+
+/** The same for text; `file` is only a name. */
+export function parseLmaConfig(text: string, file: string): LmaDaemonConfig {
+  return parseYaml(text, file, check);
+}
+
+function check(value: unknown): Checked<LmaDaemonConfig> {
+  const checked = lmaSchema.safeParse(value);
+  if (!checked.success) return { config: null, complaints: describeIssues(checked.error, lmaSchema) };
+  const file = checked.data;
+  const complaints = [...checkPools(file), ...checkNodes(file)];
+  const keys = peerKeys(
+    file.mags.map(({ address, identity, authentication }) => ({
+      prefix: address,
+      identity: identity ?? null,
+      authentication,
+    })),
+    'mags',
+    complaints,
+  );
+  return { config: complaints.length ? null : complete(file, keys), complaints };
+}
+
+function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfig {
+  const { workers, tun, control, memory, offload, busyPoll, log, routing, state } = file;
+  const { registration, pools } = file;
+  const milliseconds = (microseconds: number): number => microseconds / 1000;
+  return {
+    host: { workers, tun, control, memory, offload, busyPoll, log, routing, state },
+    addresses: file.addresses.map((text) => formatAddress(parseAddress(text).bytes)),
+    machine: {
+      homePrefixPools: pools.homePrefixes.map(canonical),
+      homePrefixLength: pools.homePrefixLength,
+      ipv4: pools.ipv4 ? { pool: canonical(pools.ipv4.pool), router: pools.ipv4.router } : null,
+      delegatedPools: pools.delegated.map(({ pool, length }) => ({ pool: canonical(pool), length })),
+      mags: file.mags.map(({ address, identity }) => ({
+        prefix: canonical(address),
+        identity: identity ?? null,
+      })),
+      nodes: file.nodes.map((node) => ({
+        ...PROFILE_DEFAULTS,
+        ...node,
+        homePrefixes: node.homePrefixes.map(canonical),
+        delegated: node.delegated.map(canonical),
+        homeAddress: node.homeAddress ?? null,
+        multipath: node.multipath ?? null,
+      })),
+      multipath: file.multipath,
+      maxLifetime: registration.maxLifetime / 1e6,
+      minDelayBeforeDelete: milliseconds(registration.minDelayBeforeDelete),
+      maxDelayBeforeAssign: milliseconds(registration.maxDelayBeforeAssign),
+      timestampWindow: milliseconds(registration.timestampWindow),
+      mobileNodeTimestamps: registration.mobileNodeTimestamps,
+      maxUpdatesPerSecond: registration.maxUpdatesPerSecond,
+      gre: file.gre,
+      tlv: file.tlv,
+      acceptForcedUdp: file.forcedUdp,
+      revocation: file.revocation,
+      heartbeat: file.heartbeat && {
+        intervalSeconds: file.heartbeat.interval / 1e6,
+        missingAllowed: file.heartbeat.missingAllowed,
+      },
+      vendor: file.vendor,
+    },
+    keys,
+    clockWindow: milliseconds(file.clockWindow),
+    weights: file.weights,
+    tunnels: file.tunnels,
+  };
+}
+
+/** The form in which the machines compare prefixes. */
+export function canonical(text: string): string {
+  const { bytes, length } = parsePrefix(text);
+  return `${formatAddress(bytes)}/${length}`;
+}
+
+interface PeerWithKey {
+  readonly prefix: string;
+  readonly identity: string | null;
+  readonly authentication:
+    { spi: number; key?: string | undefined; keyFile?: string | undefined } | undefined;
+}
+
+/** Keys of peers, read from their files where they are in files; what is wrong goes to `complaints`. */
+export function peerKeys(
+  peers: readonly PeerWithKey[],
+  name: string,
+  complaints: Complaint[],
+): PeerKeyConfig[] {
+  const known = new Map<string, number>();
+  return peers.flatMap(({ prefix, identity, authentication }, i): PeerKeyConfig[] => {
+    if (!authentication) return [];
+    const { spi, key, keyFile } = authentication;
+    const at = [name, i, 'authentication'];
+    const twin = known.get(`${prefix} ${spi}`);
+    if (twin !== undefined) {
+      complaints.push({
+        path: [...at, 'spi'],
+        message: `${spi} is that of ${name}[${twin}] for the same address`,
+      });
+    }
+    known.set(`${prefix} ${spi}`, i);
+    const digits = key ?? readKeyFile(keyFile!, [...at, 'keyFile'], complaints);
+    return digits === undefined ? [] : [{ prefix, identity, spi, key: Buffer.from(digits, 'hex') }];
+  });
+}
+
+function readKeyFile(
+  file: string,
+  path: readonly PropertyKey[],
+  complaints: Complaint[],
+): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    complaints.push({
+      path,
+      message: `${file}: ${(error as NodeJS.ErrnoException).code ?? 'cannot be read'}`,
+    });
+    return undefined;
+  }
+  if (/^([0-9a-fA-F]{2}){16,64}$/.test(text)) return text;
+  complaints.push({ path, message: `${file}: expected 32 to 128 hexadecimal digits and nothing else` });
+  return undefined;
+}
+
+function checkPools({ pools }: LmaFile): Complaint[] {
+  const complaints: Complaint[] = [];
+  const complain = (path: readonly PropertyKey[], message: string): void => {
+    complaints.push({ path: ['pools', ...path], message });
+  };
+  const all: { text: string; prefix: Prefix }[] = [];
+  const add = (text: string, path: readonly PropertyKey[], family: 4 | 6, length: number): void => {
+    const prefix = parsePrefix(text);
+    if (prefix.family !== family) complain(path, `${text} is not IPv${family}`);
+    else if (length < prefix.length) complain(path, `no prefix of ${length} bits fits into ${text}`);
+    const twin = all.find((other) => overlap(other.prefix, prefix));
+    if (twin) complain(path, `${text} overlaps with ${twin.text}`);
+    all.push({ text, prefix });
+  };
+  pools.homePrefixes.forEach((text, i) => add(text, ['homePrefixes', i], 6, pools.homePrefixLength));
+  pools.delegated.forEach(({ pool, length }, i) => add(pool, ['delegated', i, 'pool'], 6, length));
+  if (pools.ipv4) {
+    add(pools.ipv4.pool, ['ipv4', 'pool'], 4, 32);
+    const router = parseAddress(pools.ipv4.router);
+    const host = { ...router, length: router.bytes.length * 8 };
+    if (!overlap(parsePrefix(pools.ipv4.pool), host)) {
+      complain(['ipv4', 'router'], `${pools.ipv4.router} is not in ${pools.ipv4.pool}`);
+    }
+  }
+  return complaints;
+}
+
+function checkNodes({ nodes }: LmaFile): Complaint[] {
+  const complaints: Complaint[] = [];
+  const owners = new Map<string, string>();
+  nodes.forEach((node, i) => {
+    const own = (text: string, path: readonly PropertyKey[]): void => {
+      const key = canonical(text);
+      const owner = owners.get(key);
+      if (owner !== undefined) {
+        complaints.push({ path: ['nodes', i, ...path], message: `${text} belongs to ${owner} already` });
+      } else if (node.identity.includes('*')) {
+        const message = `a pattern stands for many nodes, which cannot all have ${text}`;
+        complaints.push({ path: ['nodes', i, ...path], message });
+      }
+      owners.set(key, node.identity);
+    };
+    node.homePrefixes.forEach((text, j) => own(text, ['homePrefixes', j]));
+    node.delegated.forEach((text, j) => own(text, ['delegated', j]));
+    if (node.homeAddress) own(`${node.homeAddress.split('/')[0]}/32`, ['homeAddress']);
+  });
+  return complaints;
+}
+
+function overlap(a: Prefix, b: Prefix): boolean {
+  if (a.family !== b.family) return false;
+  for (let bit = 0; bit < Math.min(a.length, b.length); bit++) {
+    const mask = 0x80 >> (bit & 7);
+    if ((a.bytes[bit >> 3]! ^ b.bytes[bit >> 3]!) & mask) return false;
+  }
+  return true;
+}

@@ -1,0 +1,78 @@
+/** What all daemons have in common: the log, signals, reloading on SIGHUP, a clean end (docs/daemons.md). */
+import { isDeepStrictEqual } from 'node:util';
+import { type Logger, pino } from 'pino';
+import type { DataplaneEvent } from '../dataplane/status.ts';
+import { TunloomError } from '../errors.ts';
+
+/** The daemon's log: JSON lines on standard error, written at once. */
+export function openLog(level: string): Logger {
+  return pino({ level }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process with status 1. */
+export function stopSignal(log: Logger): Promise<void> {
+  // A hang-up before there is anything to reload would otherwise end the process.
+  process.on('SIGHUP', ignoreHangup);
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = (signal: string): void => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      log.info({ event: 'stopping', signal });
+      resolve();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}
+
+function ignoreHangup(): void {}
+
+/** Reloads on SIGHUP from now on, logging what is wrong; gives a function that ends that. */
+export function reloadOnHangup(log: Logger, reload: () => Promise<unknown>): () => void {
+  const onHangup = (): void => {
+    reload().catch((error: unknown) => {
+      for (const line of (error instanceof Error ? error.message : String(error)).split('\n')) {
+        log.error({ event: 'reloadFailed' }, line);
+      }
+    });
+  };
+  process.off('SIGHUP', ignoreHangup);
+  process.on('SIGHUP', onHangup);
+  return () => process.off('SIGHUP', onHangup);
+}
+
+/**
+ * Throws NEEDS_RESTART naming those of `keys` (such as `tun.name`) that are different and cannot be changed; `words` has what to call
+ * one that does not stand in the file under its name.
+ */
+export function refuseFixed<T extends object>(
+  file: string,
+  before: T,
+  after: T,
+  keys: readonly (keyof T & string)[],
+  words: Readonly<Record<string, string>> = {},
+): void {
+  const names = keys.flatMap((key) => {
+    if (isDeepStrictEqual(before[key], after[key])) return [];
+    if (words[key] !== undefined) return [words[key]];
+    const [old, fresh] = [before[key], after[key]] as [unknown, unknown];
+    if (typeof old !== 'object' || typeof fresh !== 'object' || !old || !fresh || Array.isArray(fresh)) {
+      return [key];
+    }
+    return Object.entries(fresh)
+      .filter(([name, value]) => !isDeepStrictEqual((old as Record<string, unknown>)[name], value))
+      .map(([name]) => `${key}.${name}`);
+  });
+  if (!names.length) return;
+  throw new TunloomError(
+    'NEEDS_RESTART',
+    `${file}: ${names.join(', ')} cannot be changed without a restart; nothing was changed`,
+  );
+}
+
+/** What is routine with many sessions is for those who ask for it. */
+export function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
+  if (event.startsWith('worker')) return 'warn';
+  return event.startsWith('session') || event === 'weightsChanged' ? 'debug' : 'info';
+}

@@ -1,0 +1,255 @@
+/**
+ * A Local Mobility Anchor on this host: sockets, state machine, data plane. Lives in a network namespace if one is named, so that a
+ * process can hold several. The daemon (lma-daemon.ts), the lab and tests start one.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { LmaDaemonConfig } from '../config/lma-config.ts';
+import type { BindingPath, BindingStatus, SignalingStatus } from '../control/signaling-status.ts';
+import { TunloomError } from '../errors.ts';
+import { MobilityTransport } from '../net/mobility-transport.ts';
+import { Readiness } from '../net/readiness.ts';
+import { type Binding, PLAIN_BID, type Session } from '../pmipv6/lma/binding-cache.ts';
+import type { LmaConfig } from '../pmipv6/lma/config.ts';
+import { type LmaEvent, LmaMachine } from '../pmipv6/lma/machine.ts';
+import type { Message } from '../pmipv6/wire/mobility-header.ts';
+import { SIGNALING_PORT, Status } from '../pmipv6/wire/numbers.ts';
+import { EventHub } from './event-hub.ts';
+import { HostDataplane, offloadOptions } from './host-dataplane.ts';
+import { MachineRunner } from './machine-runner.ts';
+import { PeerSecurity } from './peer-security.ts';
+import { raiseRestartCounter } from './restart-counter.ts';
+import { SessionInstaller } from './session-installer.ts';
+import { Signaling } from './signaling.ts';
+
+export interface LmaNodeOptions {
+  readonly config: LmaDaemonConfig;
+  readonly namespace: string | null;
+  readonly log: Logger;
+}
+
+/** Kept apart from the tables of `tunloom dataplane` on the same host. */
+const ROUTING_TABLE = 8278;
+const RULE_PRIORITY = 8278;
+
+export class LmaNode {
+  readonly host: HostDataplane;
+  readonly events: EventHub;
+  readonly installer: SessionInstaller;
+  readonly #config: LmaDaemonConfig;
+  readonly #restartCounter: number;
+  readonly #readiness: Readiness;
+  readonly #transport: MobilityTransport;
+  readonly #signaling: Signaling;
+  readonly #machine: LmaMachine;
+  readonly #runner: MachineRunner<LmaEvent>;
+  readonly #sockets = new Map<string, number>();
+
+  /** Throws what starting throws: SYSTEM_CALL, NETLINK, STATE, OUT_OF_MEMORY. */
+  static async start({ config, namespace, log }: LmaNodeOptions): Promise<LmaNode> {
+    const restartCounter = raiseRestartCounter(config.host.state);
+    const { workers, tun, memory, routing, offload, busyPoll } = config.host;
+    const { homePrefixPools, ipv4, delegatedPools } = config.machine;
+    const host = await HostDataplane.start({
+      role: 'lma',
+      namespace,
+      sizes: {
+        workers,
+        sessions: memory.sessions,
+        paths: memory.paths,
+        buffers: memory.buffers,
+        bufferSize: memory.bufferSize,
+        heap: memory.heapMiB << 20,
+        supers: offload.tun === 'auto' || offload.merge === 'auto',
+      },
+      offload: offloadOptions(offload),
+      busyPollUs: busyPoll,
+      tun: { ...tun, mtu: tun.mtu === 'auto' ? null : tun.mtu },
+      routing: {
+        manage: routing.manage,
+        table: ROUTING_TABLE,
+        rulePriority: RULE_PRIORITY,
+        access: [],
+        // Pools as a whole, so that the kernel's table does not grow with the nodes.
+        routes: [
+          ...routing.routes,
+          ...homePrefixPools,
+          ...(ipv4 ? [ipv4.pool] : []),
+          ...delegatedPools.map(({ pool }) => pool),
+        ],
+      },
+      gateways: [],
+      sessions: [],
+      sources: config.addresses,
+    });
+    const readiness = new Readiness();
+    let node: LmaNode | undefined;
+    try {
+      node = new LmaNode(config, restartCounter, host, readiness, namespace, log);
+      node.#listen();
+      return node;
+    } catch (error) {
+      if (node) node.#transport.closeAll();
+      await readiness.stop();
+      await host.stop();
+      throw error;
+    }
+  }
+
+  private constructor(
+    config: LmaDaemonConfig,
+    restartCounter: number,
+    host: HostDataplane,
+    readiness: Readiness,
+    namespace: string | null,
+    log: Logger,
+  ) {
+    this.host = host;
+    this.events = new EventHub();
+    this.#config = config;
+    this.#restartCounter = restartCounter;
+    this.#readiness = readiness;
+    host.dataplane.on('event', (event) => this.events.tell(event));
+    this.installer = new SessionInstaller(host, 'downlink', this.events, config.weights, config.tunnels);
+    this.#machine = new LmaMachine(this.#machineConfig(config));
+    this.#transport = new MobilityTransport(namespace, readiness, (datagrams) =>
+      this.#runner.receive(datagrams),
+    );
+    this.#signaling = new Signaling(
+      this.#transport,
+      new PeerSecurity('lma', config.keys, config.clockWindow),
+    );
+    this.#runner = new MachineRunner<LmaEvent>({
+      machine: this.#machine,
+      signaling: this.#signaling,
+      installer: this.installer,
+      host,
+      events: this.events,
+      log,
+      tick: { event: 'tick' },
+      toEvent: ({ message, from, to }) => ({ event: 'message', message, from, to }),
+      socketFor: ({ address }) => this.#sockets.get(address) ?? null,
+      refused: (_session, message) => withoutTunnel(message),
+      takeBack: ({ name }) => ({ event: 'revoke', session: name }),
+    });
+  }
+
+  #listen(): void {
+    for (const local of this.#config.addresses) {
+      const port = local.includes(':') ? null : SIGNALING_PORT;
+      this.#sockets.set(local, this.#transport.open({ local, port }));
+    }
+  }
+
+  /** Ends everything and leaves nothing behind. MAGs notice by their heartbeats or at the next refresh. */
+  async stop(): Promise<void> {
+    this.#runner.stop();
+    this.#transport.closeAll();
+    await this.#readiness.stop();
+    await this.host.stop();
+  }
+
+  /** The binding cache. */
+  bindings(): BindingStatus[] {
+    return [...this.#machine.sessions()].map((session) => this.#status(session));
+  }
+
+  /** Throws UNKNOWN_SESSION. */
+  binding(name: string): BindingStatus {
+    return this.#status(this.#session(name));
+  }
+
+  /** Takes a session or one binding back and tells the MAG (RFC 5846). Throws UNKNOWN_SESSION, UNKNOWN_BID. */
+  revoke(name: string, bid?: number): void {
+    const { bindings } = this.#session(name);
+    // A single path is shown as BID 1 and is the whole session.
+    const whole = bid === undefined || (bid === 1 && bindings.has(PLAIN_BID));
+    if (!whole && !bindings.has(bid)) {
+      throw new TunloomError('UNKNOWN_BID', `session "${name}" has no binding with BID ${bid}`);
+    }
+    this.#runner.handle({ event: 'revoke', session: name, ...(whole ? {} : { bid }) });
+  }
+
+  /** Goes over to what can be changed while running; what was revoked by it is in the log. */
+  reconfigure(config: LmaDaemonConfig): { readonly sessions: number; readonly revoked: number } {
+    const before = [...this.#machine.sessions()].length;
+    this.#signaling.setSecurity(new PeerSecurity('lma', config.keys, config.clockWindow));
+    this.installer.setTunnels(config.tunnels);
+    this.#runner.run((now) => this.#machine.reconfigure(this.#machineConfig(config), now));
+    this.installer.setRules(config.weights);
+    const sessions = [...this.#machine.sessions()].length;
+    return { sessions, revoked: before - sessions };
+  }
+
+  #machineConfig(config: LmaDaemonConfig): LmaConfig {
+    return {
+      ...config.machine,
+      restartCounter: this.#restartCounter,
+      randomKey: () => randomBytes(4).readUInt32BE(),
+    };
+  }
+
+  signaling(): SignalingStatus {
+    const { answered, ignored } = this.#machine.statistics();
+    return {
+      role: 'lma',
+      restartCounter: this.#restartCounter,
+      ...this.#signaling.counters(),
+      answered,
+      ignored,
+    };
+  }
+
+  #session(name: string): Session {
+    const session = this.#machine.session(name);
+    if (!session) throw new TunloomError('UNKNOWN_SESSION', `there is no session "${name}"`);
+    return session;
+  }
+
+  #status(session: Session): BindingStatus {
+    const weights = this.installer.weights(session.name);
+    const now = performance.now();
+    return {
+      session: session.name,
+      node: session.nodeKey,
+      peer: session.mag,
+      state: session.bindings.size ? 'active' : 'lingering',
+      prefixes: session.prefixes,
+      homeAddress: session.homeAddress,
+      delegated: session.delegated,
+      multipath: session.mag !== null,
+      weightsFrom: weights?.source ?? null,
+      paths: [...session.bindings.values()]
+        .map((binding) => pathOf(binding, weights?.weights, now))
+        .sort((a, b) => a.bid - b.bid),
+    };
+  }
+}
+
+function pathOf(
+  binding: Binding,
+  weights: ReadonlyMap<number, number> | undefined,
+  now: number,
+): BindingPath {
+  const bid = binding.bid === PLAIN_BID ? 1 : binding.bid;
+  return {
+    bid,
+    state: 'active',
+    local: binding.local.address,
+    remote: binding.careOf.address,
+    port: binding.signaling.port,
+    encapsulation: binding.encapsulation,
+    technology: binding.technology,
+    label: binding.label,
+    interface: null,
+    metrics: binding.metrics,
+    weight: weights?.get(bid) ?? null,
+    expiresInSeconds: Math.max(0, Math.round((binding.expires - now) / 1000)),
+  };
+}
+
+/** An accepting PBA whose tunnel could not be made is a lie: status 130 instead. */
+function withoutTunnel(message: Message): Message {
+  if (message.message !== 'binding-ack' || message.status >= 128) return message;
+  return { ...message, status: Status.INSUFFICIENT_RESOURCES, lifetime: 0 };
+}

@@ -1,0 +1,194 @@
+/**
+ * Runs a state machine: messages and timers in, effects out in their order. Messages of one batch are sent after the routes of the
+ * whole batch stand, so that a peer never learns of a tunnel that is not there yet.
+ */
+import type { Logger } from 'pino';
+import { TunloomError } from '../errors.ts';
+import type { Datagram } from '../net/mobility-transport.ts';
+import type { Effect } from '../pmipv6/effect.ts';
+import type { Endpoint, Instant } from '../pmipv6/endpoint.ts';
+import type { TunnelSession } from '../pmipv6/tunnel-session.ts';
+import { type Message, messageName, summarizeMessage } from '../pmipv6/wire/mobility-header.ts';
+import { identifierText } from '../pmipv6/wire/option/identifier.ts';
+import { findOption } from '../pmipv6/wire/options.ts';
+import type { EventHub } from './event-hub.ts';
+import type { HostDataplane } from './host-dataplane.ts';
+import type { SessionInstaller } from './session-installer.ts';
+import type { ReceivedMessage, Signaling } from './signaling.ts';
+
+export interface Machine<E> {
+  handle(event: E, now: Instant): Effect[];
+  /** Elapsed milliseconds at which a tick is wanted. */
+  nextDeadline(): number | null;
+}
+
+export interface RunnerOptions<E> {
+  readonly machine: Machine<E>;
+  readonly signaling: Signaling;
+  readonly installer: SessionInstaller;
+  readonly host: HostDataplane;
+  readonly events: EventHub;
+  readonly log: Logger;
+  readonly tick: E;
+  readonly toEvent: (received: ReceivedMessage) => E;
+  /** Number of the socket that a message leaves by; null: there is none (an interface is gone). */
+  readonly socketFor: (from: Endpoint, device: string | null) => number | null;
+  /** What to do when the data plane has refused a session: the event that takes it back, and the answer instead of an accepting one. */
+  readonly refused: (session: TunnelSession, message: Message) => Message;
+  readonly takeBack: (session: TunnelSession) => E;
+}
+
+type Send = Extract<Effect, { readonly effect: 'send' }>;
+
+/** setTimeout() takes no longer ones. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** The clocks of this process. */
+export function clock(): Instant {
+  return { elapsed: performance.now(), utc: Date.now() };
+}
+
+export class MachineRunner<E> {
+  readonly #options: RunnerOptions<E>;
+  readonly #outbox: Send[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #deadline: number | null = null;
+  #stopped = false;
+
+  constructor(options: RunnerOptions<E>) {
+    this.#options = options;
+  }
+
+  /** A batch from the sockets. */
+  receive(datagrams: readonly Datagram[]): void {
+    if (this.#stopped) return;
+    const now = clock();
+    for (const datagram of datagrams) {
+      const received = this.#options.signaling.read(datagram, now.utc);
+      if (!received) continue;
+      if (this.#options.events.heard) this.#tell('in', received.message, received.to, received.from);
+      this.#carryOut(this.#options.machine.handle(this.#options.toEvent(received), now), now);
+    }
+    this.#finish();
+  }
+
+  /** One event of another kind. */
+  handle(event: E): void {
+    this.run((now) => this.#options.machine.handle(event, now));
+  }
+
+  /** Whatever gives effects. */
+  run(action: (now: Instant) => readonly Effect[]): void {
+    const now = clock();
+    this.#carryOut(action(now), now);
+    this.#finish();
+  }
+
+  /** No timer runs any more, and nothing is received. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #carryOut(effects: readonly Effect[], now: Instant): void {
+    let refused: TunnelSession | null = null;
+    for (const effect of effects) {
+      switch (effect.effect) {
+        case 'install':
+          if (!this.#install(effect.session)) refused = effect.session;
+          break;
+        case 'remove':
+          this.#options.installer.remove(effect.session);
+          break;
+        case 'send':
+          this.#outbox.push(
+            refused ? { ...effect, message: this.#options.refused(refused, effect.message) } : effect,
+          );
+          break;
+        case 'log':
+          this.#log(effect);
+          break;
+      }
+    }
+    if (refused) this.#carryOut(this.#options.machine.handle(this.#options.takeBack(refused), now), now);
+  }
+
+  #install(session: TunnelSession): boolean {
+    try {
+      this.#options.installer.install(session);
+      return true;
+    } catch (error) {
+      // Only what the data plane says, such as TOO_MANY_SESSIONS or a socket that cannot be bound; the rest are faults of ours.
+      if (!(error instanceof TunloomError)) throw error;
+      const { code, message } = error;
+      this.#options.log.error({ event: 'sessionRefused', session: session.name, code }, message);
+      this.#options.events.tell({ event: 'log', level: 'error', text: message, node: session.node });
+      return false;
+    }
+  }
+
+  #finish(): void {
+    const { host, log } = this.#options;
+    try {
+      host.flush();
+    } catch (error) {
+      log.error({ event: 'routesRefused' }, (error as Error).message);
+    }
+    for (const send of this.#outbox.splice(0)) this.#send(send);
+    this.#arm();
+  }
+
+  #send({ message, from, to, interface: device }: Send): void {
+    const { signaling, socketFor, events, log } = this.#options;
+    const socket = socketFor(from, device);
+    if (socket === null) {
+      log.debug({ event: 'unsent', message: messageName(message), interface: device, peer: to.address });
+      return;
+    }
+    if (events.heard) this.#tell('out', message, from, to);
+    try {
+      signaling.send(message, from, to, socket, Date.now());
+    } catch (error) {
+      if (!(error instanceof TunloomError)) throw error;
+      log.warn({ event: 'unsent', message: messageName(message), peer: to.address }, error.message);
+    }
+  }
+
+  #log({ level, text, node, peer }: Extract<Effect, { readonly effect: 'log' }>): void {
+    this.#options.log[level]({ node, peer }, text);
+    this.#options.events.tell({ event: 'log', level, text, node, peer });
+  }
+
+  #tell(direction: 'in' | 'out', message: Message, local: Endpoint, remote: Endpoint): void {
+    const identity = findOption(message.options, 'mn-identifier');
+    this.#options.events.tell({
+      event: 'message',
+      direction,
+      message: messageName(message),
+      local: local.address,
+      remote: remote.address,
+      node: identity ? identifierText(identity) : null,
+      bid: findOption(message.options, 'mag-multipath-binding')?.bid ?? null,
+      status: message.message === 'binding-ack' ? message.status : null,
+      text: summarizeMessage(message),
+    });
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    const deadline = this.#options.machine.nextDeadline();
+    if (deadline === this.#deadline && this.#timer) return;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#deadline = deadline;
+    if (deadline === null) {
+      this.#timer = null;
+      return;
+    }
+    const wait = Math.min(Math.max(0, Math.ceil(deadline - performance.now())), LONGEST_TIMEOUT_MS);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.handle(this.#options.tick);
+    }, wait);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Installs the sessions that the signaling sets up: works out weights, translates, and tells what changed. Keeps what the operator
+ * said about weights for as long as the session lives.
+ */
+import type { FileTunnels } from '../config/schema.ts';
+import { TunloomError } from '../errors.ts';
+import type { TunnelPath, TunnelSession } from '../pmipv6/tunnel-session.ts';
+import type { EventHub } from './event-hub.ts';
+import type { HostDataplane } from './host-dataplane.ts';
+import { type PathWeights, type WeightRules, weighPaths } from './path-weights.ts';
+import { toSessionSpec } from './session-translation.ts';
+
+interface Installed {
+  readonly session: TunnelSession;
+  readonly weights: PathWeights;
+}
+
+export class SessionInstaller {
+  readonly #host: HostDataplane;
+  readonly #direction: 'uplink' | 'downlink';
+  readonly #events: EventHub;
+  #rules: WeightRules;
+  #tunnels: FileTunnels;
+  readonly #installed = new Map<string, Installed>();
+  readonly #operator = new Map<string, ReadonlyMap<number, number>>();
+
+  constructor(
+    host: HostDataplane,
+    direction: 'uplink' | 'downlink',
+    events: EventHub,
+    rules: WeightRules,
+    tunnels: FileTunnels,
+  ) {
+    this.#host = host;
+    this.#direction = direction;
+    this.#events = events;
+    this.#rules = rules;
+    this.#tunnels = tunnels;
+  }
+
+  /** Installs the session, or goes over to it from what has its name. Throws what the data plane throws; then nothing has changed. */
+  install(session: TunnelSession): void {
+    const before = this.#installed.get(session.name);
+    const weights = this.#weigh(session);
+    this.#host.install(toSessionSpec(session, weights.weights, this.#tunnels));
+    this.#installed.set(session.name, { session, weights });
+    if (this.#events.heard) this.#tell(before, { session, weights });
+  }
+
+  remove(name: string): void {
+    this.#operator.delete(name);
+    if (!this.#installed.delete(name)) return;
+    this.#host.remove(name);
+  }
+
+  has(name: string): boolean {
+    return this.#installed.has(name);
+  }
+
+  weights(name: string): PathWeights | undefined {
+    return this.#installed.get(name)?.weights;
+  }
+
+  /** The operator's word, which goes before all else until clearWeights(). Throws UNKNOWN_SESSION and UNKNOWN_BID. */
+  setWeights(name: string, weights: ReadonlyMap<number, number>): void {
+    const { session } = this.#get(name);
+    for (const bid of weights.keys()) {
+      if (!session.paths.some((path) => path.bid === bid)) {
+        throw new TunloomError('UNKNOWN_BID', `session "${name}" has no path with BID ${bid}`);
+      }
+    }
+    const before = this.#operator.get(name);
+    this.#operator.set(name, new Map([...(before ?? []), ...weights]));
+    try {
+      this.install(session);
+    } catch (error) {
+      if (before) this.#operator.set(name, before);
+      else this.#operator.delete(name);
+      throw error;
+    }
+  }
+
+  /** Back to what the signaling and the rules say. Throws UNKNOWN_SESSION. */
+  clearWeights(name: string): void {
+    const { session } = this.#get(name);
+    this.#operator.delete(name);
+    this.install(session);
+  }
+
+  /** New rules: every session whose weights come out differently is changed. */
+  setRules(rules: WeightRules): void {
+    this.#rules = rules;
+    for (const { session, weights } of [...this.#installed.values()]) {
+      if (!sameWeights(weights, this.#weigh(session))) this.install(session);
+    }
+  }
+
+  /** For sessions that are installed from now on. */
+  setTunnels(tunnels: FileTunnels): void {
+    this.#tunnels = tunnels;
+  }
+
+  #get(name: string): Installed {
+    const installed = this.#installed.get(name);
+    if (!installed) throw new TunloomError('UNKNOWN_SESSION', `there is no session "${name}"`);
+    return installed;
+  }
+
+  #weigh(session: TunnelSession): PathWeights {
+    return weighPaths(session.paths, this.#direction, this.#rules, this.#operator.get(session.name));
+  }
+
+  #tell(before: Installed | undefined, { session, weights }: Installed): void {
+    const { name, paths } = session;
+    const old = new Map(before?.session.paths.map((path) => [path.bid, path]));
+    for (const path of paths) {
+      const previous = old.get(path.bid);
+      if (!previous) this.#tellPath('pathAdded', name, path);
+      else if (endsOf(previous) !== endsOf(path)) this.#tellPath('pathChanged', name, path);
+      old.delete(path.bid);
+    }
+    for (const path of old.values()) this.#tellPath('pathRemoved', name, path);
+    if (before && sameWeights(before.weights, weights)) return;
+    const byBid = Object.fromEntries(weights.weights);
+    this.#events.tell({ event: 'weightsChosen', session: name, from: weights.source, weights: byBid });
+  }
+
+  #tellPath(
+    event: 'pathAdded' | 'pathRemoved' | 'pathChanged',
+    session: string,
+    { bid, local, remote, encapsulation }: TunnelPath,
+  ): void {
+    this.#events.tell({
+      event,
+      session,
+      bid,
+      local: local.address,
+      remote: remote.address,
+      encapsulation,
+    });
+  }
+}
+
+function endsOf({ local, remote, encapsulation }: TunnelPath): string {
+  return [local.address, local.port, remote.address, remote.port, encapsulation].join(' ');
+}
+
+function sameWeights(a: PathWeights, b: PathWeights): boolean {
+  if (a.source !== b.source || a.weights.size !== b.weights.size) return false;
+  for (const [bid, weight] of a.weights) if (b.weights.get(bid) !== weight) return false;
+  return true;
+}
