@@ -187,6 +187,7 @@ test('several hosts on one interface are told apart by their link-layer addresse
     });
   });
   ipInMag('link', 'set', 'cell', 'up');
+  await noticed('cell');
   for (const mn of [first, second, third]) mn.set(true);
   for (const [number, mn] of [first, second, third].entries()) {
     await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
@@ -217,6 +218,12 @@ test('hosts on a LAN live on the delegated prefix of a logical mobile node', asy
   expect(netlink.routes().find(({ prefix }) => prefix === '2001:db8:ab00::/56')?.device).toBeNull();
 });
 
+/** The access side has prepared a new interface: a host's first solicitation would be lost before. */
+async function noticed(device: string): Promise<void> {
+  const setting = `/proc/sys/net/ipv4/conf/${device}/proxy_arp`;
+  await expect.poll(() => withNamespace(MAG, () => readFileSync(setting, 'utf8').trim())).toBe('1');
+}
+
 test('interfaces may come late and come back; a stop leaves nothing', async () => {
   const { side, events } = start([{ name: 'acc1', nodes: FIXED, attachOn: ['router-solicitation'] }]);
   side.on('attach', () =>
@@ -224,6 +231,7 @@ test('interfaces may come late and come back; a stop leaves nothing', async () =
   );
   const mn = host(1, 'acc1');
   netlink.apply([setLink('acc1', { up: true })]);
+  await noticed('acc1');
   mn.set(true);
   await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   expect(events[0]).toBe('attach mn1@example.org router-solicitation');
@@ -236,6 +244,7 @@ test('interfaces may come late and come back; a stop leaves nothing', async () =
   await expect.poll(() => events.includes('detach mn1@example.org')).toBe(true);
   const again = host(2, 'acc1');
   netlink.apply([setLink('acc1', { up: true })]);
+  await noticed('acc1');
   again.set(true);
   await expect.poll(() => again.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   side.stop();
