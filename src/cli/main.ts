@@ -10,6 +10,8 @@ import { eventsCommand } from './commands/events.ts';
 import { labCommand } from './commands/lab.ts';
 import { lmaCommand } from './commands/lma.ts';
 import { revokeCommand } from './commands/revoke.ts';
+import { flowsCommand } from './commands/flows.ts';
+import { schedulerCommand } from './commands/scheduler.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { statusCommand } from './commands/status.ts';
 import { weightsCommand } from './commands/weights.ts';
@@ -44,6 +46,8 @@ for (const command of [
   bindingsCommand(),
   revokeCommand(),
   eventsCommand(),
+  schedulerCommand(),
+  flowsCommand(),
   decodeCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

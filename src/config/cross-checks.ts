@@ -4,6 +4,7 @@ import { isSequenced } from '../dataplane/path-template.ts';
 import { buildSchedule } from '../dataplane/schedule-table.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import { formatAddress, parsePrefix } from '../ip.ts';
+import { checkPolicy } from './flow-rules.ts';
 import type { KeyPath } from './positions.ts';
 
 /** Where (a key path from the session on) and what. */
@@ -43,13 +44,14 @@ export function checkSession(session: SessionSpec): Complaint[] {
   const unsequenced = session.paths.find((path) => !isSequenced(path));
   const used = session.paths.filter((path) => path.weight > 0);
   if (!used.length) complaints.push({ path: ['paths'], message: 'all weights are 0: nothing could be sent' });
-  if (used.length > 1 && unsequenced && !session.allowReordering) {
+  const byFlow = (session.distribution?.scheduler ?? '').startsWith('flow');
+  if (used.length > 1 && unsequenced && !session.allowReordering && !byFlow) {
     complaints.push({
       path: ['paths', session.paths.indexOf(unsequenced)],
       message:
         `packets over ${unsequenced.encapsulation} carry no sequence number, so splitting over ${used.length} paths ` +
         'would reorder them with nothing to put them back; use gre, udp-gre or gre-in-udp with gre.sequence, ' +
-        'or set allowReordering: true',
+        'scheduler: flow-hash, or set allowReordering: true',
     });
   }
   try {
@@ -62,6 +64,7 @@ export function checkSession(session: SessionSpec): Complaint[] {
     const message = `minWait (${minWaitUs}us) is longer than maxWait (${maxWaitUs}us)`;
     complaints.push({ path: ['resequencer', 'minWait'], message });
   }
+  complaints.push(...checkPolicy(session));
   return complaints;
 }
 

@@ -2,11 +2,13 @@
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
+import { checkServices, distributionOf, flowRulesOf } from './flow-rules.ts';
+import { schedulerBody, servicesSchema } from './flow-schema.ts';
 import { type FileConfig, configSchema, defaultsSchema, sessionSchema } from './schema.ts';
 import { type Gateway, completeSession, gatewaysOf } from './session-defaults.ts';
 import { type Checked, describeIssues, formatKey, parseYaml, readConfigFile } from './yaml-file.ts';
 
-export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults'> {
+export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults' | 'services'> {
   readonly sessions: readonly SessionSpec[];
   readonly gateways: readonly Gateway[];
 }
@@ -27,6 +29,7 @@ export function parseSession(value: unknown): SessionSpec {
   const complaints = checked.success ? [] : describeIssues(checked.error, sessionSchema);
   const session = checked.success ? completeSession(checked.data, defaultsSchema.parse({})) : null;
   if (session) complaints.push(...checkSession(session));
+  if (checked.success) complaints.push(...checkServices(checked.data.flows ?? [], {}));
   if (!session || complaints.length) {
     throw new TunloomError(
       'BAD_SESSION',
@@ -61,11 +64,51 @@ export function withPath(session: SessionSpec, value: unknown): SessionSpec {
   throw new TunloomError('BAD_PATH', text.join('\n'));
 }
 
+/** The session with a scheduler and its parameters as `value` says them (control socket). Throws BAD_SCHEDULER. */
+export function withScheduler(session: SessionSpec, value: unknown): SessionSpec {
+  const checked = schedulerBody.safeParse(value);
+  const { scheduler, ...parameters } = checked.success ? checked.data : {};
+  const distribution = { ...session.distribution, ...distributionOf(scheduler, parameters) };
+  const result = { ...session, distribution };
+  const complaints = checked.success ? checkSession(result) : describeIssues(checked.error, schedulerBody);
+  return checkedOr('BAD_SCHEDULER', 'scheduler', result, complaints);
+}
+
+/** The session with the flow rules in `value` (a list as in the file) in the place of its own. Throws BAD_FLOW. */
+export function withFlows(session: SessionSpec, value: unknown): SessionSpec {
+  const schema = sessionSchema.shape.flows.unwrap();
+  const checked = schema.safeParse(value);
+  if (!checked.success) {
+    return checkedOr('BAD_FLOW', 'flows', session, describeIssues(checked.error, schema));
+  }
+  const result = { ...session, flows: flowRulesOf(checked.data, {}) };
+  return checkedOr('BAD_FLOW', 'flows', result, [
+    ...checkServices(checked.data, {}),
+    ...checkSession(result),
+  ]);
+}
+
+function checkedOr(
+  code: string,
+  what: string,
+  session: SessionSpec,
+  complaints: readonly Complaint[],
+): SessionSpec {
+  if (!complaints.length) return session;
+  const lines = complaints.map(({ path, message }) => `${formatKey(path) || what}: ${message}`);
+  throw new TunloomError(code, lines.join('\n'));
+}
+
 /** Schema first; sessions that pass it are compared with each other even if something else does not. */
 function check(value: unknown): Checked<DataplaneConfig> {
   const checked = configSchema.safeParse(value);
   const complaints: Complaint[] = checked.success ? [] : describeIssues(checked.error, configSchema);
-  const { sessions: list, defaults: given } = (value ?? {}) as { sessions?: unknown; defaults?: unknown };
+  const {
+    sessions: list,
+    defaults: given,
+    services: named,
+  } = (value ?? {}) as { sessions?: unknown; defaults?: unknown; services?: unknown };
+  const services = (checked.success ? checked.data.services : servicesSchema.safeParse(named).data) ?? {};
   const defaults = checked.success ? checked.data.defaults : defaultsSchema.safeParse(given ?? {}).data;
   const written = checked.success
     ? [...checked.data.sessions.entries()]
@@ -75,8 +118,19 @@ function check(value: unknown): Checked<DataplaneConfig> {
       });
   // With bad defaults every session would complain about the same thing.
   const sessions = defaults
-    ? written.map(([i, session]) => [i, completeSession(session, defaults)] as const)
+    ? written.map(([i, session]) => [i, completeSession(session, defaults, services)] as const)
     : [];
+  complaints.push(
+    ...checkServices(defaults?.flows ?? [], services).map(({ path, message }) => ({
+      path: ['defaults', ...path],
+      message,
+    })),
+  );
+  for (const [i, session] of written) {
+    for (const { path, message } of checkServices(session.flows ?? [], services)) {
+      complaints.push({ path: ['sessions', i, ...path], message });
+    }
+  }
   for (const [i, session] of sessions) {
     for (const complaint of checkSession(session)) {
       complaints.push({ ...complaint, path: ['sessions', i, ...complaint.path] });
@@ -86,7 +140,7 @@ function check(value: unknown): Checked<DataplaneConfig> {
     complaints.push({ ...complaint, path: ['sessions', ...complaint.path] });
   }
   if (!checked.success || complaints.length) return { config: null, complaints };
-  const { sessions: _sessions, defaults: fallback, ...rest } = checked.data;
+  const { sessions: _sessions, services: _services, defaults: fallback, ...rest } = checked.data;
   const config = {
     ...rest,
     sessions: sessions.map(([, session]) => session),

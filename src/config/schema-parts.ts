@@ -101,6 +101,13 @@ export function durationWithin(low: number, high: number, example: string) {
 /** A duration of at most 10 s, in microseconds. */
 export const duration = durationWithin(0, 10e6, '500us, 20ms or 1s');
 
+const RATE_UNITS: Readonly<Record<string, number>> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 };
+
+/** A rate such as 500kbit, 50mbit or 1gbit, in bits a second (tc(8) writes them so). */
+export const rate = matching(/^\d+(\.\d+)?(bit|kbit|mbit|gbit)$/, 'a rate such as 500kbit, 50mbit or 1gbit')
+  .transform((text) => Math.round(Number.parseFloat(text) * RATE_UNITS[text.replace(/[\d.]/g, '')]!))
+  .refine((bits) => bits >= 1000, { error: 'is below 1kbit' });
+
 const MAX_GRE_KEY = 0xffff_ffff;
 
 function isGreKey(value: unknown): boolean {

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ENCAPSULATIONS } from '../dataplane/session-spec.ts';
+import { policyKeys, servicesSchema } from './flow-schema.ts';
 import {
   address,
   bid,
@@ -20,6 +21,7 @@ import {
   matching,
   oneOf,
   prefix,
+  rate,
 } from './schema-parts.ts';
 
 const MAX_WORKERS = 16;
@@ -50,12 +52,16 @@ const pathKeys = {
   ecn: oneOf(['normal', 'compatibility']).optional(),
   dontFragment: oneOf(['set', 'copy', 'clear']).optional(),
   encapsulationLimit: integer(0, 255).nullable().optional(),
+  label: integer(1, 255).optional(),
+  rate: rate.optional(),
+  delay: duration.optional(),
 };
 
 const sessionKeys = {
   allowReordering: flag.optional(),
   clampMss: flag.optional(),
   resequencer: resequencer.optional(),
+  ...policyKeys,
 };
 
 const path = keys({
@@ -143,6 +149,7 @@ export const configSchema = keys({
       routes: list(prefix).default([]),
     })
     .prefault({}),
+  services: servicesSchema.default({}),
   defaults: defaultsSchema.prefault({}),
   sessions: list(sessionSchema).default([]),
 });

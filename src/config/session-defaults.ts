@@ -1,5 +1,7 @@
 /** From a session as written (file or control socket) to a SessionSpec with every default filled in. */
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+import { distributionOf, flowRulesOf, latencyOf } from './flow-rules.ts';
+import type { FileServices } from './flow-schema.ts';
 import type { FileDefaults, FileSession } from './schema.ts';
 
 /** RFC 5844 §4 and RFC 8086 §3.2. */
@@ -13,7 +15,17 @@ export interface Gateway {
 }
 
 /** Fills in the defaults. Paths without local or remote address get an empty one, for cross-checks to refuse. */
-export function completeSession(session: FileSession, defaults: FileDefaults): SessionSpec {
+export function completeSession(
+  session: FileSession,
+  defaults: FileDefaults,
+  services: FileServices = {},
+): SessionSpec {
+  const distribution = distributionOf(session.scheduler ?? defaults.scheduler, {
+    ...defaults.distribution,
+    ...session.distribution,
+  });
+  const latency = session.latency ?? defaults.latency;
+  const flows = session.flows ?? defaults.flows;
   const resequencer = { ...defaults.resequencer, ...session.resequencer };
   return {
     name: session.name,
@@ -29,6 +41,9 @@ export function completeSession(session: FileSession, defaults: FileDefaults): S
       late: resequencer.late ?? 'deliver',
       provenLoss: resequencer.provenLoss ?? true,
     },
+    ...(distribution && Object.keys(distribution).length && { distribution }),
+    ...(latency && { latency: latencyOf(latency) }),
+    ...(flows && { flows: flowRulesOf(flows, services) }),
     paths: session.paths.map((path): PathSpec => {
       const merged = { ...defaults, ...path };
       const gre = { ...defaults.gre, ...path.gre };
@@ -50,6 +65,9 @@ export function completeSession(session: FileSession, defaults: FileDefaults): S
         ecn: merged.ecn ?? 'normal',
         dontFragment: merged.dontFragment ?? 'set',
         encapsulationLimit: merged.encapsulationLimit ?? null,
+        ...(merged.label !== undefined && { label: merged.label }),
+        ...(merged.rate !== undefined && { rate: merged.rate }),
+        ...(merged.delay !== undefined && { delayUs: merged.delay }),
       };
     }),
   };

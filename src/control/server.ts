@@ -7,6 +7,7 @@ import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
+import { addDistributionRoutes } from './distribution-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import { type SignalingControl, addSignalingRoutes } from './signaling-routes.ts';
 
@@ -73,6 +74,7 @@ export function buildControlServer({
       .send({ error: { code: 'NOT_FOUND', message: `there is no ${request.method} ${request.url}` } }),
   );
   server.get('/v1/status', () => control.status());
+  addDistributionRoutes(server, control, changed);
   addSessionRoutes(server, control, changed);
   if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());

@@ -17,6 +17,7 @@ import type { DataplaneMemory } from './memory.ts';
 import { isSequenced } from './path-template.ts';
 import { type CompiledRule, mirrorSelector } from './selector-compiler.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
+import type { FlowStatus } from './status.ts';
 import { writeUnsequencedRecord } from './unsequenced-record.ts';
 
 /** A path as installed: its record, and the state that the control plane gave it. */
@@ -34,6 +35,8 @@ export interface Distribution {
   /** Weights of the session's own schedule, in the order of its paths. */
   readonly weights: readonly number[];
   readonly groups: readonly GroupBlock[];
+  /** The rules as they are in force. */
+  readonly flows: readonly FlowStatus[];
   /** Gives all blocks back to the heap; no worker may read them any more. */
   readonly release: () => void;
 }
@@ -68,6 +71,7 @@ class DistributionCompiler {
   readonly #fallback: DistributionSpec;
   readonly #charge: boolean;
   readonly #groups: GroupBlock[] = [];
+  readonly #flows: FlowStatus[] = [];
   readonly #unsequenced = new Map<number, number>();
   readonly #releases: (() => void)[] = [];
 
@@ -103,7 +107,14 @@ class DistributionCompiler {
             (path) => weights[this.#paths.indexOf(path)]!,
             this.#spec.paths.filter((path) => path.weight > 0).length,
           );
-    return { group, policy, weights, groups: this.#groups, release: () => this.release() };
+    return {
+      group,
+      policy,
+      weights,
+      groups: this.#groups,
+      flows: this.#flows,
+      release: () => this.release(),
+    };
   }
 
   release(): void {
@@ -121,6 +132,10 @@ class DistributionCompiler {
   #distributionOf(action: FlowAction): DistributionSpec {
     const own = 'distribution' in action ? action.distribution : undefined;
     return { ...DISTRIBUTION_DEFAULTS, scheduler: 'weighted', ...own };
+  }
+
+  #schedulerOf(action: FlowAction): SchedulerName {
+    return action.action === 'copies' ? 'redundant' : this.#distributionOf(action).scheduler;
   }
 
   /** Address of the policy block, 0 if there is nothing to classify. */
@@ -146,12 +161,20 @@ class DistributionCompiler {
       }
       return verdict;
     };
-    for (const { selectors, action } of [...flows].sort((a, b) => a.priority - b.priority)) {
+    for (const { priority, name, selectors, action } of [...flows].sort((a, b) => a.priority - b.priority)) {
       const verdict =
         action.action === 'drop'
           ? L.VERDICT_DROP
           : verdictOf(JSON.stringify(action), () => this.#actionGroup(action));
       if (verdict >= 0) add(selectors, verdict);
+      this.#flows.push({
+        priority,
+        name,
+        action: action.action,
+        scheduler: action.action === 'drop' ? null : this.#schedulerOf(action),
+        bids: this.#groups.find(({ address }) => address === groups[verdict - L.VERDICT_GROUP])?.bids ?? [],
+        selectors,
+      });
     }
     if (latency) {
       const verdict = verdictOf('latency', () => this.#latencyGroup());

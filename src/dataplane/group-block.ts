@@ -93,6 +93,10 @@ export class GroupBlock {
     for (let i = 0; i < members.length; i++) this.#fillBuckets(i);
   }
 
+  get bids(): number[] {
+    return this.members.map(({ bid }) => bid);
+  }
+
   /** Whether flows are kept on paths, so that one can be moved. */
   get perFlow(): boolean {
     return this.#spec.scheduler === 'flow-hash' || this.#spec.scheduler === 'flowlet';

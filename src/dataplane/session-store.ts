@@ -12,7 +12,12 @@ import {
   readResequencer,
 } from './counters.ts';
 import { ClassifierCache } from './classifier-cache.ts';
-import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
+import {
+  DISTRIBUTION_DEFAULTS,
+  type FlowName,
+  type PathEstimates,
+  type PathState,
+} from './distribution-spec.ts';
 import { compileDistribution } from './distribution-writer.ts';
 import type { EndpointRegistry, PathEnds } from './endpoints.ts';
 import { FlowPins } from './flow-pins.ts';
@@ -242,6 +247,8 @@ export class SessionStore {
       mtu: config.innerMtu,
       sequenced: spec.paths.every(isSequenced),
       schedule: [...config.schedule.subarray(0, SCHEDULE_SHOWN)].map((position) => spec.paths[position]!.bid),
+      scheduler: spec.distribution?.scheduler ?? DISTRIBUTION_DEFAULTS.scheduler,
+      flows: config.distribution.flows,
       paths: paths.map((path) => ({
         bid: path.spec.bid,
         name: path.spec.name,
@@ -249,6 +256,8 @@ export class SessionStore {
         local: path.spec.local,
         remote: path.spec.remote,
         weight: path.spec.weight,
+        state: path.state,
+        label: path.spec.label ?? null,
         mtu: path.spec.mtu,
         ...this.#counters(path),
       })),

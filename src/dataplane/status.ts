@@ -2,7 +2,14 @@
  * The shapes in which a running data plane reports about itself: what `tunloom status`, the control socket and
  * the lab show. Counters are totals since the start of the data plane; all of them are plain numbers.
  */
-import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
+import type {
+  FlowAction,
+  FlowName,
+  FlowSelector,
+  PathEstimates,
+  PathState,
+  SchedulerName,
+} from './distribution-spec.ts';
 import type { Encapsulation, SessionSpec } from './session-spec.ts';
 
 /** Resequencer statistics of one session, or summed over sessions (DESIGN: the resequencer). */
@@ -35,6 +42,10 @@ export interface PathStatus {
   readonly local: string;
   readonly remote: string;
   readonly weight: number;
+  /** As the control plane sees it; nothing is sent over a path that is down. */
+  readonly state: PathState;
+  /** Interface label (RFC 8278 §4.1), null without one. */
+  readonly label: number | null;
   readonly mtu: number;
   readonly txPackets: number;
   readonly txBytes: number;
@@ -53,8 +64,23 @@ export interface SessionStatus {
   readonly sequenced: boolean;
   /** One period of the schedule as BIDs, cut at 64 entries. */
   readonly schedule: readonly number[];
+  readonly scheduler: SchedulerName;
+  /** Flow rules in order of priority. */
+  readonly flows: readonly FlowStatus[];
   readonly paths: readonly PathStatus[];
   readonly resequencer: ResequencerStatus;
+}
+
+export interface FlowStatus {
+  /** FID-PRI. */
+  readonly priority: number;
+  readonly name: string;
+  readonly action: FlowAction['action'];
+  readonly scheduler: SchedulerName | null;
+  /** BIDs in use now; none: the rule drops, or is inactive because no path of it is up. */
+  readonly bids: readonly number[];
+  /** Conditions, of which one has to hold. */
+  readonly selectors: readonly FlowSelector[];
 }
 
 export interface WorkerStatus {

@@ -21,9 +21,13 @@ export function sessionsCommand(): Command {
 export function formatSession(session: SessionStatus): string {
   return [
     `${session.name}  ${session.prefixes.join(' ')}  MTU ${session.mtu}  ` +
-      `${session.sequenced ? 'sequenced' : 'not sequenced'}  schedule ${session.schedule.join(' ')}`,
+      `${session.sequenced ? 'sequenced' : 'not sequenced'}  scheduler ${session.scheduler}` +
+      (session.scheduler === 'weighted' || session.scheduler === 'equal'
+        ? `  schedule ${session.schedule.join(' ')}`
+        : '') +
+      (session.flows.length ? `  ${session.flows.length} flow rules` : ''),
     formatTable(
-      ['bid', 'path', 'encapsulation', 'local', 'remote', 'weight', 'sent', '', 'received', ''],
+      ['bid', 'path', 'encapsulation', 'local', 'remote', 'weight', 'state', 'sent', '', 'received', ''],
       session.paths.map((path) => [
         String(path.bid),
         path.name,
@@ -31,6 +35,7 @@ export function formatSession(session: SessionStatus): string {
         path.local,
         path.remote,
         path.weight,
+        path.state,
         path.txPackets,
         formatOctets(path.txBytes),
         path.rxPackets,
