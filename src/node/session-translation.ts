@@ -27,6 +27,7 @@ export function toSessionSpec(
         ...(path.remote.port === null ? {} : { remotePort: path.remote.port }),
         ...(path.interface === null ? {} : { interface: path.interface }),
         encapsulation: path.encapsulation,
+        ...(path.label ? { label: path.label } : {}),
         weight: weights.get(path.bid) ?? 1,
         gre: { ...tunnels.gre, key: keyed },
         // A Tunnel Encapsulation Limit is a matter of IPv6 without UDP (RFC 2473 §4.1.1).
