@@ -450,6 +450,8 @@ export const SESSION_CANDIDATE_NEXT = 216;
 /** u32 each: up to CANDIDATE_MAX buffers. */
 export const SESSION_CANDIDATE_BUFFERS = 220;
 export const CANDIDATE_MAX = 4;
+/** u32: 1 after a packet far outside the window went out alone (window.ts); SESSION_CANDIDATE_NEXT is the number after it. */
+export const SESSION_STRAY = 248;
 /** Statistics, u64 each. */
 export const SESSION_STATS = 256;
 export const STAT_IN_ORDER = 0;

@@ -23,7 +23,7 @@ import { lockOrMark } from '../reorder/lock';
 import { elapsed } from '../reorder/sequence';
 import { release } from '../reorder/release';
 import { clearTimer, deadlineOf, nextTimer } from '../reorder/timers';
-import { adoptCandidates, retryStash, settle } from '../reorder/window';
+import { serveCandidates, retryStash, settle } from '../reorder/window';
 import { deliveryRoom } from './deliver';
 
 /**
@@ -42,7 +42,7 @@ export function expireDue(worker: usize, now: u64, drained: u64): void {
       clearTimer(worker, session);
     } else if (deadline <= now && lockOrMark(worker, session)) {
       clearTimer(worker, session);
-      if (candidatesAreDue(session, now)) adoptCandidates(worker, session);
+      if (candidatesAreDue(session, now)) serveCandidates(worker, session);
       release(worker, session, all);
     }
     session = nextTimer(worker, positionOf(session) + 1);

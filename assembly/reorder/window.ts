@@ -45,6 +45,7 @@ import {
   SESSION_SKIP_WAIT,
   SESSION_STARTED,
   SESSION_STATS,
+  SESSION_STRAY,
   STAT_DUPLICATES,
   STAT_LATE,
   STAT_LOST_WINDOW,
@@ -146,6 +147,7 @@ export function settle(worker: usize): void {
     if (lockOrMark(worker, session)) {
       // Numbers of the present window go on: what was kept aside was no restart.
       if (load<u32>(session, SESSION_CANDIDATES)) dropCandidates(worker, session);
+      store<u32>(session, 0, SESSION_STRAY);
       release(worker, session);
     }
   }
@@ -231,13 +233,15 @@ function skipTo(session: usize, head: u32): void {
 
 function takeCandidate(worker: usize, session: usize, buffer: usize, sequence: u32, window: i32): void {
   let n = load<u32>(session, SESSION_CANDIDATES);
-  if (n) {
-    const step = distance(load<u32>(session, SESSION_CANDIDATE_NEXT), sequence);
-    if (step < -(window >> 1) || step >= window >> 1) {
-      dropCandidates(worker, session);
-      n = 0;
-    }
+  const step = distance(load<u32>(session, SESSION_CANDIDATE_NEXT), sequence);
+  const fits = step >= -(window >> 1) && step < window >> 1;
+  if (n && !fits) {
+    dropCandidates(worker, session);
+    n = 0;
   }
+  // The second of a sender that started anew and sends seldom; the first went out as a stray.
+  const follows = !n && fits && load<u32>(session, SESSION_STRAY) != 0;
+  if (follows && step == -1) return dropDuplicate(worker, session, buffer);
   for (let i: u32 = 0; i < n; i++) {
     const other = <usize>load<u32>(session + ((<usize>i) << 2), SESSION_CANDIDATE_BUFFERS);
     if (load<u32>(other, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
@@ -246,7 +250,8 @@ function takeCandidate(worker: usize, session: usize, buffer: usize, sequence: u
   store<u32>(session + ((<usize>n) << 2), <u32>buffer, SESSION_CANDIDATE_BUFFERS);
   store<u32>(session, sequence + 1, SESSION_CANDIDATE_NEXT);
   store<u32>(session, n + 1, SESSION_CANDIDATES);
-  if (n + 1 == <u32>CANDIDATE_MAX) {
+  if (n + 1 == <u32>CANDIDATE_MAX || follows) {
+    store<u32>(session, 0, SESSION_STRAY);
     adoptCandidates(worker, session);
   } else {
     setTimer(worker, session);
@@ -266,10 +271,29 @@ function dropCandidates(worker: usize, session: usize): void {
 }
 
 /**
+ * Nothing of the old numbers came for the maximum wait, so what was kept aside goes out. Several that fit together are a sender that
+ * started anew. One alone may be that as well, or an old duplicate from beyond the window; so it goes out like a late packet, and
+ * only a second one that fits moves the window.
+ */
+export function serveCandidates(worker: usize, session: usize): void {
+  if (load<u32>(session, SESSION_CANDIDATES) > 1) return adoptCandidates(worker, session);
+  if (!deliveryRoom(worker)) return;
+  const buffer = <usize>load<u32>(session, SESSION_CANDIDATE_BUFFERS);
+  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  store<u32>(session, 1, SESSION_STRAY);
+  store<u32>(session, 0, SESSION_CANDIDATES);
+  store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+  if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_LATE_DROP)
+    return drop(worker, buffer, DROP_SEQUENCE_JUMP);
+  countShared(session + SESSION_STATS + STAT_LATE);
+  deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
+}
+
+/**
  * The sender started anew: what is held goes out as it is, then the window moves to the candidates. Does nothing if
  * the delivery list has no room for all of it; the session's timer brings it back.
  */
-export function adoptCandidates(worker: usize, session: usize): void {
+function adoptCandidates(worker: usize, session: usize): void {
   announce(worker, session);
   atomic.store<u32>(session, atomic.load<u32>(session, SESSION_HIGHEST) + 1, SESSION_FORCE);
   release(worker, session);
