@@ -3,12 +3,15 @@
 import './node-version.ts';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { attachCommand, deregisterCommand, detachCommand, registerCommand } from './commands/attachment.ts';
 import { bindingsCommand } from './commands/bindings.ts';
 import { dataplaneCommand } from './commands/dataplane.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { eventsCommand } from './commands/events.ts';
+import { interfaceCommand } from './commands/interface.ts';
 import { labCommand } from './commands/lab.ts';
 import { lmaCommand } from './commands/lma.ts';
+import { magCommand } from './commands/mag.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { flowsCommand } from './commands/flows.ts';
 import { schedulerCommand } from './commands/scheduler.ts';
@@ -38,12 +41,18 @@ const program = new Command('tunloom')
   .exitOverride();
 for (const command of [
   labCommand(),
+  magCommand(),
   lmaCommand(),
   dataplaneCommand(),
   statusCommand(),
   sessionsCommand(),
   weightsCommand(),
   bindingsCommand(),
+  attachCommand(),
+  detachCommand(),
+  registerCommand(),
+  deregisterCommand(),
+  interfaceCommand(),
   revokeCommand(),
   eventsCommand(),
   schedulerCommand(),

@@ -49,12 +49,12 @@ function check(value: unknown): Checked<LmaDaemonConfig> {
   const file = checked.data;
   const complaints = [...checkPools(file), ...checkNodes(file)];
   const keys = peerKeys(
-    file.mags.map(({ address, identity, authentication }) => ({
+    file.mags.map(({ address, identity, authentication }, i) => ({
+      path: ['mags', i],
       prefix: address,
       identity: identity ?? null,
       authentication,
     })),
-    'mags',
     complaints,
   );
   return { config: complaints.length ? null : complete(file, keys), complaints };
@@ -115,6 +115,8 @@ export function canonical(text: string): string {
 }
 
 interface PeerWithKey {
+  /** Where it stands in the file. */
+  readonly path: readonly PropertyKey[];
   readonly prefix: string;
   readonly identity: string | null;
   readonly authentication:
@@ -122,24 +124,16 @@ interface PeerWithKey {
 }
 
 /** Keys of peers, read from their files where they are in files; what is wrong goes to `complaints`. */
-export function peerKeys(
-  peers: readonly PeerWithKey[],
-  name: string,
-  complaints: Complaint[],
-): PeerKeyConfig[] {
-  const known = new Map<string, number>();
-  return peers.flatMap(({ prefix, identity, authentication }, i): PeerKeyConfig[] => {
+export function peerKeys(peers: readonly PeerWithKey[], complaints: Complaint[]): PeerKeyConfig[] {
+  const known = new Set<string>();
+  return peers.flatMap(({ path, prefix, identity, authentication }): PeerKeyConfig[] => {
     if (!authentication) return [];
     const { spi, key, keyFile } = authentication;
-    const at = [name, i, 'authentication'];
-    const twin = known.get(`${prefix} ${spi}`);
-    if (twin !== undefined) {
-      complaints.push({
-        path: [...at, 'spi'],
-        message: `${spi} is that of ${name}[${twin}] for the same address`,
-      });
+    const at = [...path, 'authentication'];
+    if (known.has(`${prefix} ${spi}`)) {
+      complaints.push({ path: [...at, 'spi'], message: `${spi} stands twice for ${prefix}` });
     }
-    known.set(`${prefix} ${spi}`, i);
+    known.add(`${prefix} ${spi}`);
     const digits = key ?? readKeyFile(keyFile!, [...at, 'keyFile'], complaints);
     return digits === undefined ? [] : [{ prefix, identity, spi, key: Buffer.from(digits, 'hex') }];
   });

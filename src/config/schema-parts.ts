@@ -130,3 +130,17 @@ export const bid = z.custom<number>(
         : expected('1..254 (RFC 8278 §4.1)').error({ input }),
   },
 );
+
+/** A bit rate such as 512kbit, 50Mbit or 1Gbit, in bit/s. */
+export const bitRate = matching(
+  /^\d+(\.\d+)?(kbit|Mbit|Gbit)$/,
+  'a rate such as 512kbit, 50Mbit or 1Gbit',
+).transform((text) => {
+  const unit = { kbit: 1e3, Mbit: 1e6, Gbit: 1e9 }[text.replace(/[\d.]+/, '')] ?? 1;
+  return Math.round(Number.parseFloat(text) * unit);
+});
+
+/** A share such as 0.1%, in millionths. */
+export const share = matching(/^\d{1,3}(\.\d+)?%$/, 'a share such as 0.1%')
+  .refine((text) => Number.parseFloat(text) <= 100, expected('a share of at most 100%'))
+  .transform((text) => Math.round(Number.parseFloat(text) * 1e4));

@@ -1,7 +1,9 @@
 /** What a MAG's or LMA's control socket has beyond that of a data plane: bindings, attachment, revocation, events (docs/control-socket.md). */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { metricsSchema } from '../config/mag-schema.ts';
 import { TunloomError } from '../errors.ts';
+import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
 import type { BindingStatus, SignalingStatus } from './signaling-status.ts';
 
 /** A mobile node that appears on the MAG, for as long as nothing detaches it. */
@@ -26,8 +28,14 @@ export interface SignalingControl {
   attach?(attachment: Attachment): void;
   /** MAG. Throws UNKNOWN_NODE. */
   detach?(node: string): void;
-  /** MAG: as if a WAN interface went up or down. Throws UNKNOWN_INTERFACE. */
+  /** MAG: registers again now, also after a refusal. Throws UNKNOWN_NODE. */
+  register?(node: string): void;
+  /** MAG: ends the node's session. Throws UNKNOWN_NODE. */
+  deregister?(node: string): void;
+  /** MAG: takes a WAN interface out of use or into it again. Throws UNKNOWN_INTERFACE. */
   setInterface?(name: string, up: boolean): void;
+  /** MAG: what is known of a WAN interface; the LMA is told. Throws UNKNOWN_INTERFACE. */
+  setMetrics?(name: string, metrics: WanMetrics): void;
 }
 
 const revokeBody = z.strictObject({ session: z.string(), bid: z.int().min(1).max(254).optional() });
@@ -39,8 +47,9 @@ const attachBody = z.strictObject({
     .regex(/^([0-9a-fA-F]{2}[:-]?){1,32}$/)
     .optional(),
 });
-const detachBody = z.strictObject({ node: z.string().min(1) });
-const interfaceBody = z.strictObject({ up: z.boolean() });
+const nodeBody = z.strictObject({ node: z.string().min(1) });
+const NODE_BODY = '{"node": IDENTITY}';
+const interfaceBody = z.strictObject({ up: z.boolean().optional(), metrics: metricsSchema.optional() });
 
 export function addSignalingRoutes(server: FastifyInstance, control: SignalingControl): void {
   server.get('/v1/bindings', () => control.bindings());
@@ -60,22 +69,28 @@ export function addSignalingRoutes(server: FastifyInstance, control: SignalingCo
       return {};
     });
   }
-  if (control.attach && control.detach) {
+  if (control.attach) {
     const attach = control.attach.bind(control);
-    const detach = control.detach.bind(control);
     server.post('/v1/attach', ({ body }) => {
       attach(read(attachBody, body, '{"node": IDENTITY, "interface": NAME, "linkLayerId": HEX}'));
       return {};
     });
-    server.post('/v1/detach', ({ body }) => {
-      detach(read(detachBody, body, '{"node": IDENTITY}').node);
+  }
+  for (const name of ['detach', 'register', 'deregister'] as const) {
+    const action = control[name]?.bind(control);
+    if (!action) continue;
+    server.post(`/v1/${name}`, ({ body }) => {
+      action(read(nodeBody, body, NODE_BODY).node);
       return {};
     });
   }
-  if (control.setInterface) {
+  if (control.setInterface && control.setMetrics) {
     const setInterface = control.setInterface.bind(control);
+    const setMetrics = control.setMetrics.bind(control);
     server.put<{ Params: { name: string } }>('/v1/interfaces/:name', ({ params, body }) => {
-      setInterface(params.name, read(interfaceBody, body, '{"up": true or false}').up);
+      const { up, metrics } = read(interfaceBody, body, '{"up": true or false, "metrics": {...}}');
+      if (metrics !== undefined) setMetrics(params.name, metrics);
+      if (up !== undefined) setInterface(params.name, up);
       return {};
     });
   }

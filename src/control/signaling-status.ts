@@ -95,5 +95,5 @@ export type NodeEvent =
       readonly event: 'interface';
       readonly interface: string;
       readonly up: boolean;
-      readonly address?: string;
+      readonly addresses: readonly string[];
     };

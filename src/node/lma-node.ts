@@ -15,7 +15,8 @@ import { type LmaEvent, LmaMachine } from '../pmipv6/lma/machine.ts';
 import type { Message } from '../pmipv6/wire/mobility-header.ts';
 import { SIGNALING_PORT, Status } from '../pmipv6/wire/numbers.ts';
 import { EventHub } from './event-hub.ts';
-import { HostDataplane, offloadOptions } from './host-dataplane.ts';
+import { HostDataplane } from './host-dataplane.ts';
+import { hostOptions } from './host-options.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { PeerSecurity } from './peer-security.ts';
 import { raiseRestartCounter } from './restart-counter.ts';
@@ -48,23 +49,11 @@ export class LmaNode {
   /** Throws what starting throws: SYSTEM_CALL, NETLINK, STATE, OUT_OF_MEMORY. */
   static async start({ config, namespace, log }: LmaNodeOptions): Promise<LmaNode> {
     const restartCounter = raiseRestartCounter(config.host.state);
-    const { workers, tun, memory, routing, offload, busyPoll } = config.host;
+    const { routing } = config.host;
     const { homePrefixPools, ipv4, delegatedPools } = config.machine;
     const host = await HostDataplane.start({
       role: 'lma',
-      namespace,
-      sizes: {
-        workers,
-        sessions: memory.sessions,
-        paths: memory.paths,
-        buffers: memory.buffers,
-        bufferSize: memory.bufferSize,
-        heap: memory.heapMiB << 20,
-        supers: offload.tun === 'auto' || offload.merge === 'auto',
-      },
-      offload: offloadOptions(offload),
-      busyPollUs: busyPoll,
-      tun: { ...tun, mtu: tun.mtu === 'auto' ? null : tun.mtu },
+      ...hostOptions(config.host, namespace),
       routing: {
         manage: routing.manage,
         table: ROUTING_TABLE,
@@ -79,7 +68,6 @@ export class LmaNode {
         ],
       },
       gateways: [],
-      sessions: [],
       sources: config.addresses,
     });
     const readiness = new Readiness();

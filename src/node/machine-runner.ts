@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import { TunloomError } from '../errors.ts';
 import type { Datagram } from '../net/mobility-transport.ts';
+import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import type { Effect } from '../pmipv6/effect.ts';
 import type { Endpoint, Instant } from '../pmipv6/endpoint.ts';
 import type { TunnelSession } from '../pmipv6/tunnel-session.ts';
@@ -36,9 +37,13 @@ export interface RunnerOptions<E> {
   /** What to do when the data plane has refused a session: the event that takes it back, and the answer instead of an accepting one. */
   readonly refused: (session: TunnelSession, message: Message) => Message;
   readonly takeBack: (session: TunnelSession) => E;
+  /** MAG: what bindings give to nodes on access links. */
+  readonly access?: { grant(grant: AccessGrant): void; withdraw(node: string): void };
 }
 
 type Send = Extract<Effect, { readonly effect: 'send' }>;
+/** What waits until the routes of its batch stand. */
+type Later = Send | Extract<Effect, { readonly effect: 'grant' | 'withdraw' }>;
 
 /** setTimeout() takes no longer ones. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -50,7 +55,7 @@ export function clock(): Instant {
 
 export class MachineRunner<E> {
   readonly #options: RunnerOptions<E>;
-  readonly #outbox: Send[] = [];
+  readonly #later: Later[] = [];
   #timer: NodeJS.Timeout | null = null;
   #deadline: number | null = null;
   #stopped = false;
@@ -102,9 +107,13 @@ export class MachineRunner<E> {
           this.#options.installer.remove(effect.session);
           break;
         case 'send':
-          this.#outbox.push(
+          this.#later.push(
             refused ? { ...effect, message: this.#options.refused(refused, effect.message) } : effect,
           );
+          break;
+        case 'grant':
+        case 'withdraw':
+          this.#later.push(effect);
           break;
         case 'log':
           this.#log(effect);
@@ -129,13 +138,17 @@ export class MachineRunner<E> {
   }
 
   #finish(): void {
-    const { host, log } = this.#options;
+    const { host, log, access } = this.#options;
     try {
       host.flush();
     } catch (error) {
       log.error({ event: 'routesRefused' }, (error as Error).message);
     }
-    for (const send of this.#outbox.splice(0)) this.#send(send);
+    for (const effect of this.#later.splice(0)) {
+      if (effect.effect === 'send') this.#send(effect);
+      else if (effect.effect === 'grant') access?.grant(effect.grant);
+      else access?.withdraw(effect.node);
+    }
     this.#arm();
   }
 

@@ -41,7 +41,7 @@ function wordsOf(event: NodeEvent): string {
     case 'log':
       return [event.level, event.text, event.node, event.peer].filter(Boolean).join(' ');
     case 'interface':
-      return `interface ${event.interface} ${event.up ? 'up' : 'down'} ${event.address ?? ''}`;
+      return `interface ${event.interface} ${event.up ? 'up' : 'down'} ${event.addresses.join(' ')}`;
     default: {
       const { event: name, ...rest } = event as OtherEvent;
       return [name, ...Object.entries(rest).map(([key, value]) => `${key}=${JSON.stringify(value)}`)].join(

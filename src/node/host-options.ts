@@ -1,0 +1,32 @@
+/** From a daemon's configuration to the options of its data plane on the host: what LMA and MAG have in common. */
+import type { LmaFile } from '../config/lma-schema.ts';
+import { type HostDataplaneOptions, offloadOptions } from './host-dataplane.ts';
+
+/** Everything but role, routing and gateways; sessions come by signaling. */
+export function hostOptions(
+  {
+    workers,
+    tun,
+    memory,
+    offload,
+    busyPoll,
+  }: Pick<LmaFile, 'workers' | 'tun' | 'memory' | 'offload' | 'busyPoll'>,
+  namespace: string | null,
+): Omit<HostDataplaneOptions, 'role' | 'routing' | 'gateways'> {
+  return {
+    namespace,
+    sizes: {
+      workers,
+      sessions: memory.sessions,
+      paths: memory.paths,
+      buffers: memory.buffers,
+      bufferSize: memory.bufferSize,
+      heap: memory.heapMiB << 20,
+      supers: offload.tun === 'auto' || offload.merge === 'auto',
+    },
+    offload: offloadOptions(offload),
+    busyPollUs: busyPoll,
+    tun: { ...tun, mtu: tun.mtu === 'auto' ? null : tun.mtu },
+    sessions: [],
+  };
+}

@@ -1,0 +1,311 @@
+/**
+ * A Mobile Access Gateway on this host: WAN sockets, state machine, data plane, access side. Lives in a network namespace if one is
+ * named, so that a process can hold several. The daemon (mag-daemon.ts), the lab and tests start one.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { AccessMessage } from '../access/access-config.ts';
+import { AccessSide } from '../access/access-side.ts';
+import type { MagDaemonConfig } from '../config/mag-config.ts';
+import type { Attachment } from '../control/signaling-routes.ts';
+import type { BindingStatus, SignalingStatus } from '../control/signaling-status.ts';
+import { TunloomError } from '../errors.ts';
+import { MobilityTransport } from '../net/mobility-transport.ts';
+import { Readiness } from '../net/readiness.ts';
+import type { MagEvent } from '../pmipv6/mag/event.ts';
+import { MagMachine } from '../pmipv6/mag/machine.ts';
+import type { MagSessionStatus } from '../pmipv6/mag/status.ts';
+import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
+import { EventHub } from './event-hub.ts';
+import { HostDataplane } from './host-dataplane.ts';
+import { hostOptions } from './host-options.ts';
+import { MachineRunner } from './machine-runner.ts';
+import { PeerSecurity } from './peer-security.ts';
+import { raiseRestartCounter } from './restart-counter.ts';
+import { SessionInstaller } from './session-installer.ts';
+import { Signaling } from './signaling.ts';
+import { WanSockets, type WanState } from './wan-sockets.ts';
+
+export interface MagNodeOptions {
+  readonly config: MagDaemonConfig;
+  readonly namespace: string | null;
+  readonly log: Logger;
+  /** Gets every message on the access links. */
+  readonly watchAccess?: (message: AccessMessage) => void;
+}
+
+/** How long stop() waits for the LMA to confirm de-registrations: its first retransmission included. */
+const FAREWELL_MS = 3000;
+const FAREWELL_LOOK_MS = 20;
+/** Access Technology Type of nodes that the operator attaches to an interface without configuration. */
+const ETHERNET = 3;
+
+export class MagNode {
+  readonly host: HostDataplane;
+  readonly events = new EventHub();
+  readonly installer: SessionInstaller;
+  readonly access: AccessSide;
+  readonly #restartCounter: number;
+  readonly #readiness: Readiness;
+  readonly #transport: MobilityTransport;
+  readonly #signaling: Signaling;
+  readonly #machine: MagMachine;
+  readonly #runner: MachineRunner<MagEvent>;
+  readonly #wan: WanSockets;
+  #config: MagDaemonConfig;
+  /** By interface, where they are other than configured. */
+  readonly #metrics = new Map<string, WanMetrics>();
+
+  /** Throws what starting throws: SYSTEM_CALL, NETLINK, STATE, OUT_OF_MEMORY. */
+  static async start(options: MagNodeOptions): Promise<MagNode> {
+    const { config, namespace } = options;
+    const restartCounter = raiseRestartCounter(config.host.state);
+    const host = await HostDataplane.start({
+      role: 'mag',
+      ...hostOptions(config.host, namespace),
+      routing: config.host.routing,
+      gateways: config.gateways,
+    });
+    const readiness = new Readiness();
+    let node: MagNode | undefined;
+    try {
+      node = new MagNode(options, restartCounter, host, readiness);
+      node.#begin();
+      return node;
+    } catch (error) {
+      if (node) node.#close();
+      await readiness.stop();
+      await host.stop();
+      throw error;
+    }
+  }
+
+  private constructor(
+    { config, namespace, log, watchAccess }: MagNodeOptions,
+    restartCounter: number,
+    host: HostDataplane,
+    readiness: Readiness,
+  ) {
+    this.host = host;
+    this.#config = config;
+    this.#restartCounter = restartCounter;
+    this.#readiness = readiness;
+    host.dataplane.on('event', (event) => this.events.tell(event));
+    this.installer = new SessionInstaller(host, 'uplink', this.events, config.weights, config.tunnels);
+    this.#machine = new MagMachine({
+      ...config.machine,
+      restartCounter,
+      random: () => randomBytes(4).readUInt32BE(),
+    });
+    this.#transport = new MobilityTransport(namespace, readiness, (datagrams) =>
+      this.#runner.receive(datagrams),
+    );
+    this.#signaling = new Signaling(
+      this.#transport,
+      new PeerSecurity('mag', config.keys, config.clockWindow),
+    );
+    this.#wan = new WanSockets(
+      namespace,
+      config.machine.interfaces.map(({ name }) => name),
+      this.#transport,
+      readiness,
+      (state) => this.#wanChanged(state),
+      (text) => log.warn({ event: 'interface' }, text),
+    );
+    this.access = new AccessSide({
+      namespace,
+      interfaces: config.access,
+      lans: config.lans,
+      readiness,
+      now: () => performance.now(),
+      random: Math.random,
+      log: (level, text, node) => log[level]({ node }, text),
+      watch: watchAccess ?? null,
+    });
+    this.#runner = new MachineRunner<MagEvent>({
+      machine: this.#machine,
+      signaling: this.#signaling,
+      installer: this.installer,
+      host,
+      events: this.events,
+      log,
+      tick: { event: 'tick' },
+      toEvent: ({ message, from, to }) => ({ event: 'message', message, from, to }),
+      socketFor: (from, device) => this.#wan.socketFor(from, device),
+      refused: (_session, message) => message,
+      takeBack: ({ node }) => ({ event: 'deregister', node }),
+      access: this.access,
+    });
+  }
+
+  #begin(): void {
+    this.access.on('attach', ({ node, interface: device, linkLayer, technology }) =>
+      this.#runner.handle({ event: 'attach', node, interface: device, linkLayer, technology }),
+    );
+    this.access.on('detach', ({ node, interface: device }) =>
+      this.#runner.handle({ event: 'detach', node, interface: device }),
+    );
+    this.#wan.begin();
+    this.access.begin();
+  }
+
+  /** De-registers everything, waits a little for the LMA's word, and leaves nothing behind. */
+  async stop(): Promise<void> {
+    this.access.removeAllListeners();
+    this.#runner.handle({ event: 'deregister' });
+    const end = performance.now() + FAREWELL_MS;
+    while (this.#isBusy() && performance.now() < end) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, FAREWELL_LOOK_MS);
+      });
+    }
+    this.#close();
+    await this.#readiness.stop();
+    await this.host.stop();
+  }
+
+  #close(): void {
+    this.#runner.stop();
+    this.access.stop();
+    this.#wan.stop();
+    this.#transport.closeAll();
+  }
+
+  #isBusy(): boolean {
+    return this.#machine.sessions().some(({ paths }) => paths.some(({ state }) => state === 'deregistering'));
+  }
+
+  /** The binding update list. */
+  bindings(): BindingStatus[] {
+    return this.#machine.sessions().map((session) => this.#status(session));
+  }
+
+  /** Throws UNKNOWN_SESSION. */
+  binding(name: string): BindingStatus {
+    const session = this.#machine.sessions().find((session) => session.name === name);
+    if (!session) throw new TunloomError('UNKNOWN_SESSION', `there is no session "${name}"`);
+    return this.#status(session);
+  }
+
+  signaling(): SignalingStatus {
+    const { answered, ignored } = this.#machine.statistics();
+    return {
+      role: 'mag',
+      restartCounter: this.#restartCounter,
+      ...this.#signaling.counters(),
+      answered,
+      ignored,
+    };
+  }
+
+  /** As if the node had appeared on an access interface; the first one of the configuration if none is named. */
+  attach({ node, interface: device, linkLayerId }: Attachment): void {
+    const configured = this.#config.access.find(({ name }) => device === undefined || name === device);
+    const name = device ?? configured?.name;
+    if (name === undefined) {
+      throw new TunloomError('BAD_REQUEST', 'interface: expected a name, as there are no access interfaces');
+    }
+    this.#runner.handle({
+      event: 'attach',
+      node,
+      interface: name,
+      linkLayer: linkLayerId === undefined ? null : Buffer.from(linkLayerId.replace(/[:-]/g, ''), 'hex'),
+      technology: configured?.technology ?? ETHERNET,
+    });
+  }
+
+  /** Throws UNKNOWN_NODE. */
+  detach(node: string): void {
+    const session = this.#session(node);
+    if (session.interface === null) {
+      throw new TunloomError(
+        'UNKNOWN_NODE',
+        `${node} is a logical mobile node; end its session with deregister`,
+      );
+    }
+    this.#runner.handle({ event: 'detach', node, interface: session.interface });
+  }
+
+  /** Registers the node again now, also if the LMA has refused it. Throws UNKNOWN_NODE. */
+  register(node: string): void {
+    this.#session(node);
+    this.#runner.handle({ event: 'register', node });
+  }
+
+  /** Ends the node's session until it attaches anew or register() is called. Throws UNKNOWN_NODE. */
+  deregister(node: string): void {
+    this.#session(node);
+    this.#runner.handle({ event: 'deregister', node });
+  }
+
+  /** Takes a WAN interface out of use or into it again. Throws UNKNOWN_INTERFACE. */
+  setInterface(name: string, up: boolean): void {
+    this.#wan.set(name, up);
+  }
+
+  /** What is known of a WAN interface from now on; the LMA is told. Throws UNKNOWN_INTERFACE. */
+  setMetrics(name: string, metrics: WanMetrics): void {
+    if (!this.#config.machine.interfaces.some((wan) => wan.name === name)) {
+      throw new TunloomError('UNKNOWN_INTERFACE', `${name} is no WAN interface`);
+    }
+    this.#metrics.set(name, metrics);
+    this.#runner.handle({ event: 'metrics', name, metrics });
+  }
+
+  /** Goes over to what can be changed while running. */
+  reconfigure(config: MagDaemonConfig): { readonly sessions: number } {
+    const before = this.#config;
+    this.#config = config;
+    this.#signaling.setSecurity(new PeerSecurity('mag', config.keys, config.clockWindow));
+    this.installer.setTunnels(config.tunnels);
+    config.machine.interfaces.forEach(({ name, metrics }, i) => {
+      const old = before.machine.interfaces[i]!.metrics;
+      if (JSON.stringify(old) !== JSON.stringify(metrics)) this.setMetrics(name, metrics);
+    });
+    this.installer.setRules(config.weights);
+    return { sessions: this.#machine.sessions().length };
+  }
+
+  #session(node: string): MagSessionStatus {
+    const session = this.#machine.sessions().find((session) => session.node === node);
+    if (!session) throw new TunloomError('UNKNOWN_NODE', `there is no node "${node}"`);
+    return session;
+  }
+
+  #wanChanged(state: WanState): void {
+    const { name, up, addresses } = state;
+    this.events.tell({ event: 'interface', interface: name, up, addresses });
+    this.#runner.handle({ event: 'interface', ...state });
+  }
+
+  #status(session: MagSessionStatus): BindingStatus {
+    const weights = this.installer.weights(session.name);
+    const now = performance.now();
+    const wan = new Map(this.#config.machine.interfaces.map((one) => [one.bid, one]));
+    return {
+      session: session.name,
+      node: session.node,
+      peer: session.paths.find(({ lma }) => lma !== null)?.lma ?? null,
+      state: session.denied ?? (this.installer.has(session.name) ? 'active' : 'down'),
+      prefixes: session.homePrefixes,
+      homeAddress: session.homeAddress,
+      delegated: session.delegatedPrefixes,
+      multipath: session.multipath === 'on',
+      weightsFrom: weights?.source ?? null,
+      paths: session.paths.map((path) => ({
+        bid: path.bid,
+        state: path.state,
+        local: path.careOf ?? '-',
+        remote: path.lma ?? '-',
+        port: null,
+        encapsulation: path.encapsulation,
+        technology: wan.get(path.bid)?.technology ?? 0,
+        label: wan.get(path.bid)?.label ?? null,
+        interface: path.interface,
+        metrics: this.#metrics.get(path.interface) ?? wan.get(path.bid)?.metrics ?? {},
+        weight: weights?.weights.get(path.bid) ?? null,
+        expiresInSeconds: path.expires === null ? null : Math.max(0, Math.round((path.expires - now) / 1000)),
+      })),
+    };
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The WAN interfaces of a MAG: a signaling socket of each family on every interface, so that a PBU leaves by its own, and news of
+ * interfaces and addresses for the state machine.
+ */
+import { InterfaceMonitor } from '../net/interface-monitor.ts';
+import type { MobilityTransport } from '../net/mobility-transport.ts';
+import type { Readiness } from '../net/readiness.ts';
+import { TunloomError } from '../errors.ts';
+import type { Endpoint } from '../pmipv6/endpoint.ts';
+import { SIGNALING_PORT } from '../pmipv6/wire/numbers.ts';
+
+/** An interface as the state machine wants to know it. */
+export interface WanState {
+  readonly name: string;
+  readonly up: boolean;
+  /** Global addresses of both families that can be used. */
+  readonly addresses: readonly string[];
+}
+
+interface Sockets {
+  /** Index of the device that they are bound to. */
+  readonly device: number;
+  readonly ipv6: number;
+  readonly ipv4: number;
+}
+
+const SCOPE_UNIVERSE = 0;
+
+export class WanSockets {
+  readonly #names: readonly string[];
+  readonly #transport: MobilityTransport;
+  readonly #monitor: InterfaceMonitor;
+  readonly #changed: (state: WanState) => void;
+  readonly #log: (text: string) => void;
+  readonly #sockets = new Map<string, Sockets>();
+  /** Switched off by the operator, whatever the kernel says. */
+  readonly #closed = new Set<string>();
+  readonly #told = new Map<string, string>();
+  readonly #waiting = new Set<string>();
+  #stopped = false;
+
+  /** `changed` hears of interfaces that are different from what it heard before; call begin() for the first news. */
+  constructor(
+    namespace: string | null,
+    names: readonly string[],
+    transport: MobilityTransport,
+    readiness: Readiness,
+    changed: (state: WanState) => void,
+    log: (text: string) => void,
+  ) {
+    this.#names = names;
+    this.#transport = transport;
+    this.#changed = changed;
+    this.#log = log;
+    this.#monitor = new InterfaceMonitor(namespace, readiness, ({ device }) => this.#look(device));
+  }
+
+  begin(): void {
+    for (const name of this.#names) this.#tell(name);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#monitor.stop();
+  }
+
+  /** Takes an interface out of use, or into it again. Throws UNKNOWN_INTERFACE. */
+  set(name: string, up: boolean): void {
+    if (!this.#names.includes(name)) {
+      throw new TunloomError(
+        'UNKNOWN_INTERFACE',
+        `${name} is no WAN interface; there are ${this.#names.join(', ')}`,
+      );
+    }
+    if (up) this.#closed.delete(name);
+    else this.#closed.add(name);
+    this.#tell(name);
+  }
+
+  /** The socket for a message from `from`, by interface `device` or, if null, by the one that has the address. */
+  socketFor(from: Endpoint, device: string | null): number | null {
+    const name = device ?? this.#names.find((name) => this.#addresses(name).includes(from.address));
+    const sockets = name === undefined ? undefined : this.#sockets.get(name);
+    if (!sockets) return null;
+    return from.port === null ? sockets.ipv6 : sockets.ipv4;
+  }
+
+  /** Several events of one interface in a row, such as link and addresses, are one piece of news. */
+  #look(device: string): void {
+    if (!this.#names.includes(device) || this.#waiting.has(device)) return;
+    this.#waiting.add(device);
+    setImmediate(() => {
+      this.#waiting.delete(device);
+      if (!this.#stopped) this.#tell(device);
+    });
+  }
+
+  #tell(name: string): void {
+    this.#open(name);
+    const state: WanState = {
+      name,
+      up: this.#sockets.has(name) && !this.#closed.has(name) && this.#monitor.isUp(name),
+      addresses: this.#addresses(name),
+    };
+    const text = JSON.stringify(state);
+    if (this.#told.get(name) === text) return;
+    this.#told.set(name, text);
+    this.#changed(state);
+  }
+
+  /** Sockets are bound to a device, not to its name: one that went and came again is another. */
+  #open(name: string): void {
+    const link = this.#monitor.links().find((link) => link.name === name);
+    const present = this.#sockets.get(name);
+    if (present?.device === link?.index) return;
+    if (present) {
+      this.#transport.close(present.ipv6);
+      this.#transport.close(present.ipv4);
+      this.#sockets.delete(name);
+    }
+    if (!link) return;
+    let ipv6: number | undefined;
+    try {
+      ipv6 = this.#transport.open({ local: '::', port: null, interface: name });
+      const ipv4 = this.#transport.open({ local: '0.0.0.0', port: SIGNALING_PORT, interface: name });
+      this.#sockets.set(name, { device: link.index, ipv6, ipv4 });
+    } catch (error) {
+      // It may have gone meanwhile; another event tells when it is back.
+      if (ipv6 !== undefined) this.#transport.close(ipv6);
+      this.#log(`${name}: ${(error as Error).message}`);
+    }
+  }
+
+  #addresses(name: string): string[] {
+    return this.#monitor
+      .addresses(name)
+      .filter(({ scope }) => scope === SCOPE_UNIVERSE)
+      .map(({ address }) => address);
+  }
+}

@@ -1,0 +1,73 @@
+/** `tunloom mag` as a process: starts, follows its interfaces, stops and leaves nothing behind. Its work is in signaling.test.ts. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { callControl, followControl } from '../../src/control/client.ts';
+import type { SignalingStatus } from '../../src/control/signaling-status.ts';
+import { Daemon, run, waitFor } from '../support/daemon.ts';
+
+const NAMESPACE = `tlmagd-${process.pid}`;
+let folder: string;
+let daemon: Daemon;
+
+const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
+  run('ip', 'netns', 'add', NAMESPACE);
+  ip('link', 'set', 'lo', 'up');
+});
+
+afterEach(async () => {
+  await daemon?.end('SIGKILL');
+  spawnSync('ip', ['netns', 'delete', NAMESPACE]);
+  rmSync(folder, { recursive: true });
+});
+
+test('interfaces may come, change and go while it runs; SIGTERM leaves nothing behind', async () => {
+  const before = [ip('-6', 'route', 'show', 'table', 'all'), ip('-6', 'rule'), ip('link')];
+  daemon = await Daemon.start(
+    NAMESPACE,
+    'mag',
+    join(folder, 'mag.yaml'),
+    `
+identity: mag1@example.org
+lma: { ipv6: '2001:db8:f::1', ipv4: 198.51.100.1 }
+interfaces: [{ name: wan0, bid: 1, label: 1 }]
+state: ${folder}/state
+workers: 1
+memory: { sessions: 64, paths: 256, heapMiB: 16, buffers: 1024 }
+`,
+    join(folder, 'mag.sock'),
+  );
+  const events: { event: string; up?: boolean; addresses?: string[] }[] = [];
+  followControl(daemon.socket, '/v1/events', (event) => events.push(event as { event: string })).catch(
+    () => {},
+  );
+  await waitFor(() => events.length > 0);
+  const last = (): unknown => events.filter(({ event }) => event === 'interface').at(-1);
+  ip('link', 'add', 'wan0', 'type', 'veth', 'peer', 'name', 'peer0');
+  ip('address', 'add', '2001:db8:a::1/64', 'dev', 'wan0', 'nodad');
+  ip('link', 'set', 'peer0', 'up');
+  ip('link', 'set', 'wan0', 'up');
+  await waitFor(() => JSON.stringify(last())?.includes('true') ?? false);
+  expect(last()).toMatchObject({ interface: 'wan0', up: true, addresses: ['2001:db8:a::1'] });
+  ip('address', 'add', '192.0.2.1/24', 'dev', 'wan0');
+  await waitFor(() => JSON.stringify(last()).includes('192.0.2.1'));
+  daemon.json('interface', 'wan0', '--down');
+  await waitFor(() => JSON.stringify(last()).includes('"up":false'));
+  daemon.json('interface', 'wan0', '--up');
+  await waitFor(() => JSON.stringify(last()).includes('"up":true'));
+  ip('link', 'delete', 'wan0');
+  await waitFor(() => JSON.stringify(last()).includes('"up":false'));
+  expect(() => daemon.json('interface', 'wan9', '--down')).toThrow(/wan9 is no WAN interface/);
+  expect(() => daemon.json('detach', 'nobody@example.org')).toThrow(/there is no node/);
+  expect(await callControl(daemon.socket, 'GET', '/v1/signaling')).toMatchObject({
+    role: 'mag',
+    restartCounter: 1,
+  } satisfies Partial<SignalingStatus>);
+  expect(await daemon.end()).toBe(0);
+  expect([ip('-6', 'route', 'show', 'table', 'all'), ip('-6', 'rule'), ip('link')]).toEqual(before);
+});
