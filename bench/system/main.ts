@@ -10,7 +10,8 @@ import { measure } from './measurement.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { formatMarkdown, formatTerminal } from './report.ts';
 import { type BenchResult, Collection } from './results.ts';
-import { planScenarios } from './scenario.ts';
+import { hasPerf, profileScenario } from './profile.ts';
+import { type Scenario, planScenarios } from './scenario.ts';
 import { drawChart } from './svg.ts';
 
 try {
@@ -22,7 +23,7 @@ try {
 }
 
 async function main(options: BenchOptions): Promise<number> {
-  const missing = whatIsMissing();
+  const missing = whatIsMissing(options);
   if (missing) {
     process.stderr.write(`bench:system: ${missing}\n`);
     return 1;
@@ -35,29 +36,36 @@ async function main(options: BenchOptions): Promise<number> {
   const collection = new Collection();
   const guesses = new Map<string, number>();
   const { signal } = interruption;
-  for (let run = 1; run <= options.runs && !signal.aborted; run++) {
-    for (const [index, scenario] of scenarios.entries()) {
+  /** Does something for each scenario; one scenario's trouble is no reason to lose the others. */
+  const forEach = async (some: readonly Scenario[], round: string, action: ScenarioAction): Promise<void> => {
+    for (const [index, scenario] of some.entries()) {
       if (signal.aborted) break;
-      const where = `run ${run}/${options.runs}, ${index + 1}/${scenarios.length} ${scenario.name}`;
+      const where = `${round}, ${index + 1}/${some.length} ${scenario.name}`;
       try {
-        const sample = await measure(scenario, {
-          only: options.only,
-          seconds: options.seconds,
-          signal,
-          guesses,
-          progress: (step) => tell(`${where}: ${step}`),
-        });
-        collection.add(scenario.name, sample);
+        await action(scenario, (step) => tell(`${where}: ${step}`));
       } catch (error) {
         if (signal.aborted) break;
-        // One scenario's trouble is no reason to lose the others.
         const text = error instanceof Error ? error.message : String(error);
         collection.fail(scenario.name, text);
         tell(`${where}: FAILED, ${text}\n`);
       }
     }
     tell('');
+  };
+  const { only, seconds } = options;
+  for (let run = 1; run <= options.runs && !signal.aborted; run++) {
+    await forEach(scenarios, `run ${run}/${options.runs}`, async (scenario, progress) => {
+      collection.add(scenario.name, await measure(scenario, { only, seconds, signal, guesses, progress }));
+    });
     writeFiles(options, collection.result(scenarios, absent, { ...options, runs: run }));
+  }
+  if (options.perf) {
+    const profiled = scenarios.filter(({ kind }) => kind === 'tunloom');
+    await forEach(profiled, 'profile', async (scenario, progress) => {
+      progress('perf');
+      collection.addProfiles(await profileScenario(scenario, signal));
+    });
+    writeFiles(options, collection.result(scenarios, absent, options));
   }
   const result = collection.result(scenarios, absent, options);
   process.stdout.write(`${formatTerminal(result)}\n`);
@@ -65,9 +73,12 @@ async function main(options: BenchOptions): Promise<number> {
   return signal.aborted || result.scenarios.some(({ errors }) => errors.length) ? 1 : 0;
 }
 
-function whatIsMissing(): string | null {
+type ScenarioAction = (scenario: Scenario, progress: (step: string) => void) => Promise<void>;
+
+function whatIsMissing(options: BenchOptions): string | null {
   if (process.getuid?.() !== 0) return 'needs root, for network namespaces and TUN devices';
   if (!hasIperf3()) return 'needs iperf3(1)';
+  if (options.perf && !hasPerf()) return '--perf needs perf(1)';
   return null;
 }
 

@@ -34,16 +34,25 @@ const GRACE_MS = 8000;
 const TRIAL_PART = 4;
 
 /** Throws if the network or the tunnel cannot be set up; a part that fails becomes a note. */
-export async function measure(scenario: Scenario, options: MeasurementOptions): Promise<Sample> {
+export function measure(scenario: Scenario, options: MeasurementOptions): Promise<Sample> {
+  options.progress('set-up');
+  return withTunnel(scenario, options.signal, (tunnel) => new Measurement(scenario, tunnel, options).run());
+}
+
+/** Builds a scenario's network and tunnel, and takes them down whatever `action` does. */
+export async function withTunnel<T>(
+  scenario: Scenario,
+  signal: AbortSignal,
+  action: (tunnel: Tunnel) => Promise<T>,
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'tunloom-bench-'));
   let topology: LabTopology | undefined;
   let tunnel: Tunnel | undefined;
   try {
-    options.progress('set-up');
     topology = new LabTopology(scenario.links);
     topology.countWirePackets(false);
-    tunnel = await scenario.start({ topology, folder, signal: options.signal });
-    return await new Measurement(scenario, tunnel, options).run();
+    tunnel = await scenario.start({ topology, folder, signal });
+    return await action(tunnel);
   } finally {
     try {
       await tunnel?.stop();

@@ -54,17 +54,13 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     .option(
       '--runs <number>',
       'measurements of each scenario, taken in turn; medians count',
-      integer(1, 99),
+      integer(0, 99),
       3,
     )
     .option('--json <file>', 'write everything that was measured')
     .option('--svg <file>', 'write a chart')
     .option('--markdown <file>', 'write the table of docs/performance.md')
-    .option(
-      '--perf',
-      'record a profile of one TCP stream and of 64-octet UDP through each tunloom scenario',
-      false,
-    )
+    .option('--perf', 'profile each tunloom scenario by perf(1) afterwards; alone with --runs 0', false)
     .exitOverride()
     .parse(args, { from: 'user' });
   const { encapsulation, family, peers, only, ...rest } = command.opts<{

@@ -2,6 +2,8 @@
 import Table from 'cli-table3';
 import { METRICS, type Metric, type MetricKey } from './metric.ts';
 import type { BenchResult, ScenarioResult } from './results.ts';
+import type { Profile } from './profile.ts';
+import { GROUPS } from './profile-groups.ts';
 import { BARE } from './scenario.ts';
 import type { TargetResult } from './targets.ts';
 
@@ -9,41 +11,82 @@ const TABLES = ['throughput', 'cost'] as const;
 
 /** Everything as text for a terminal. */
 export function formatTerminal(result: BenchResult): string {
-  const tables = TABLES.flatMap((name) => {
-    const metrics = measured(result, name);
-    if (!metrics.length) return [];
-    const head = ['', ...metrics.map(({ title, unit }) => `${title}\n${unit}`)];
-    const rows = result.scenarios.map((scenario) => [
-      scenario.name,
-      ...metrics.map((metric) => cell(scenario, metric)),
-    ]);
-    return [drawTable(head, rows), ''];
+  return format(result, ({ head, rows }) => {
+    const table = new Table({
+      head: [...head],
+      style: { head: [], border: [], compact: true },
+      colAligns: head.map((_, column) => (column ? 'right' : 'left')),
+    });
+    for (const row of rows) table.push([...row]);
+    return table.toString();
   });
-  const targets = drawTable(TARGET_HEAD, result.targets.map(targetRow));
-  return [heading(result), '', ...tables, targets, '', ...remarks(result)].join('\n');
 }
 
 /** The tables of docs/performance.md: written by the bench, so that no figure is copied by hand. */
 export function formatMarkdown(result: BenchResult): string {
-  const tables = TABLES.flatMap((name) => {
-    const metrics = measured(result, name);
-    if (!metrics.length) return [];
-    const head = ['', ...metrics.map(({ title, unit }) => `${title}, ${unit}`)];
-    const rows = result.scenarios.map((scenario) => [
+  return format(result, ({ head, rows }) => {
+    const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+    const rule = head.map((_, column) => (column ? '---:' : '---'));
+    return [head.map((title) => title.replace('\n', ', ')), rule, ...rows].map(line).join('\n');
+  });
+}
+
+interface Cells {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+function format(result: BenchResult, draw: (cells: Cells) => string): string {
+  const measurements = TABLES.map((name) => figures(result, name)).filter(({ head }) => head.length > 1);
+  const parts = [];
+  if (measurements.length) {
+    const targets = { head: TARGET_HEAD, rows: result.targets.map(targetRow) };
+    parts.push(heading(result), ...measurements.map(draw), draw(targets));
+    parts.push(
+      remarks(result)
+        .map((remark) => `- ${remark}`)
+        .join('\n'),
+    );
+  }
+  if (result.profiles.length) parts.push(...formatProfiles(result.profiles, draw));
+  return `${parts.join('\n\n')}\n`;
+}
+
+function figures(result: BenchResult, table: Metric['table']): Cells {
+  const metrics = METRICS.filter(
+    (metric) => metric.table === table && result.scenarios.some(({ figures }) => figures[metric.key]),
+  );
+  return {
+    head: ['', ...metrics.map(({ title, unit }) => `${title}\n${unit}`)],
+    rows: result.scenarios.map((scenario) => [
       scenario.name,
       ...metrics.map((metric) => cell(scenario, metric)),
-    ]);
-    return [...markdownTable(head, rows), ''];
+    ]),
+  };
+}
+
+/** One table a load, with the groups as rows; then the functions of each profile. */
+function formatProfiles(profiles: readonly Profile[], draw: (cells: Cells) => string): string[] {
+  const loads = [...new Set(profiles.map(({ load }) => load))];
+  const tables = loads.flatMap((load) => {
+    const columns = profiles.filter((profile) => profile.load === load);
+    return [
+      `${load}: nanoseconds of CPU a packet, both ends together`,
+      draw({
+        head: ['', ...columns.map(({ scenario }) => scenario.replace('tunloom ', ''))],
+        rows: [
+          ['packets a second', ...columns.map(({ packetsPerSecond }) => packetsPerSecond.toFixed(0))],
+          ['all', ...columns.map(({ nanosecondsPerPacket }) => nanosecondsPerPacket.toFixed(0))],
+          ...GROUPS.map((group) => [group, ...columns.map(({ groups }) => (groups[group] ?? 0).toFixed(0))]),
+        ],
+      }),
+    ];
   });
-  return [
-    heading(result),
-    '',
-    ...tables,
-    ...markdownTable(TARGET_HEAD, result.targets.map(targetRow)),
-    '',
-    ...remarks(result).map((remark) => `- ${remark}`),
-    '',
-  ].join('\n');
+  const functions = profiles.map(({ scenario, load, functions }) => {
+    const list = functions.map(({ symbol, nanoseconds }) => `${symbol} ${nanoseconds.toFixed(0)}`);
+    return `- ${scenario}, ${load}: ${list.join(', ')}`;
+  });
+  return [...tables, 'Functions with most time of their own, nanoseconds a packet:', functions.join('\n')];
 }
 
 const TARGET_HEAD = ['target', 'wanted', 'measured', 'met', 'against'];
@@ -52,35 +95,10 @@ function targetRow({ what, target, value, met, against }: TargetResult): string[
   return [what, target, number(value), verdict(met), against ?? ''];
 }
 
-function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({
-    head: [...head],
-    style: { head: [], border: [], compact: true },
-    colAligns: head.map((_, column) => (column ? 'right' : 'left')),
-  });
-  for (const row of rows) table.push([...row]);
-  return table.toString();
-}
-
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  return [head, head.map((_, column) => (column ? '---:' : '---')), ...rows].map(line);
-}
-
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`;
-}
-
 function heading({ machine, runs, seconds }: BenchResult): string {
   return (
     `${machine.cores} cores (${machine.cpu}), Linux ${machine.kernel}, Node ${machine.node}; ` +
     `medians of ${runs}, TCP for ${seconds} s; in parentheses: ratio to bare veth in this run, or difference from it.`
-  );
-}
-
-/** Metrics that at least one scenario has. */
-function measured(result: BenchResult, table: Metric['table']): Metric[] {
-  return METRICS.filter(
-    (metric) => metric.table === table && result.scenarios.some(({ figures }) => figures[metric.key]),
   );
 }
 

@@ -1,5 +1,6 @@
 /** Samples of all runs, their medians, and how these compare with bare veth: the content of the JSON file. */
 import { cpus, release } from 'node:os';
+import type { Profile } from './profile.ts';
 import { METRICS, type MetricKey, type Sample } from './metric.ts';
 import { BARE, type Scenario } from './scenario.ts';
 import { type TargetResult, checkTargets } from './targets.ts';
@@ -36,15 +37,22 @@ export interface BenchResult {
   readonly scenarios: readonly ScenarioResult[];
   readonly absent: readonly string[];
   readonly targets: readonly TargetResult[];
+  /** With --perf. */
+  readonly profiles: readonly Profile[];
 }
 
 /** Collects what the runs measure. */
 export class Collection {
   readonly #samples = new Map<string, Sample[]>();
   readonly #errors = new Map<string, string[]>();
+  readonly #profiles: Profile[] = [];
 
   add(scenario: string, sample: Sample): void {
     this.#samples.set(scenario, [...(this.#samples.get(scenario) ?? []), sample]);
+  }
+
+  addProfiles(profiles: readonly Profile[]): void {
+    this.#profiles.push(...profiles);
   }
 
   fail(scenario: string, error: string): void {
@@ -80,6 +88,7 @@ export class Collection {
       scenarios: results,
       absent,
       targets: checkTargets(results, absent),
+      profiles: this.#profiles,
     };
   }
 

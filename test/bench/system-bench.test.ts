@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { busySeconds } from '../../bench/system/cpu-time.ts';
 import { parseOptions } from '../../bench/system/options.ts';
+import { readNames, readStacks } from '../../bench/system/profile.ts';
+import { groupOf } from '../../bench/system/profile-groups.ts';
 import { formatMarkdown, formatTerminal } from '../../bench/system/report.ts';
 import { Collection } from '../../bench/system/results.ts';
 import { BARE, PEERS, planScenarios, tunloomName } from '../../bench/system/scenario.ts';
@@ -43,6 +45,20 @@ describe('plan', () => {
     expect(absent).toHaveLength(PEERS.length - 1);
     expect(scenarios.find(({ name }) => name === TWO)?.links).toHaveLength(2);
   });
+});
+
+test('a stack belongs to the innermost frame that says something', () => {
+  const script =
+    '  ffffffff81 _raw_spin_unlock_irqrestore ([kernel.kallsyms])\n  ffffffff82 try_to_wake_up ([kernel.kallsyms])\n\n' +
+    '  7f00 wasm-function[2]-2-turbofan (/tmp/perf-1.map)\n\n  ffffffff83 _copy_to_iter ([kernel.kallsyms])\n' +
+    '  ffffffff84 tun_do_read ([kernel.kallsyms])\n';
+  expect(readStacks(script).map(groupOf)).toEqual([
+    'kernel: wake-ups, switches',
+    'WebAssembly',
+    'kernel: copies',
+  ]);
+  // Section of functions: one name, number 2, "abc".
+  expect(readNames(Uint8Array.of(1, 6, 1, 2, 3, 97, 98, 99)).get(2)).toBe('abc');
 });
 
 describe('sweep', () => {

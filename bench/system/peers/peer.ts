@@ -9,6 +9,8 @@ export interface Tunnel {
   readonly ends: TransferEnds;
   /** Processes that do the work; empty if it is all the kernel's. */
   pids(): number[];
+  /** Packets sent on paths by both ends so far; only tunloom tells. */
+  packets?(): number;
   stop(): Promise<void>;
 }
 

@@ -32,6 +32,10 @@ export async function startTunloom({ topology }: Ground, shape: TunloomShape): P
   return {
     ends: { from: topology.mag, to: topology.lma, source: MOBILE[4], destination: CORRESPONDENT[4] },
     pids: () => [process.pid],
+    packets: () =>
+      started
+        .flatMap((end) => end.dataplane.status().workers)
+        .reduce((sum, worker) => sum + worker.pathTxPackets, 0),
     stop,
   };
 }
