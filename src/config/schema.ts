@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ENCAPSULATIONS } from '../dataplane/session-spec.ts';
 import { policyKeys, servicesSchema } from './flow-schema.ts';
+import { observeSchema } from './observe.ts';
 import {
   address,
   bid,
@@ -149,6 +150,7 @@ export const configSchema = keys({
       routes: list(prefix).default([]),
     })
     .prefault({}),
+  observe: observeSchema(tunnelsSchema.prefault({})).prefault({}),
   services: servicesSchema.default({}),
   defaults: defaultsSchema.prefault({}),
   sessions: list(sessionSchema).default([]),
@@ -157,4 +159,5 @@ export const configSchema = keys({
 export type FileConfig = z.output<typeof configSchema>;
 export type FileSession = z.output<typeof sessionSchema>;
 export type FileDefaults = z.output<typeof defaultsSchema>;
+export type ObserveConfig = FileConfig['observe'];
 export type FileTunnels = z.output<typeof tunnelsSchema>;

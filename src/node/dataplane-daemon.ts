@@ -5,9 +5,11 @@
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
 import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
-import type { DataplaneControl, DataplaneEvent } from '../dataplane/status.ts';
 import { levelOf, openLog, refuseFixed, reloadOnHangup, stopSignal } from './daemon.ts';
+import { EventHub } from './event-hub.ts';
+import { guardedControl } from './guarded-control.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
+import { SignalingObserver } from './signaling-observer.ts';
 
 /** Keys that a reload cannot change. */
 const FIXED_KEYS = [
@@ -20,33 +22,34 @@ const FIXED_KEYS = [
   'offload',
   'busyPoll',
   'gateways',
+  'observe',
 ] as const;
 
-/** What the daemon needs of a running data plane. */
-interface RunningDataplane {
-  readonly dataplane: DataplaneControl & {
-    on(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
-    off(name: 'event', listener: (event: DataplaneEvent) => void): unknown;
+/**
+ * Runs until stopped by a signal. `observe`: interfaces to watch besides those of the file. Throws what starting throws (BAD_CONFIG,
+ * SYSTEM_CALL, NETLINK, NO_INTERFACE, ALREADY_RUNNING).
+ */
+export async function runDataplaneDaemon(file: string, observe: readonly string[] = []): Promise<void> {
+  const load = (): DataplaneConfig => {
+    const read = loadConfig(file);
+    const interfaces = [...new Set([...read.observe.interfaces, ...observe])];
+    return { ...read, observe: { ...read.observe, interfaces } };
   };
-  readonly tunName: string;
-  sessionsChanged(): void;
-  stop(): Promise<void>;
-}
-
-export type StartDataplane = (config: DataplaneConfig) => Promise<RunningDataplane>;
-
-/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, IPROUTE2, ALREADY_RUNNING). */
-export async function runDataplaneDaemon(file: string, start: StartDataplane = startOnHost): Promise<void> {
-  let config = loadConfig(file);
+  let config = load();
   const log = openLog(config.log.level);
   // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
   const stopped = stopSignal(log);
-  const host = await start(config);
+  const host = await startOnHost(config);
   const { dataplane } = host;
-  dataplane.on('event', (event) => log[levelOf(event)](event));
+  const events = new EventHub();
+  dataplane.on('event', (event) => {
+    log[levelOf(event)](event);
+    events.tell(event);
+  });
+  let observer: SignalingObserver | null = null;
 
   const reload = async (): Promise<ReloadResult> => {
-    const next = loadConfig(file);
+    const next = load();
     // Gateways are no key of the file, but what its paths' `gateway` keys come to.
     refuseFixed(file, config, next, FIXED_KEYS, { gateways: "the paths' gateway" });
     const changes = diffSessions(config.sessions, next.sessions);
@@ -68,11 +71,17 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
   };
   let stopReloading = (): void => {};
   try {
+    const { role } = config;
+    if (config.observe.interfaces.length) {
+      const options = { role, config: config.observe, namespace: null, host, events, log };
+      observer = await SignalingObserver.start(options);
+    }
     const server = buildControlServer({
-      control: dataplane,
+      control: observer ? guardedControl(dataplane, observer.installer) : dataplane,
       changed: () => host.sessionsChanged(),
       reload,
-      events: dataplane,
+      events,
+      ...(observer ? { signaling: observer } : {}),
     });
     await listenControl(server, config.control);
     stopReloading = reloadOnHangup(log, reload);
@@ -81,16 +90,18 @@ export async function runDataplaneDaemon(file: string, start: StartDataplane = s
       control: config.control,
       tun: host.tunName,
       sessions: config.sessions.length,
+      observing: config.observe.interfaces,
     });
     await stopped;
     await server.close();
   } finally {
     stopReloading();
+    await observer?.stop();
     await host.stop();
   }
 }
 
-function startOnHost(config: DataplaneConfig): Promise<RunningDataplane> {
+function startOnHost(config: DataplaneConfig): Promise<HostDataplane> {
   return HostDataplane.start({
     role: config.role,
     namespace: null,

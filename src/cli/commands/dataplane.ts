@@ -4,11 +4,19 @@ import { print } from '../output.ts';
 
 export function dataplaneCommand(): Command {
   return new Command('dataplane')
-    .description('distribute packets over the tunnels of statically configured sessions')
+    .description(
+      'distribute packets over tunnels: of configured sessions, of a daemon beside, or as observed signaling says',
+    )
     .requiredOption('-c, --config <file>', 'configuration file (YAML, see docs/configuration.md)')
+    .option(
+      '--observe <interface>',
+      'install what PBUs and PBAs on this interface agree on (repeatable; docs/beside.md)',
+      (name: string, names: string[]) => [...names, name],
+      [],
+    )
     .option('--check', 'only check the file')
     .option('--json', 'with --check: print JSON')
-    .action(async (options: { config: string; check?: boolean; json?: boolean }) => {
+    .action(async (options: { config: string; observe: string[]; check?: boolean; json?: boolean }) => {
       if (options.check) {
         const { loadConfig } = await import('../../config/load.ts');
         const config = loadConfig(options.config);
@@ -21,7 +29,7 @@ export function dataplaneCommand(): Command {
         return;
       }
       const { runDataplaneDaemon } = await import('../../node/dataplane-daemon.ts');
-      await runDataplaneDaemon(options.config);
+      await runDataplaneDaemon(options.config, options.observe);
       process.exit(0);
     });
 }
