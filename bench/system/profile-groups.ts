@@ -37,7 +37,8 @@ const KERNEL: readonly Group[] = [
   },
   {
     name: 'kernel: IP, UDP, raw, TCP',
-    symbols: /^_?_?(ip|ipv6|ip6|ipv4|udp|udpv6|raw(?!_spin|_read|_write)|rawv6|tcp|inet|inet6|sk|sock|nf|icmp)_|sendm|recvm|sendto/,
+    symbols:
+      /^_?_?(ip|ipv6|ip6|ipv4|udp|udpv6|raw(?!_spin|_read|_write)|rawv6|tcp|inet|inet6|sk|sock|nf|icmp)_|sendm|recvm|sendto/,
   },
   {
     name: 'kernel: system calls',
