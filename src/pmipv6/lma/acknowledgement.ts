@@ -6,7 +6,7 @@ import { splitPrefix } from '../wire/octets.ts';
 import { timestampOf } from '../wire/option/timestamp.ts';
 import type { Binding, Session } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
-import { ANY_IPV6 } from './allocation.ts';
+import { ANY_IPV6 } from '../any-prefix.ts';
 import type { Request } from './request.ts';
 
 /** The status codes with which the LMA tells its own time (RFC 5213 §5.5). */

@@ -1,12 +1,10 @@
 /** Home network prefixes, home addresses and delegated prefixes: who gets which, and nobody the same (RFC 5213 §5.3.2). */
 import { parsePrefix } from '../../ip.ts';
+import { ANY_IPV4, ANY_IPV6 } from '../any-prefix.ts';
 import { Ipv4Status, Status } from '../wire/numbers.ts';
 import { splitPrefix } from '../wire/octets.ts';
 import type { LmaConfig, NodeProfile } from './config.ts';
 import { PrefixPool } from './prefix-pool.ts';
-
-export const ANY_IPV6 = '::/0';
-export const ANY_IPV4 = '0.0.0.0/0';
 
 /** A grant, or the status with which the PBA rejects. */
 export type Grant<T> = { readonly granted: T } | { readonly status: number; readonly ipv4Status?: number };

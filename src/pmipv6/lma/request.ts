@@ -9,7 +9,7 @@ import type { VendorSpecific } from '../wire/option/vendor-specific.ts';
 import type { QualityOfService } from '../wire/option/quality-of-service.ts';
 import { findOption, findOptions, type MobilityOption, type OptionOf } from '../wire/options.ts';
 import { decodeWanMetrics, metricsOfQos } from '../wan-metrics.ts';
-import { ANY_IPV6 } from './allocation.ts';
+import { ANY_IPV6 } from '../any-prefix.ts';
 
 export interface Request {
   readonly update: BindingUpdate;

@@ -3,16 +3,25 @@
  * daemon, the tests and the simulator feed it.
  */
 import type { Effect } from '../effect.ts';
-import type { Instant } from '../endpoint.ts';
+import type { Endpoint, Instant } from '../endpoint.ts';
+import type { Message } from '../wire/mobility-header.ts';
+import { BindingErrorStatus, Handoff } from '../wire/numbers.ts';
+import { hex } from '../wire/octets.ts';
 import type { MagConfig } from './config.ts';
+import { count, MagContext } from './context.ts';
 import type { MagEvent } from './event.ts';
-import type { MagSessionStatus } from './status.ts';
+import { Heartbeats } from './heartbeat.ts';
+import { asksOf, newSession, Profiles } from './sessions.ts';
+import { Registration } from './registration.ts';
+import { Revocations } from './revocation.ts';
+import { type MagSessionStatus, sessionStatus } from './status.ts';
+import type { MagSession, Path } from './update-list.ts';
 
 /** Why messages led to nothing, and how those that led to something ended. */
 export interface MagStatistics {
   /** Messages received, by name. */
   readonly received: Readonly<Record<string, number>>;
-  /** PBUs sent, by purpose: register, refresh, bulk, deregister; `retransmission` counts once more. */
+  /** PBUs sent, by purpose: register, refresh, bulk, deregister; those sent again count as `retransmission` only. */
   readonly sent: Readonly<Record<string, number>>;
   /** PBAs that answered a PBU, by status. */
   readonly answered: Readonly<Record<string, number>>;
@@ -20,26 +29,240 @@ export interface MagStatistics {
 }
 
 export class MagMachine {
-  protected readonly config: MagConfig;
+  private readonly context: MagContext;
+  private readonly profiles: Profiles;
+  private readonly registration: Registration;
+  private readonly revocations: Revocations;
+  private readonly heartbeats: Heartbeats;
+  private started = false;
 
   constructor(config: MagConfig) {
-    this.config = config;
+    this.context = new MagContext(config);
+    this.profiles = new Profiles(config.nodes);
+    this.registration = new Registration(this.context, (path) => this.heartbeats.watch(path));
+    this.revocations = new Revocations(this.context, this.registration);
+    this.heartbeats = new Heartbeats(this.context, (sessions, path) => this.bindingsLost(sessions, path));
   }
 
-  handle(_event: MagEvent, _now: Instant): Effect[] {
-    return [];
+  handle(event: MagEvent, now: Instant): Effect[] {
+    this.context.now = now;
+    this.context.effects = [];
+    if (!this.started) this.start();
+    switch (event.event) {
+      case 'message':
+        this.message(event.message, event.from, event.to);
+        break;
+      case 'attach':
+        this.attach(event);
+        break;
+      case 'detach':
+        this.detach(event.node, event.interface);
+        break;
+      case 'interface':
+        this.interfaceIs(event.name, event.up, event.addresses);
+        break;
+      case 'metrics':
+        this.metricsAre(event);
+        break;
+      case 'register':
+        for (const session of this.named(event.node)) this.register(session);
+        break;
+      case 'deregister':
+        for (const session of this.named(event.node)) {
+          session.suspended = true;
+          this.registration.attend(session);
+        }
+        break;
+      case 'tick':
+        break;
+    }
+    this.runTimers();
+    return this.context.effects;
   }
 
   /** Elapsed milliseconds at which a `tick` is wanted; null: none. */
   nextDeadline(): number | null {
-    return null;
+    const next = Math.min(this.context.list.deadlines.next() ?? Infinity, this.heartbeats.nextDeadline());
+    return next === Infinity ? null : next;
   }
 
   sessions(): MagSessionStatus[] {
-    return [];
+    return [...this.context.list.all()].map(sessionStatus);
+  }
+
+  /** Whether nothing is left of nodes that have gone; for tests. */
+  get idle(): boolean {
+    const { list } = this.context;
+    return (
+      list.deadlines.size === 0 &&
+      this.heartbeats.size === 0 &&
+      list.size === this.context.config.logicalNodes.length
+    );
   }
 
   statistics(): MagStatistics {
-    return { received: {}, sent: {}, answered: {}, ignored: {} };
+    const { received, sent, answered, ignored } = this.context;
+    return {
+      received: Object.fromEntries(received),
+      sent: Object.fromEntries(sent),
+      answered: Object.fromEntries(answered),
+      ignored: Object.fromEntries(ignored),
+    };
   }
+
+  private start(): void {
+    this.started = true;
+    for (const node of this.context.config.logicalNodes) {
+      this.registration.attend(newSession(this.context, node.identity, node, true));
+    }
+  }
+
+  private runTimers(): void {
+    const { list, now } = this.context;
+    for (let due = list.deadlines.take(now.elapsed); due; due = list.deadlines.take(now.elapsed)) {
+      this.registration.attend(due);
+    }
+    this.heartbeats.tick();
+  }
+
+  private *named(node: string | undefined): Iterable<MagSession> {
+    const { list } = this.context;
+    if (node === undefined) yield* [...list.all()];
+    else {
+      const session = list.ofNode(node);
+      if (session) yield session;
+      else this.context.log('warn', `there is no session of ${node}`, node);
+    }
+  }
+
+  // ---- messages
+
+  private message(message: Message, from: Endpoint, to: Endpoint): void {
+    const { context } = this;
+    count(context.received, message.message);
+    switch (message.message) {
+      case 'binding-ack':
+        this.registration.bindingAck(message, from, to);
+        break;
+      case 'heartbeat':
+        this.heartbeats.message(message, from, to);
+        break;
+      case 'revocation':
+        if (message.acknowledgement) context.ignore('unmatched-bra', from);
+        else this.revocations.indication(message, from, to);
+        break;
+      case 'update-notification':
+        this.revocations.notification(message, from, to);
+        break;
+      case 'binding-error':
+        if (message.status === BindingErrorStatus.UNRECOGNIZED_MH_TYPE) this.heartbeats.notKnown(from);
+        break;
+      case 'unknown':
+        // RFC 6275 §9.2; only to LMAs that we know, so that we are no reflector.
+        if (!context.anchors.find(from.address)) return context.ignore('untrusted', from);
+        context.send(
+          {
+            message: 'binding-error',
+            status: BindingErrorStatus.UNRECOGNIZED_MH_TYPE,
+            homeAddress: '::',
+            options: [],
+          },
+          to,
+          from,
+          null,
+        );
+        break;
+      default:
+        context.ignore('not-for-a-mag', from);
+    }
+  }
+
+  // ---- access links
+
+  private attach({
+    node,
+    interface: access,
+    linkLayer,
+    technology,
+    handoff,
+  }: MagEvent & { event: 'attach' }): void {
+    const { context } = this;
+    const before = context.list.ofNode(node);
+    if (before?.logical) return context.log('warn', 'a logical node does not attach', node);
+    const profile = before?.profile ?? this.profiles.find(node);
+    if (!profile) {
+      count(context.ignored, 'unknown-node');
+      return context.log('warn', `node on ${access} has no profile: no service`, node);
+    }
+    const session = before ?? newSession(context, node, profile, false);
+    const here = before?.present && before.access === access && text(before.linkLayer) === text(linkLayer);
+    if (here && !session.suspended) return;
+    if (!before?.present || session.suspended) {
+      session.present = true;
+      session.suspended = false;
+      session.denied = null;
+      session.handoff = handoff ?? Handoff.UNKNOWN;
+      for (const path of session.paths) path.revoked = false;
+    } else {
+      session.handoff = Handoff.BETWEEN_INTERFACES;
+      this.registration.reregister(session);
+    }
+    session.access = access;
+    session.technology = technology;
+    session.linkLayer = linkLayer;
+    this.registration.attend(session);
+  }
+
+  private detach(node: string, access: string): void {
+    const session = this.context.list.ofNode(node);
+    if (!session || session.logical || !session.present || session.access !== access) return;
+    session.present = false;
+    this.registration.attend(session);
+  }
+
+  // ---- WAN interfaces
+
+  private interfaceIs(name: string, up: boolean, addresses: readonly string[]): void {
+    const link = this.context.links.named(name);
+    if (!link) return count(this.context.ignored, 'unknown-interface');
+    link.up = up;
+    link.addresses = up ? addresses : [];
+    for (const session of [...this.context.list.all()]) this.registration.attend(session);
+  }
+
+  private metricsAre({ name, metrics }: MagEvent & { event: 'metrics' }): void {
+    const link = this.context.links.named(name);
+    if (!link) return count(this.context.ignored, 'unknown-interface');
+    link.metrics = metrics;
+    for (const session of [...this.context.list.all()]) {
+      const path = session.paths.find((each) => each.link === link);
+      if (!path?.active) continue;
+      this.registration.extend(session, path);
+      this.registration.attend(session);
+    }
+  }
+
+  // ---- the operator, and the LMA's end
+
+  private register(session: MagSession): void {
+    session.suspended = false;
+    session.denied = null;
+    session.asks = asksOf(this.context, session.profile);
+    for (const path of session.paths) path.revoked = false;
+    if (session.multipath === 'off') session.multipath = 'unknown';
+    this.registration.extend(session);
+    this.registration.attend(session);
+  }
+
+  private bindingsLost(sessions: MagSession[], lost: ((path: Path) => boolean) | null): void {
+    for (const session of sessions) {
+      if (!lost) this.registration.restart(session);
+      for (const path of session.paths) if (lost?.(path)) path.active = false;
+      this.registration.attend(session);
+    }
+  }
+}
+
+function text(linkLayer: Uint8Array | null): string {
+  return linkLayer ? hex(linkLayer) : '';
 }

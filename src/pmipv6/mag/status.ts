@@ -1,5 +1,6 @@
 /** How the MAG's sessions stand, for the control socket, `tunloom status` and tests. */
 import type { TunnelEncapsulation } from '../tunnel-session.ts';
+import type { MagSession, Path } from './update-list.ts';
 
 /**
  * `idle`: not wanted or not possible now. `waiting`: for another path to find out what the LMA can do. `denied`: the LMA has
@@ -37,4 +38,37 @@ export interface MagSessionStatus {
   /** Why the LMA refuses the node; null: it does not. */
   readonly denied: string | null;
   readonly paths: readonly MagPathStatus[];
+}
+
+export function sessionStatus(session: MagSession): MagSessionStatus {
+  return {
+    name: session.name,
+    node: session.node,
+    interface: session.access,
+    multipath: session.multipath,
+    homePrefixes: session.prefixes,
+    homeAddress: session.homeAddress,
+    delegatedPrefixes: session.delegated,
+    denied: session.denied,
+    paths: session.paths.map((path) => ({
+      bid: path.bid,
+      interface: path.link.config.name,
+      state: stateOf(session, path),
+      careOf: path.careOf?.address ?? null,
+      lma: path.lma?.address ?? null,
+      encapsulation: path.encapsulation,
+      expires: path.expires,
+      lastStatus: path.lastStatus,
+    })),
+  };
+}
+
+function stateOf(session: MagSession, path: Path): PathState {
+  if (path.revoked || session.denied !== null) return 'denied';
+  if (path.active) return path.round ? 'refreshing' : 'active';
+  if (path.round) return 'registering';
+  if (session.farewells.some((farewell) => farewell.path === path)) return 'deregistering';
+  return session.present && !session.suspended && path.link.up && session.multipath === 'unknown'
+    ? 'waiting'
+    : 'idle';
 }

@@ -1,6 +1,6 @@
 /** What an accepted PBA grants, read together with the PBU that it answers (RFC 5213, 5844, 5845, 7148, 7389, 8278). */
 import { homeAddressHost } from '../lma/acknowledgement.ts';
-import { ANY_IPV6 } from '../lma/allocation.ts';
+import { ANY_IPV6 } from '../any-prefix.ts';
 import { PLAIN_BID } from '../lma/binding-cache.ts';
 import type { Request } from '../lma/request.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';

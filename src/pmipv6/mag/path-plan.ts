@@ -1,0 +1,147 @@
+/**
+ * Which paths a session should have now, and the difference to those that it has (RFC 8278 §3.2): one at first while the LMA is
+ * unknown, then all; one if the LMA does not grant multipath.
+ */
+import type { MagContext } from './context.ts';
+import type { Rounds } from './rounds.ts';
+import { clearPath, type Farewell, type MagSession, type Path } from './update-list.ts';
+import { type EndpointPair, pairOf } from './wan-links.ts';
+
+export function wanted({ present, suspended, denied }: MagSession): boolean {
+  return present && !suspended && denied === null;
+}
+
+export function asksForMultipath({ config }: MagContext, { profile, multipath }: MagSession): boolean {
+  return config.multipath && profile.multipath && multipath !== 'off';
+}
+
+export class PathPlan {
+  private readonly context: MagContext;
+  private readonly rounds: Rounds;
+
+  constructor(context: MagContext, rounds: Rounds) {
+    this.context = context;
+    this.rounds = rounds;
+  }
+
+  /** Starts and stops what has to be started and stopped. */
+  carryOut(session: MagSession): void {
+    if (!wanted(session)) {
+      this.end(session);
+      return;
+    }
+    this.chooseLead(session);
+    for (const path of session.paths) {
+      const pair = this.allowed(session, path);
+      if (!pair) {
+        // Where the LMA keeps one binding only, the next registration replaces it.
+        if (path.careOf) this.leave(session, path, session.multipath === 'on');
+      } else if (!same(path, pair)) {
+        this.move(session, path, pair);
+      } else if (!path.active && !path.round) {
+        this.register(session, path);
+      }
+    }
+  }
+
+  /** The path leaves service; `say`: the LMA is told to forget its binding. */
+  leave(session: MagSession, path: Path, say: boolean): void {
+    const { careOf, lma, round } = path;
+    // A registration without an answer may have made a binding all the same.
+    const since = round?.purpose === 'register' ? round.sent.at(-1)?.at : undefined;
+    const until = Math.max(
+      path.expires ?? -Infinity,
+      since === undefined ? -Infinity : since + this.context.config.lifetime * 1000,
+    );
+    if (say && careOf && lma && until > this.context.now.elapsed) {
+      const multipath =
+        session.multipath === 'on' || (session.multipath === 'unknown' && (round?.multipath ?? false));
+      session.farewells.push({ path, careOf, lma, multipath, until, round: null });
+    }
+    clearPath(path);
+    if (session.lead === path) session.lead = null;
+  }
+
+  /** All of the LMA's bindings of the session are void: start as with a node that has just come, but ask for the same prefixes. */
+  restart(session: MagSession): void {
+    for (const path of session.paths) {
+      clearPath(path);
+      path.known = false;
+    }
+    session.farewells = [];
+    session.multipath = 'unknown';
+    session.lead = null;
+  }
+
+  /** The next path in order may try what the present lead has tried in vain; false: there is none. */
+  passLead(session: MagSession): boolean {
+    const usable = session.paths.filter((path) => this.pair(session, path));
+    if (usable.length < 2) return false;
+    const before = session.lead!;
+    const next = usable[(usable.indexOf(before) + 1) % usable.length]!;
+    this.context.log(
+      'info',
+      `no answer over ${before.link.config.name}, trying ${next.link.config.name}`,
+      session.node,
+    );
+    clearPath(before);
+    session.moved = true;
+    session.lead = next;
+    return true;
+  }
+
+  private chooseLead(session: MagSession): void {
+    const { lead } = session;
+    if (lead && this.pair(session, lead)) return;
+    if (lead?.careOf) session.moved = true;
+    const usable = session.paths.filter((path) => this.pair(session, path));
+    session.lead = usable.find(({ active }) => active) ?? usable[0] ?? null;
+  }
+
+  private pair(session: MagSession, path: Path): EndpointPair | null {
+    return path.revoked ? null : pairOf(path.link, session.lma);
+  }
+
+  private allowed(session: MagSession, path: Path): EndpointPair | null {
+    const pair = this.pair(session, path);
+    if (!pair || path === session.lead || session.multipath === 'on') return pair;
+    const known = this.context.anchors.of(pair.lma.address).multipath;
+    return known && session.multipath === 'unknown' && asksForMultipath(this.context, session) ? pair : null;
+  }
+
+  /** Another care-of address under the same BID, or the first one. */
+  private move(session: MagSession, path: Path, pair: EndpointPair): void {
+    if (path.careOf && session.multipath !== 'on') session.moved = true;
+    path.careOf = pair.careOf;
+    path.lma = pair.lma;
+    path.active = false;
+    this.register(session, path);
+  }
+
+  private register(session: MagSession, path: Path): void {
+    session.farewells = session.farewells.filter((farewell) => farewell.path !== path);
+    path.refreshAt = null;
+    path.round = this.rounds.open('register', path.lma!);
+  }
+
+  private end(session: MagSession): void {
+    const say = session.denied === null;
+    for (const path of session.paths) {
+      if (path.careOf)
+        this.leave(session, path, say && (session.multipath !== 'off' || path === session.lead));
+      path.known = false;
+    }
+    session.lead = null;
+    session.boundUntil = null;
+    if (!say) session.farewells = [];
+  }
+}
+
+/** A farewell that can be said now and is not being said yet. */
+export function silent({ round }: Farewell): boolean {
+  return round === null;
+}
+
+function same({ careOf, lma }: Path, pair: EndpointPair): boolean {
+  return careOf?.address === pair.careOf.address && lma?.address === pair.lma.address;
+}

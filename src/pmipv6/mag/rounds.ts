@@ -1,0 +1,122 @@
+/** Sending PBUs and repeating them: back-off, fresh numbers, limits of rate (RFC 6275 §11.8, RFC 5213 §6.9.4). */
+import type { Endpoint } from '../endpoint.ts';
+import { count, type MagContext } from './context.ts';
+import { buildUpdate, handoffOf } from './request.ts';
+import type { Farewell, MagSession, Path, Purpose, Round } from './update-list.ts';
+import { pairOf } from './wan-links.ts';
+
+/** Transmissions of a de-registration before the LMA is left to forget the binding by itself. */
+export const FAREWELL_TRIES = 3;
+
+export class Rounds {
+  private readonly context: MagContext;
+
+  constructor(context: MagContext) {
+    this.context = context;
+  }
+
+  /** A request that is due at once. */
+  open(purpose: Purpose, lma: Endpoint): Round {
+    return {
+      purpose,
+      sent: [],
+      due: this.context.now.elapsed,
+      delay: this.context.anchors.of(lma.address).timers.firstTimeout,
+      handoff: 0,
+      multipath: false,
+      gre: false,
+      forcedUdp: false,
+      overwrite: false,
+      corrections: 0,
+    };
+  }
+
+  /** The next transmission of a path's request, or its time if the limits of rate do not let it go yet. */
+  transmit(session: MagSession, path: Path, wantsMultipath: boolean, overwrite: boolean): void {
+    const round = path.round!;
+    const lma = path.lma!;
+    if (this.held(session, round, lma)) return;
+    round.handoff = handoffOf(session, path, round, this.context.config);
+    round.multipath = wantsMultipath;
+    this.send(
+      session,
+      path,
+      round,
+      { careOf: path.careOf!, lma, wan: path.link.config.name },
+      null,
+      overwrite,
+    );
+  }
+
+  /** The next transmission of a de-registration, over another path if its own is dead (docs/multipath.md). */
+  transmitFarewell(session: MagSession, farewell: Farewell): void {
+    const round = farewell.round!;
+    const way = this.wayOf(session, farewell);
+    if (!way) {
+      farewell.round = null;
+      return;
+    }
+    if (this.held(session, round, way.lma)) return;
+    round.handoff = handoffOf(session, farewell.path, round, this.context.config);
+    round.multipath = farewell.multipath;
+    const dead = way.careOf.address === farewell.careOf.address ? null : farewell.careOf.address;
+    this.send(session, farewell.path, round, way, dead, false);
+  }
+
+  /** How the de-registration can reach the LMA now. */
+  wayOf(
+    session: MagSession,
+    { path, careOf, lma }: Farewell,
+  ): { careOf: Endpoint; lma: Endpoint; wan: string } | undefined {
+    const { link } = path;
+    if (link.up && link.addresses.includes(careOf.address)) return { careOf, lma, wan: link.config.name };
+    // Alternate Care-of Address has room for IPv6 alone.
+    if (careOf.port !== null) return undefined;
+    const others = [...session.paths].sort((a, b) => Number(b.active) - Number(a.active));
+    for (const other of others) {
+      const pair = pairOf(other.link, session.lma);
+      if (pair && pair.careOf.port === null) return { ...pair, wan: other.link.config.name };
+    }
+    return undefined;
+  }
+
+  private held(session: MagSession, round: Round, lma: Endpoint): boolean {
+    const now = this.context.now.elapsed;
+    const anchor = this.context.anchors.of(lma.address);
+    const earliest = Math.max(session.pace.earliest(now), anchor.pace.earliest(now));
+    if (earliest <= now) {
+      session.pace.spend(now);
+      anchor.pace.spend(now);
+      return false;
+    }
+    round.due = earliest;
+    return true;
+  }
+
+  private send(
+    session: MagSession,
+    path: Path,
+    round: Round,
+    way: { readonly careOf: Endpoint; readonly lma: Endpoint; readonly wan: string },
+    alternateCareOf: string | null,
+    overwrite: boolean,
+  ): void {
+    const { context } = this;
+    const { elapsed, utc } = context.now;
+    const { purpose, multipath, handoff } = round;
+    const { careOf } = way;
+    const subject = { session, path, purpose, multipath, overwrite, handoff, alternateCareOf, careOf };
+    const update = buildUpdate(subject, context.config, utc);
+    count(context.sent, round.sent.length ? 'retransmission' : purpose);
+    round.overwrite = overwrite && multipath;
+    round.gre = session.asks.gre;
+    round.forcedUdp = session.asks.forceUdp && careOf.port !== null;
+    round.sent.push({ sequence: update.sequence, at: elapsed });
+    const { maxTimeout } = context.anchors.of(way.lma.address).timers;
+    round.due = elapsed + round.delay;
+    round.delay = Math.min(round.delay * 2, maxTimeout);
+    // 32 s apart, 16 numbers reach back for minutes.
+    if (round.sent.length > 16) round.sent.shift();
+    context.send(update, careOf, way.lma, way.wan);
+  }
+}

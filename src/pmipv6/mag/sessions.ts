@@ -1,0 +1,119 @@
+/** Makes sessions: of attached nodes whose profile the MAG has, and of the logical nodes (RFC 8278 §3.1). */
+import { nai } from '../wire/option/identifier.ts';
+import type { MagContext } from './context.ts';
+import type { LogicalNode, MagNode } from './config.ts';
+import { Pace } from './pace.ts';
+import type { MagSession, Path } from './update-list.ts';
+
+/** The profile of an attached node: the first whose identity, or pattern, matches. */
+export class Profiles {
+  private readonly exact = new Map<string, MagNode>();
+  private readonly ordered: { readonly test: RegExp; readonly node: MagNode }[] = [];
+
+  constructor(nodes: readonly MagNode[]) {
+    for (const node of nodes) {
+      if (!node.identity.includes('*')) {
+        if (!this.exact.has(node.identity)) this.exact.set(node.identity, node);
+        continue;
+      }
+      const test = new RegExp(`^${node.identity.split('*').map(escaped).join('.*')}$`, 's');
+      this.ordered.push({ test, node });
+    }
+  }
+
+  find(identity: string): MagNode | undefined {
+    return this.exact.get(identity) ?? this.ordered.find(({ test }) => test.test(identity))?.node;
+  }
+}
+
+export function newSession(
+  context: MagContext,
+  node: string,
+  profile: MagNode | LogicalNode,
+  logical: boolean,
+): MagSession {
+  const { config, list, links, now } = context;
+  const identity = nai(node);
+  const usable = links.all.filter(
+    (link) => profile.interfaces === null || profile.interfaces.includes(link.config.name),
+  );
+  const session: MagSession = {
+    name: list.freeName(identity),
+    identity,
+    node,
+    profile,
+    logical,
+    lma: profile.lma ?? config.lma,
+    present: true,
+    suspended: false,
+    denied: null,
+    access: null,
+    technology: 'technology' in profile ? profile.technology : 0,
+    linkLayer: null,
+    handoff: 1,
+    multipath: 'unknown',
+    lead: null,
+    moved: false,
+    paths: usable.map((link): Path => ({
+      bid: link.config.bid,
+      link,
+      careOf: null,
+      lma: null,
+      encapsulation: 'ipip',
+      metrics: {},
+      active: false,
+      expires: null,
+      refreshAt: null,
+      round: null,
+      revoked: false,
+      known: false,
+      lastStatus: null,
+    })),
+    farewells: [],
+    prefixes: [...profile.homePrefixes],
+    offLink: new Set(),
+    homeAddress: profile.homeAddress,
+    router: null,
+    delegated: [],
+    linkLocal: '::',
+    asks: asksOf(context, profile),
+    downlinkKey: freeKey(context),
+    gre: null,
+    sequence: config.random() & 0xffff,
+    lastTimestamp: -1n,
+    pace: new Pace(config.maxUpdatesPerNode),
+    bulkFrom: now.elapsed + config.lifetime * 1000,
+    bulkTurn: 0,
+    boundUntil: null,
+    mtu: 1280,
+    installed: null,
+    granted: null,
+  };
+  list.add(session);
+  return session;
+}
+
+/** What the profile and the configuration allow to ask for. */
+export function asksOf({ config, anchors }: MagContext, profile: MagNode): MagSession['asks'] {
+  const { ipv6, ipv4 } = profile.lma ?? config.lma;
+  const ignoresGre = [ipv6, ipv4].some((address) => address !== null && anchors.of(address).ignoresGre);
+  return {
+    ipv6: profile.ipv6,
+    ipv4: profile.ipv4,
+    delegated: profile.delegated,
+    gre: (config.gre === 'on' || config.gre === 'keyless') && !ignoresGre,
+    forceUdp: config.forceUdp,
+  };
+}
+
+/** A downlink key that no other session has: the LMA's packets name their session by it. */
+function freeKey({ config, list }: MagContext): number {
+  for (;;) {
+    const key = config.random() >>> 0;
+    if (key !== 0 && !list.hasKey(key)) return key;
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}

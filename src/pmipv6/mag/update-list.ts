@@ -1,0 +1,192 @@
+/** The Binding Update List (RFC 6275 §11.1, RFC 5213 §6.1): the MAG's sessions, their paths, and what is on its way. */
+import { Deadlines } from '../deadlines.ts';
+import type { Endpoint } from '../endpoint.ts';
+import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
+import { type Identifier, identifierText } from '../wire/option/identifier.ts';
+import type { LmaAddress, MagNode } from './config.ts';
+import type { Pace } from './pace.ts';
+import type { WanLink } from './wan-links.ts';
+
+export type Purpose = 'register' | 'refresh' | 'bulk' | 'deregister';
+
+/** One request to the LMA with its retransmissions; each has a sequence number (and a timestamp) of its own. */
+export interface Round {
+  purpose: Purpose;
+  /** Transmissions so far, oldest first; elapsed milliseconds. */
+  readonly sent: { readonly sequence: number; readonly at: number }[];
+  /** When the next transmission is due. */
+  due: number;
+  /** What the one after it will wait. */
+  delay: number;
+  /** What the last transmission held. */
+  handoff: number;
+  multipath: boolean;
+  gre: boolean;
+  forcedUdp: boolean;
+  overwrite: boolean;
+  /** Times that the request was changed because of an answer. */
+  corrections: number;
+}
+
+/** A session over one WAN interface. */
+export interface Path {
+  readonly bid: number;
+  readonly link: WanLink;
+  /** null: not in use. */
+  careOf: Endpoint | null;
+  lma: Endpoint | null;
+  encapsulation: TunnelEncapsulation;
+  metrics: WanMetrics;
+  /** The LMA has the binding with this care-of address: packets may use it. */
+  active: boolean;
+  /** When the LMA forgets the binding, also one with the care-of address before; null: there is none. */
+  expires: number | null;
+  refreshAt: number | null;
+  round: Round | null;
+  /** Revoked by the LMA: not registered again without the operator. */
+  revoked: boolean;
+  /** The LMA has had this binding since the node came. */
+  known: boolean;
+  lastStatus: number | null;
+}
+
+/** A binding that the LMA still has and should not: its path is gone, or its node. */
+export interface Farewell {
+  readonly path: Path;
+  readonly careOf: Endpoint;
+  readonly lma: Endpoint;
+  readonly multipath: boolean;
+  /** When the LMA forgets it by itself. */
+  readonly until: number;
+  /** null: there is no way to tell it at present. */
+  round: Round | null;
+}
+
+export interface MagSession {
+  /** Letters, digits and . _ @ -, unique. */
+  readonly name: string;
+  readonly identity: Identifier;
+  readonly node: string;
+  readonly profile: MagNode;
+  readonly logical: boolean;
+  readonly lma: LmaAddress;
+  /** The node is attached; always of a logical one. */
+  present: boolean;
+  /** The operator has ended the session. */
+  suspended: boolean;
+  /** Why the LMA refuses the node. */
+  denied: string | null;
+  /** Access interface; null for a logical node. */
+  access: string | null;
+  technology: number;
+  linkLayer: Uint8Array | null;
+  /** Handoff Indicator of the first registration. */
+  handoff: number;
+  multipath: 'unknown' | 'on' | 'off';
+  /** The path that registers first, or alone. */
+  lead: Path | null;
+  /** PBUs of the node have gone out by another lead before. */
+  moved: boolean;
+  readonly paths: readonly Path[];
+  farewells: Farewell[];
+  /** Granted, or to be asked for again. */
+  prefixes: string[];
+  offLink: ReadonlySet<string>;
+  homeAddress: string | null;
+  router: string | null;
+  delegated: string[];
+  linkLocal: string;
+  /** What is asked for: less than the profile allows once the LMA has refused a part. */
+  asks: { ipv6: boolean; ipv4: boolean; delegated: readonly string[]; gre: boolean; forceUdp: boolean };
+  readonly downlinkKey: number;
+  /** As agreed (RFC 5845); null: no GRE. */
+  gre: { readonly sendKey: number | null; readonly receiveKey: number | null } | null;
+  sequence: number;
+  lastTimestamp: bigint;
+  readonly pace: Pace;
+  /** Before this time an old binding may be at the LMA, which a bulk re-registration would keep alive. */
+  bulkFrom: number;
+  /** BID of the last bulk re-registration. */
+  bulkTurn: number;
+  /** When the last binding ends: so long the node keeps what it was granted. */
+  boundUntil: number | null;
+  /** What the active paths carried, when there last were any. */
+  mtu: number;
+  /** What the data plane and the access side have, as text; null: nothing. */
+  installed: string | null;
+  granted: string | null;
+}
+
+export class UpdateList {
+  private readonly byNode = new Map<string, MagSession>();
+  private readonly names = new Set<string>();
+  private readonly keys = new Set<number>();
+  readonly deadlines = new Deadlines<MagSession>((session) => this.deadlineOf(session));
+
+  get size(): number {
+    return this.byNode.size;
+  }
+
+  all(): IterableIterator<MagSession> {
+    return this.byNode.values();
+  }
+
+  hasKey(key: number): boolean {
+    return this.keys.has(key);
+  }
+
+  ofNode(node: string): MagSession | undefined {
+    return this.byNode.get(node);
+  }
+
+  add(session: MagSession): void {
+    this.byNode.set(session.node, session);
+    this.names.add(session.name);
+    this.keys.add(session.downlinkKey);
+  }
+
+  remove(session: MagSession): void {
+    this.byNode.delete(session.node);
+    this.names.delete(session.name);
+    this.keys.delete(session.downlinkKey);
+    this.deadlines.forget(session);
+  }
+
+  /** The identity as far as a session name allows, with a number if it is taken. */
+  freeName(identity: Identifier): string {
+    const base =
+      identifierText(identity)
+        .replace(/[^\w.@-]/g, '_')
+        .slice(0, 56) || 'node';
+    if (!this.names.has(base)) return base;
+    for (let n = 2; ; n++) if (!this.names.has(`${base}.${n}`)) return `${base}.${n}`;
+  }
+
+  private deadlineOf(session: MagSession): number | null {
+    if (this.byNode.get(session.node) !== session) return null;
+    let next = session.boundUntil ?? Infinity;
+    // While a bulk re-registration is under way the other paths wait for its answer.
+    const waits = bulkUnderWay(session);
+    for (const { round, refreshAt, expires } of session.paths) {
+      const refresh = round || waits ? null : refreshAt;
+      next = Math.min(next, round?.due ?? Infinity, refresh ?? Infinity, expires ?? Infinity);
+    }
+    for (const { round, until } of session.farewells) next = Math.min(next, until, round?.due ?? Infinity);
+    return next === Infinity ? null : next;
+  }
+}
+
+/** Takes a path out of use. */
+export function clearPath(path: Path): void {
+  path.careOf = null;
+  path.lma = null;
+  path.active = false;
+  path.expires = null;
+  path.refreshAt = null;
+  path.round = null;
+}
+
+/** Whether a bulk re-registration is under way. */
+export function bulkUnderWay(session: MagSession): boolean {
+  return session.paths.some(({ round }) => round?.purpose === 'bulk');
+}
