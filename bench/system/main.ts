@@ -3,9 +3,10 @@
  * throughput targets are met. Runs go through all scenarios in turn, so that a slow minute of the machine hits all alike.
  * Needs root, iperf3 and ip(8). Files are written after every run: an interrupted bench leaves what it has.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { hasIperf3 } from '../../src/lab/iperf3.ts';
+import { replaceSections } from './marked-section.ts';
 import { measure } from './measurement.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { formatMarkdown, formatTerminal } from './report.ts';
@@ -84,7 +85,10 @@ function whatIsMissing(options: BenchOptions): string | null {
 
 function writeFiles(options: BenchOptions, result: BenchResult): void {
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
-  if (options.markdown !== undefined) writeFileSync(options.markdown, formatMarkdown(result));
+  if (options.markdown !== undefined) {
+    const document = existsSync(options.markdown) ? readFileSync(options.markdown, 'utf8') : '';
+    writeFileSync(options.markdown, replaceSections(document, formatMarkdown(result)));
+  }
   if (options.svg !== undefined) writeFileSync(options.svg, drawChart(result));
 }
 

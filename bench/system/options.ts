@@ -59,7 +59,10 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     )
     .option('--json <file>', 'write everything that was measured')
     .option('--svg <file>', 'write a chart')
-    .option('--markdown <file>', 'write the table of docs/performance.md')
+    .option(
+      '--markdown <file>',
+      'write the tables, or their sections of an existing document such as docs/performance.md',
+    )
     .option('--perf', 'profile each tunloom scenario by perf(1) afterwards; alone with --runs 0', false)
     .exitOverride()
     .parse(args, { from: 'user' });

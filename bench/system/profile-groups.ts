@@ -1,4 +1,7 @@
-/** What the CPU time of a packet is spent on: groups of functions, by their names in a stack of perf(1). */
+/**
+ * What the CPU time of a packet is spent on, and where on its way: groups and stages of functions, by their names in a stack of
+ * perf(1).
+ */
 
 export interface Frame {
   readonly symbol: string;
@@ -47,6 +50,20 @@ const KERNEL: readonly Group[] = [
   },
 ];
 
+/** Stages of a packet's way, by a frame that all their stacks have. */
+const STAGES: readonly Group[] = [
+  { name: 'TUN to us: read, readv', symbols: /^tun_(chr_read_iter|do_read)$/ },
+  { name: 'us to TUN: write, writev, the inner stack', symbols: /^tun_(chr_write_iter|get_user)$/ },
+  { name: 'from the path device up to the socket (softirq)', symbols: /^(handle_softirqs|net_rx_action)$/ },
+  { name: 'us to path: sendmmsg, down to the device', symbols: /sys_sendm/ },
+  { name: 'path to us: recvmmsg', symbols: /sys_recvm/ },
+  { name: 'poll, sleeping and waking up', symbols: /sys_(e?poll|futex)|^schedule$/ },
+];
+const STAGE_REST = 'other in the kernel';
+const STAGE_USER = 'our code';
+
+export const STAGE_NAMES: readonly string[] = [STAGE_USER, ...STAGES.map(({ name }) => name), STAGE_REST];
+
 const KERNEL_REST = 'kernel: other';
 export const WASM = 'WebAssembly';
 const JAVASCRIPT = 'JavaScript';
@@ -77,6 +94,13 @@ export function groupOf(stack: readonly Frame[]): string {
     if (group) return group.name;
   }
   return KERNEL_REST;
+}
+
+/** The stage of a stack, innermost frame first. Interrupts that hit our own code count where they lead to. */
+export function stageOf(stack: readonly Frame[]): string {
+  if (!stack[0] || !isKernel(stack[0])) return STAGE_USER;
+  const kernel = stack.filter(isKernel);
+  return STAGES.find(({ symbols }) => kernel.some(({ symbol }) => symbols.test(symbol)))?.name ?? STAGE_REST;
 }
 
 function isKernel({ object }: Frame): boolean {

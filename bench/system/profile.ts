@@ -11,7 +11,7 @@ import { setFlagsFromString } from 'node:v8';
 import { iperf3 } from '../../src/lab/iperf3.ts';
 import { withTunnel } from './measurement.ts';
 import type { Tunnel } from './peers/peer.ts';
-import { type Frame, groupOf } from './profile-groups.ts';
+import { type Frame, groupOf, stageOf } from './profile-groups.ts';
 import type { Scenario } from './scenario.ts';
 import { UdpLoad } from './udp-load.ts';
 
@@ -23,6 +23,8 @@ export interface Profile {
   readonly nanosecondsPerPacket: number;
   /** The same by group. */
   readonly groups: Readonly<Record<string, number>>;
+  /** The same by stage of the packet's way. */
+  readonly stages: Readonly<Record<string, number>>;
   /** The functions with most samples of their own, nanoseconds a packet. */
   readonly functions: readonly { readonly symbol: string; readonly nanoseconds: number }[];
 }
@@ -112,6 +114,7 @@ async function recordProfile(recording: Recording, scenario: string, load: strin
     ...{ scenario, load, packetsPerSecond },
     nanosecondsPerPacket: stacks.length * perSample,
     groups: count(stacks.map(groupOf), perSample),
+    stages: count(stacks.map(stageOf), perSample),
     functions: Object.entries(
       count(
         stacks.map((stack) => nameOf(stack[0]!, names)),

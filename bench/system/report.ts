@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { METRICS, type Metric, type MetricKey } from './metric.ts';
 import type { BenchResult, ScenarioResult } from './results.ts';
 import type { Profile } from './profile.ts';
-import { GROUPS } from './profile-groups.ts';
+import { GROUPS, STAGE_NAMES } from './profile-groups.ts';
 import { BARE } from './scenario.ts';
 import type { TargetResult } from './targets.ts';
 
@@ -11,7 +11,7 @@ const TABLES = ['throughput', 'cost'] as const;
 
 /** Everything as text for a terminal. */
 export function formatTerminal(result: BenchResult): string {
-  return format(result, ({ head, rows }) => {
+  const sections = format(result, ({ head, rows }) => {
     const table = new Table({
       head: [...head],
       style: { head: [], border: [], compact: true },
@@ -20,10 +20,11 @@ export function formatTerminal(result: BenchResult): string {
     for (const row of rows) table.push([...row]);
     return table.toString();
   });
+  return [...sections.values()].join('\n\n');
 }
 
-/** The tables of docs/performance.md: written by the bench, so that no figure is copied by hand. */
-export function formatMarkdown(result: BenchResult): string {
+/** Sections of docs/performance.md: `measurements` and, with --perf, `profile`. */
+export function formatMarkdown(result: BenchResult): Map<string, string> {
   return format(result, ({ head, rows }) => {
     const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
     const rule = head.map((_, column) => (column ? '---:' : '---'));
@@ -36,20 +37,17 @@ interface Cells {
   readonly rows: readonly (readonly string[])[];
 }
 
-function format(result: BenchResult, draw: (cells: Cells) => string): string {
+function format(result: BenchResult, draw: (cells: Cells) => string): Map<string, string> {
+  const sections = new Map<string, string>();
   const measurements = TABLES.map((name) => figures(result, name)).filter(({ head }) => head.length > 1);
-  const parts = [];
   if (measurements.length) {
     const targets = { head: TARGET_HEAD, rows: result.targets.map(targetRow) };
-    parts.push(heading(result), ...measurements.map(draw), draw(targets));
-    parts.push(
-      remarks(result)
-        .map((remark) => `- ${remark}`)
-        .join('\n'),
-    );
+    const list = remarks(result).map((remark) => `- ${remark}`);
+    const parts = [heading(result), ...measurements.map(draw), draw(targets), list.join('\n')];
+    sections.set('measurements', parts.join('\n\n'));
   }
-  if (result.profiles.length) parts.push(...formatProfiles(result.profiles, draw));
-  return `${parts.join('\n\n')}\n`;
+  if (result.profiles.length) sections.set('profile', formatProfiles(result.profiles, draw).join('\n\n'));
+  return sections;
 }
 
 function figures(result: BenchResult, table: Metric['table']): Cells {
@@ -70,16 +68,22 @@ function formatProfiles(profiles: readonly Profile[], draw: (cells: Cells) => st
   const loads = [...new Set(profiles.map(({ load }) => load))];
   const tables = loads.flatMap((load) => {
     const columns = profiles.filter((profile) => profile.load === load);
+    const row = (name: string, value: (profile: Profile) => number | undefined): string[] => [
+      name,
+      ...columns.map((profile) => (value(profile) ?? 0).toFixed(0)),
+    ];
+    const head = ['', ...columns.map(({ scenario }) => scenario.replace('tunloom ', ''))];
     return [
-      `${load}: nanoseconds of CPU a packet, both ends together`,
+      `${load}: nanoseconds of CPU a packet, both ends together, by what it is spent on, then by stage`,
       draw({
-        head: ['', ...columns.map(({ scenario }) => scenario.replace('tunloom ', ''))],
+        head,
         rows: [
-          ['packets a second', ...columns.map(({ packetsPerSecond }) => packetsPerSecond.toFixed(0))],
-          ['all', ...columns.map(({ nanosecondsPerPacket }) => nanosecondsPerPacket.toFixed(0))],
-          ...GROUPS.map((group) => [group, ...columns.map(({ groups }) => (groups[group] ?? 0).toFixed(0))]),
+          row('packets a second', ({ packetsPerSecond }) => packetsPerSecond),
+          row('all', ({ nanosecondsPerPacket }) => nanosecondsPerPacket),
+          ...GROUPS.map((name) => row(name, ({ groups }) => groups[name])),
         ],
       }),
+      draw({ head, rows: STAGE_NAMES.map((name) => row(name, ({ stages }) => stages[name])) }),
     ];
   });
   const functions = profiles.map(({ scenario, load, functions }) => {

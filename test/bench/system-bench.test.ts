@@ -1,9 +1,10 @@
 /** The system bench without traffic: its options, its plan, its sweep, its sums and what it writes. */
 import { describe, expect, test } from 'vitest';
 import { busySeconds } from '../../bench/system/cpu-time.ts';
+import { replaceSections } from '../../bench/system/marked-section.ts';
 import { parseOptions } from '../../bench/system/options.ts';
 import { readNames, readStacks } from '../../bench/system/profile.ts';
-import { groupOf } from '../../bench/system/profile-groups.ts';
+import { groupOf, stageOf } from '../../bench/system/profile-groups.ts';
 import { formatMarkdown, formatTerminal } from '../../bench/system/report.ts';
 import { Collection } from '../../bench/system/results.ts';
 import { BARE, PEERS, planScenarios, tunloomName } from '../../bench/system/scenario.ts';
@@ -56,6 +57,11 @@ test('a stack belongs to the innermost frame that says something', () => {
     'kernel: wake-ups, switches',
     'WebAssembly',
     'kernel: copies',
+  ]);
+  expect(readStacks(script).map(stageOf)).toEqual([
+    'other in the kernel',
+    'our code',
+    'TUN to us: read, readv',
   ]);
   // Section of functions: one name, number 2, "abc".
   expect(readNames(Uint8Array.of(1, 6, 1, 2, 3, 97, 98, 99)).get(2)).toBe('abc');
@@ -115,13 +121,17 @@ test('medians, ratios, targets, and all three outputs', () => {
   expect(result.targets.find(({ what }) => what.includes('MLVPN'))).toMatchObject({ value: null, met: null });
 
   const terminal = formatTerminal(result);
-  const markdown = formatMarkdown(result);
+  const sections = formatMarkdown(result);
+  const markdown = sections.get('measurements')!;
   for (const text of [terminal, markdown]) {
     expect(text).toContain('6000 (0.50)');
     expect(text).toContain('70 (+50)');
     expect(text).toContain('MLVPN failed: no device');
     expect(text).toContain('Not installed: fastd');
   }
+  const document = 'before\n\n<!-- bench:system measurements -->\n\nold\n\n<!-- end -->\n\nafter\n';
+  expect(replaceSections(document, sections)).toBe(document.replace('old', markdown.trim()));
+  expect(replaceSections('no section', sections)).toBe(`${markdown}\n`);
   const chart = drawChart(result);
   expect(chart.startsWith('<svg ')).toBe(true);
   expect(chart).toContain('6000 Mbit/s (0.50)');
