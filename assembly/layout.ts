@@ -334,7 +334,20 @@ export const WORKER_ROWS = WORKER_FIELDS + 64;
 export const WORKER_FLOW = WORKER_ROWS + 32;
 /** u32: places of the send list that copies must leave free for pieces of the packet in hand. */
 export const WORKER_RESERVE = WORKER_FLOW + 8;
-export const WORKER_END = WORKER_RESERVE + 8;
+/**
+ * Senders over RFC 5844 UDP that no path expects, until the control thread takes them: MAGs whose port a NAT has changed. A sender's place
+ * follows from its selector. u32 each: 1 if there is one; GRE key or session number; 1 if it is a key; UDP port; local end. u64 each: address.
+ */
+export const WORKER_STRANGER = (WORKER_RESERVE + 8 + 7) & ~7;
+export const STRANGERS = 8;
+export const STRANGER_STRIDE = 40;
+export const STRANGER_SELECTOR = 4;
+export const STRANGER_KEYED = 8;
+export const STRANGER_PORT = 12;
+export const STRANGER_LOCAL = 16;
+export const STRANGER_HIGH = 24;
+export const STRANGER_LOW = 32;
+export const WORKER_END = WORKER_STRANGER + STRANGERS * STRANGER_STRIDE;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
 /**
@@ -737,4 +750,5 @@ export const DROP_ICMP_LIMIT = 33;
 export const DROP_SESSION_REMOVED = 34;
 export const DROP_VNET_MALFORMED = 35;
 export const DROP_POLICY = 36;
-export const DROP_REASON_COUNT = 37;
+export const DROP_KEEPALIVE = 37;
+export const DROP_REASON_COUNT = 38;

@@ -33,6 +33,7 @@ import {
   DROP_ECN,
   DROP_INNER_ADDRESS,
   DROP_INNER_MARTIAN,
+  DROP_KEEPALIVE,
   DROP_NO_BUFFER,
   DROP_NO_SESSION,
   DROP_OUTER_MALFORMED,
@@ -79,6 +80,14 @@ import {
   SESSION_CONFIG,
   SESSION_NUMBER,
   SESSION_STRIDE,
+  STRANGER_HIGH,
+  STRANGER_KEYED,
+  STRANGER_LOCAL,
+  STRANGER_LOW,
+  STRANGER_PORT,
+  STRANGER_SELECTOR,
+  STRANGER_STRIDE,
+  STRANGERS,
   WORKER_DELIVER_BUFFERS,
   WORKER_DELIVER_COUNT,
   WORKER_DELIVER_IOVECS,
@@ -90,6 +99,7 @@ import {
   WORKER_RECEIVE_CONTROLS,
   WORKER_RECEIVE_HEADERS,
   WORKER_RECEIVE_NAMES,
+  WORKER_STRANGER,
 } from '../layout';
 import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
@@ -191,17 +201,22 @@ function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
 function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u32, inPlace: bool): u32 {
   const meta = worker + WORKER_META;
   const encapsulation = load<u32>(endpoint, ENDPOINT_ENCAPSULATION);
-  const reason = stripTunnel(meta, encapsulation);
-  if (reason) return reason;
-
   // RFC 5844 §4: the source port is part of who the sender is; RFC 8086 §3.2: it is entropy.
   const byPort = encapsulation == ENCAPSULATION_UDP || encapsulation == ENCAPSULATION_UDP_GRE;
+  const reason = stripTunnel(meta, encapsulation);
+  if (reason) {
+    if (byPort && reason == DROP_KEEPALIVE) noteKeepalive(worker, endpoint);
+    return reason;
+  }
   const peer = findPeer(
     load<u64>(meta, META_SOURCE_HIGH),
     load<u64>(meta, META_SOURCE_LOW),
     byPort ? load<u32>(meta, META_PORT) : 0,
   );
-  if (!peer) return DROP_UNKNOWN_PEER;
+  if (!peer) {
+    if (byPort) noteStranger(worker, endpoint);
+    return DROP_UNKNOWN_PEER;
+  }
 
   let inner = <usize>load<u32>(meta, META_INNER);
   const family = load<u32>(meta, META_INNER_FAMILY);
@@ -217,7 +232,10 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     keyed,
     keyed ? load<u32>(meta, META_KEY) : number,
   );
-  if (!path) return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
+  if (!path) {
+    if (byPort) noteStranger(worker, endpoint);
+    return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
+  }
   const session =
     <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
   if (number != load<u32>(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;
@@ -253,6 +271,43 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
   if (!deliveryRoom(worker)) return DROP_TUN_WRITE;
   deliver(worker, inner, total, buffer);
   return 0;
+}
+
+/** A keepalive shows the port that a NAT gives to its sender. */
+function noteKeepalive(worker: usize, endpoint: usize): void {
+  const meta = worker + WORKER_META;
+  if (!load<u32>(meta, META_KEYED)) return;
+  const key = load<u32>(meta, META_KEY);
+  const peer = findPeer(
+    load<u64>(meta, META_SOURCE_HIGH),
+    load<u64>(meta, META_SOURCE_LOW),
+    load<u32>(meta, META_PORT),
+  );
+  if (!peer || !findPath(load<u32>(endpoint, ENDPOINT_LOCAL), peer, 1, key)) {
+    noteStranger(worker, endpoint);
+  }
+}
+
+/** Leaves a note of the sender for the control thread, unless its place is taken: the next packet comes soon. */
+function noteStranger(worker: usize, endpoint: usize): void {
+  const meta = worker + WORKER_META;
+  const keyed = load<u32>(meta, META_KEYED);
+  let selector = load<u32>(meta, META_KEY);
+  if (!keyed) {
+    const inner = <usize>load<u32>(meta, META_INNER);
+    if (checkInner(inner, load<u32>(meta, META_INNER_LENGTH)) < 0) return;
+    selector = findOwner(inner, load<u32>(meta, META_INNER_FAMILY));
+  }
+  if (!selector) return;
+  const note = worker + WORKER_STRANGER + <usize>(selector & (STRANGERS - 1)) * STRANGER_STRIDE;
+  if (atomic.load<u32>(note)) return;
+  store<u32>(note, selector, STRANGER_SELECTOR);
+  store<u32>(note, keyed, STRANGER_KEYED);
+  store<u32>(note, load<u32>(meta, META_PORT), STRANGER_PORT);
+  store<u32>(note, load<u32>(endpoint, ENDPOINT_LOCAL), STRANGER_LOCAL);
+  store<u64>(note, load<u64>(meta, META_SOURCE_HIGH), STRANGER_HIGH);
+  store<u64>(note, load<u64>(meta, META_SOURCE_LOW), STRANGER_LOW);
+  atomic.store<u32>(note, 1);
 }
 
 /** Session number by the inner address that belongs to the mobile node: source uplink, destination downlink. */

@@ -10,6 +10,7 @@ import {
   DROP_GRE_MALFORMED,
   DROP_GRE_PROTOCOL,
   DROP_INNER_MALFORMED,
+  DROP_KEEPALIVE,
   DROP_OUTER_TRUNCATED,
   DROP_TLV_MALFORMED,
   ENCAPSULATION_GRE_IN_UDP,
@@ -76,6 +77,8 @@ function stripGre(meta: usize, at: usize, length: u32): u32 {
   const type = loadBe16(at, 2);
   if (type == 0x0800) return noteInner(meta, at + offset, length - offset, 4);
   if (type == 0x86dd) return noteInner(meta, at + offset, length - offset, 6);
+  // Protocol type 0 is nobody's: our keepalive, a header and nothing else.
+  if (type == 0 && length == offset) return DROP_KEEPALIVE;
   return DROP_GRE_PROTOCOL;
 }
 

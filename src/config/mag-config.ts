@@ -21,8 +21,9 @@ export interface MagDaemonConfig {
   readonly access: readonly AccessInterfaceConfig[];
   readonly lans: readonly LanInterfaceConfig[];
   readonly keys: readonly PeerKeyConfig[];
-  /** Milliseconds. */
+  /** Milliseconds, both. */
   readonly clockWindow: number;
+  readonly natKeepalive: number;
   readonly weights: MagFile['weights'];
   readonly tunnels: FileTunnels;
 }
@@ -113,6 +114,7 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
     })),
     keys,
     clockWindow: milliseconds(file.clockWindow),
+    natKeepalive: milliseconds(file.natKeepalive),
     weights: file.weights,
     tunnels: file.tunnels,
   };

@@ -139,6 +139,8 @@ export const magSchema = keys({
   gre: oneOf(['off', 'on', 'keyless', 'demanded']).default('on'),
   tlv: flag.default(true),
   forceUdp: flag.default(false),
+  /** 0s: none. */
+  natKeepalive: durationWithin(0, 3600e6, '20s').default(20e6),
   linkLocal: address.optional(),
   heartbeat: heartbeatSchema.nullable().prefault({}),
   vendor: integer(1, 0xffff_ffff).default(32473),

@@ -20,6 +20,7 @@ import type {
   OffloadStatus,
   SessionStatus,
 } from './status.ts';
+import { takeStrangers } from './strangers.ts';
 import { compileHotPath, instantiateHotPath } from './wasm.ts';
 import { type WakeUp, WorkerPool } from './worker-pool.ts';
 import { monotonicMicroseconds } from './worker.ts';
@@ -51,7 +52,13 @@ const DUMMY_ADDRESS = '192.0.0.8';
 const MAINTENANCE_MS = 50;
 const HEALTH_MS = 1000;
 
-export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> implements DataplaneControl {
+export interface DataplaneEvents {
+  event: [DataplaneEvent];
+  /** Packets for this path come from another UDP port than it has; only looked for if anybody listens. */
+  stranger: [session: string, bid: number, port: number];
+}
+
+export class Dataplane extends EventEmitter<DataplaneEvents> implements DataplaneControl {
   readonly memory: DataplaneMemory;
   readonly #options: DataplaneOptions;
   readonly #grace: GracePeriods;
@@ -228,8 +235,18 @@ export class Dataplane extends EventEmitter<{ event: [DataplaneEvent] }> impleme
   }
 
   #maintain(): void {
+    if (this.listenerCount('stranger')) this.#readStrangers();
     if (!this.#grace.pending) return;
     this.#grace.collect();
     if (this.#grace.pending) this.#pool.wakeAll();
+  }
+
+  #readStrangers(): void {
+    for (let worker = 0; worker < this.memory.sizes.workers; worker++) {
+      for (const stranger of takeStrangers(this.memory, worker)) {
+        const path = this.#sessions.pathOfStranger(stranger);
+        if (path) this.emit('stranger', path.session, path.bid, stranger.port);
+      }
+    }
   }
 }

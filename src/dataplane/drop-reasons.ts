@@ -39,6 +39,7 @@ export const DROP_NAMES: Readonly<Record<number, string>> = {
   [L.DROP_SESSION_REMOVED]: 'session-removed',
   [L.DROP_VNET_MALFORMED]: 'vnet-malformed',
   [L.DROP_POLICY]: 'policy',
+  [L.DROP_KEEPALIVE]: 'keepalive',
 };
 
 // errno(3) values of Linux on x86-64 and arm64.

@@ -29,6 +29,7 @@ import { addressKey, isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
+import type { Stranger } from './strangers.ts';
 import type { HotPath } from './wasm.ts';
 
 interface InstalledPath {
@@ -263,6 +264,28 @@ export class SessionStore {
       })),
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
     };
+  }
+
+  /** The path whose other end the stranger would be, were it not for the port; null: there is none. */
+  pathOfStranger({
+    keyed,
+    selector,
+    local,
+    address,
+    port,
+  }: Stranger): { session: string; bid: number } | null {
+    for (const { index, spec, paths } of this.#sessions.values()) {
+      if ((keyed ? spec.receiveKey : index + 1) !== selector) continue;
+      const path = paths.find(
+        (path) =>
+          path.ends.local === local &&
+          path.peer.port !== 0 &&
+          path.peer.port !== port &&
+          path.peer.address.every((octet, i) => octet === address[i]),
+      );
+      if (path) return { session: spec.name, bid: path.spec.bid };
+    }
+    return null;
   }
 
   names(): string[] {

@@ -75,6 +75,7 @@ const MTU_DELAY_MS = 20;
 
 export class HostDataplane {
   readonly dataplane: Dataplane;
+  readonly ports: HostPorts;
   readonly #options: HostDataplaneOptions;
   readonly #host: HostConfiguration;
   readonly #tunName: string;
@@ -102,6 +103,7 @@ export class HostDataplane {
       for (const fd of queues.fds) close(fd);
       for (const counter of wake) counter.close();
     };
+    const ports = new HostPorts(namespace, options.offload);
     let instance: HostDataplane | undefined;
     let dataplane: Dataplane | undefined;
     try {
@@ -115,7 +117,7 @@ export class HostDataplane {
         role: options.role,
         sizes,
         hostBase: addressOf,
-        ports: new HostPorts(namespace, options.offload),
+        ports,
         tun: {
           name: queues.name,
           mtu: () => instance?.mtu ?? MTU_WITHOUT_SESSIONS,
@@ -131,7 +133,7 @@ export class HostDataplane {
         icmpSource4: sourceOf(false),
         icmpSource6: sourceOf(true),
       });
-      instance = new HostDataplane(options, dataplane, host, queues.name, release);
+      instance = new HostDataplane(options, dataplane, host, ports, queues.name, release);
       instance.#begin();
       return instance;
     } catch (error) {
@@ -145,12 +147,14 @@ export class HostDataplane {
     options: HostDataplaneOptions,
     dataplane: Dataplane,
     host: HostConfiguration,
+    ports: HostPorts,
     tunName: string,
     release: () => void,
   ) {
     this.#options = options;
     this.dataplane = dataplane;
     this.#host = host;
+    this.ports = ports;
     this.#tunName = tunName;
     this.#release = release;
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;

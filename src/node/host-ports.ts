@@ -2,17 +2,27 @@
 import * as L from '../../assembly/layout.ts';
 import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
-import { close } from '../net/libc.ts';
+import { encodeSockaddr, parseAddress } from '../ip.ts';
+import { close, sendTo } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
 import { attachFilter, spreadFilter } from '../net/socket-filter.ts';
 
 const PROTOCOL_UDP = 17;
 
+/** A local end of UDP paths. */
+export type UdpEnd = Pick<EndpointSpec, 'local' | 'port' | 'interface'>;
+
+function keyOf({ local, port, interface: device }: UdpEnd): string {
+  return `${local} ${port} ${device ?? ''}`;
+}
+
 export class HostPorts implements PortProvider {
   readonly #namespace: string | null;
   readonly #offload: { readonly segment: boolean; readonly merge: boolean };
   readonly #open = new Set<number>();
+  /** One descriptor of each UDP endpoint, by local end. */
+  readonly #udp = new Map<string, number>();
   #closedDrops = 0;
 
   /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them. */
@@ -52,16 +62,26 @@ export class HostPorts implements PortProvider {
       throw error;
     }
     for (const fd of fds) this.#open.add(fd);
+    if (endpoint.protocol === PROTOCOL_UDP) this.#udp.set(keyOf(endpoint), fds[0]!);
     return fds.map((fd) => ({ kind: 'socket', fd }));
   }
 
   close(devices: readonly DeviceHandle[]): void {
     for (const device of devices) {
       if (device.kind !== 'socket') continue;
+      for (const [key, fd] of this.#udp) if (fd === device.fd) this.#udp.delete(key);
       this.#closedDrops += socketDrops(device.fd);
       this.#open.delete(device.fd);
       close(device.fd);
     }
+  }
+
+  /** Sends a datagram from the local end of a path; nothing if no path uses it. Throws SystemCallError. */
+  sendFrom(end: UdpEnd, data: Uint8Array, remote: string, remotePort: number): void {
+    const fd = this.#udp.get(keyOf(end));
+    if (fd === undefined) return;
+    const { bytes, length } = encodeSockaddr(parseAddress(remote), remotePort);
+    sendTo(fd, data, bytes, length, `${end.local} to ${remote}`);
   }
 
   /** Packets that the kernel dropped because a socket's receive buffer was full. */

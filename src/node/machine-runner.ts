@@ -37,6 +37,8 @@ export interface RunnerOptions<E> {
   /** What to do when the data plane has refused a session: the event that takes it back, and the answer instead of an accepting one. */
   readonly refused: (session: TunnelSession, message: Message) => Message;
   readonly takeBack: (session: TunnelSession) => E;
+  /** Called after a session was installed. */
+  readonly installed?: (session: TunnelSession) => void;
   /** MAG: what bindings give to nodes on access links. */
   readonly access?: { grant(grant: AccessGrant): void; withdraw(node: string): void };
 }
@@ -126,6 +128,7 @@ export class MachineRunner<E> {
   #install(session: TunnelSession): boolean {
     try {
       this.#options.installer.install(session);
+      this.#options.installed?.(session);
       return true;
     } catch (error) {
       // Only what the data plane says, such as TOO_MANY_SESSIONS or a socket that cannot be bound; the rest are faults of ours.

@@ -73,7 +73,9 @@ function refuseReload(file: string, before: MagDaemonConfig, after: MagDaemonCon
     'routing',
     'state',
   ]);
-  refuseFixed(file, before, after, ['gateways', 'access', 'lans'], { gateways: 'interfaces[].gateway' });
+  refuseFixed(file, before, after, ['gateways', 'access', 'lans', 'natKeepalive'], {
+    gateways: 'interfaces[].gateway',
+  });
   const machine = ({ interfaces, ...rest }: MagDaemonConfig['machine']): object => ({
     ...rest,
     interfaces: interfaces.map((wan) => ({ ...wan, metrics: {} })),

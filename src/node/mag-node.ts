@@ -19,6 +19,7 @@ import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
 import { EventHub } from './event-hub.ts';
 import { HostDataplane } from './host-dataplane.ts';
 import { hostOptions } from './host-options.ts';
+import { Keepalives } from './keepalives.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { PeerSecurity } from './peer-security.ts';
 import { raiseRestartCounter } from './restart-counter.ts';
@@ -51,6 +52,7 @@ export class MagNode {
   readonly #signaling: Signaling;
   readonly #machine: MagMachine;
   readonly #runner: MachineRunner<MagEvent>;
+  readonly #keepalives: Keepalives;
   readonly #wan: WanSockets;
   #config: MagDaemonConfig;
   /** By interface, where they are other than configured. */
@@ -92,6 +94,7 @@ export class MagNode {
     this.#readiness = readiness;
     host.dataplane.on('event', (event) => this.events.tell(event));
     this.installer = new SessionInstaller(host, 'uplink', this.events, config.weights, config.tunnels);
+    this.#keepalives = new Keepalives(host.ports, () => this.installer.sessions(), config.natKeepalive, log);
     this.#machine = new MagMachine({
       ...config.machine,
       restartCounter,
@@ -135,6 +138,7 @@ export class MagNode {
       refused: (_session, message) => message,
       takeBack: ({ node }) => ({ event: 'deregister', node }),
       access: this.access,
+      installed: (session) => this.#keepalives.installed(session),
     });
   }
 
@@ -165,6 +169,7 @@ export class MagNode {
   }
 
   #close(): void {
+    this.#keepalives.stop();
     this.#runner.stop();
     this.access.stop();
     this.#wan.stop();

@@ -4,6 +4,7 @@
  */
 import type { FileTunnels } from '../config/schema.ts';
 import { TunloomError } from '../errors.ts';
+import type { Endpoint } from '../pmipv6/endpoint.ts';
 import type { TunnelPath, TunnelSession } from '../pmipv6/tunnel-session.ts';
 import type { EventHub } from './event-hub.ts';
 import type { HostDataplane } from './host-dataplane.ts';
@@ -22,6 +23,8 @@ export class SessionInstaller {
   #rules: WeightRules;
   #tunnels: FileTunnels;
   readonly #installed = new Map<string, Installed>();
+  /** Other ends behind a NAT, by session and BID. */
+  readonly #ports = new Map<string, ReadonlyMap<number, Endpoint>>();
   readonly #operator = new Map<string, ReadonlyMap<number, number>>();
 
   constructor(
@@ -39,7 +42,8 @@ export class SessionInstaller {
   }
 
   /** Installs the session, or goes over to it from what has its name. Throws what the data plane throws; then nothing has changed. */
-  install(session: TunnelSession): void {
+  install(told: TunnelSession): void {
+    const session = this.#withLearnedPorts(told);
     const before = this.#installed.get(session.name);
     const weights = this.#weigh(session);
     this.#host.install(toSessionSpec(session, weights.weights, this.#tunnels));
@@ -49,8 +53,27 @@ export class SessionInstaller {
 
   remove(name: string): void {
     this.#operator.delete(name);
+    this.#ports.delete(name);
     if (!this.#installed.delete(name)) return;
     this.#host.remove(name);
+  }
+
+  /**
+   * Packets of this path come from another UDP port than expected: a NAT has changed it, and answers have to go there (RFC 5555 §4.3).
+   * Holds until the other end has another address. Nothing for a session that is not ours.
+   */
+  learnPort(name: string, bid: number, port: number): void {
+    const session = this.#installed.get(name)?.session;
+    const path = session?.paths.find((path) => path.bid === bid);
+    if (!session || !path || path.remote.port === null) return;
+    const learned = new Map(this.#ports.get(name));
+    learned.set(bid, { address: path.remote.address, port });
+    this.#ports.set(name, learned);
+    this.install(session);
+  }
+
+  sessions(): TunnelSession[] {
+    return [...this.#installed.values()].map(({ session }) => session);
   }
 
   has(name: string): boolean {
@@ -98,6 +121,20 @@ export class SessionInstaller {
   /** For sessions that are installed from now on. */
   setTunnels(tunnels: FileTunnels): void {
     this.#tunnels = tunnels;
+  }
+
+  #withLearnedPorts(session: TunnelSession): TunnelSession {
+    const learned = this.#ports.get(session.name);
+    if (!learned) return session;
+    return {
+      ...session,
+      paths: session.paths.map((path) => {
+        const remote = learned.get(path.bid);
+        return remote?.address === path.remote.address && path.remote.port !== null
+          ? { ...path, remote }
+          : path;
+      }),
+    };
   }
 
   #get(name: string): Installed {

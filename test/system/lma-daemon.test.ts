@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BindingStatus, SignalingStatus } from '../../src/control/signaling-status.ts';
-import type { SessionStatus } from '../../src/dataplane/status.ts';
+import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
+import { MobilityTransport } from '../../src/net/mobility-transport.ts';
+import { Readiness } from '../../src/net/readiness.ts';
 import { callControl, followControl } from '../../src/control/client.ts';
 import { withTime } from '../../src/pmipv6/replay.ts';
 import type { Message } from '../../src/pmipv6/wire/mobility-header.ts';
@@ -123,6 +125,57 @@ test('the answer to a PBU over UDP goes to the port that it came from, and behin
   expect(answer.message).toMatchObject({ message: 'binding-ack', status: 0 });
   expect(findOption(answer.message.options, 'nat-detection')).toMatchObject({ force: true });
   expect(bindings()[0]!.paths).toMatchObject([{ encapsulation: 'udp-gre', port: 40_123 }]);
+});
+
+test('the data port that a NAT gives to a MAG is learned from its keepalive, and packets go there', async () => {
+  await start();
+  const options = [{ option: 'gre-key', key: 5 } as const];
+  probe.send(encodeMessage(pbu({ flags: 0x0080, options })), '192.0.2.7', '198.51.100.1', 5436, 40_123);
+  const ack = await probe.ack();
+  const key = findOption(ack.options, 'gre-key')!.key!;
+  const [prefix] = LmaBench.prefixesOf(ack);
+  const readiness = new Readiness();
+  const data: Uint8Array[] = [];
+  const transport = new MobilityTransport(NAMESPACE, readiness, (datagrams) =>
+    data.push(...datagrams.map((datagram) => datagram.data.slice())),
+  );
+  try {
+    const nat = transport.open({ local: '192.0.2.7', port: 50_001 });
+    const ping = (): void => {
+      const node = prefix!.replace('::/64', '::2');
+      spawnSync('ip', ['netns', 'exec', NAMESPACE, 'ping', '-c', '1', '-W', '1', '-i', '0.2', node]);
+    };
+    ping();
+    expect(data).toEqual([]);
+    const keepalive = Buffer.from('002f000820000000', 'hex');
+    const wrong = Buffer.concat([keepalive, Buffer.from([1, 2, 3, 4])]);
+    const right = Buffer.concat([keepalive, Buffer.alloc(4)]);
+    right.writeUInt32BE(key, 8);
+    for (const octets of [wrong, right]) transport.send(nat, octets, '192.0.2.7', '198.51.100.1', 5437);
+    await waitFor(() => daemon.log.includes('"port":50001'));
+    expect(daemon.log).toContain('there is a NAT');
+    ping();
+    await waitFor(() => data.length > 0);
+    // TLV, GRE with key and sequence number, IPv6.
+    expect(Buffer.from(data[0]!.subarray(0, 12)).toString('hex')).toMatch(/^002f....300086dd00000005$/);
+    // The next registration does not forget it.
+    probe.send(
+      encodeMessage(pbu({ flags: 0x0080, handoff: 5, prefixes: [prefix!], options })),
+      '192.0.2.7',
+      '198.51.100.1',
+      5436,
+      40_123,
+    );
+    await probe.ack();
+    const before = data.length;
+    ping();
+    await waitFor(() => data.length > before);
+    const { drops } = daemon.json<DataplaneStatus>('status');
+    expect(drops['keepalive']).toBe(2);
+  } finally {
+    transport.closeAll();
+    await readiness.stop();
+  }
 });
 
 test('RFC 6275 §9.2: broken messages are dropped, unknown types answered, all counted', async () => {
