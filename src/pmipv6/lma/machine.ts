@@ -201,6 +201,8 @@ export class LmaMachine {
     mayWait: boolean,
   ): void {
     const peer = this.peers.heard(from, to, now, this.config.maxUpdatesPerSecond);
+    // It is alive, whatever became of heartbeats while its interface was away.
+    peer.missing = 0;
     if (mayWait && !takeToken(peer, now, this.config.maxUpdatesPerSecond)) {
       count(this.ignored, 'rate-limit');
       return;

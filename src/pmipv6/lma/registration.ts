@@ -167,11 +167,13 @@ export class Registration {
       };
     }
     if (!this.config.mobileNodeTimestamps) {
-      const difference = timestamp - timestampOf(now.utc).ticks;
+      const clock = timestampOf(now.utc).ticks;
       const window = BigInt(Math.round((this.config.timestampWindow * 65536) / 1000));
-      if (difference > window || difference < -window) {
+      if (timestamp > clock + window || timestamp < clock - window) {
         return { status: Status.TIMESTAMP_MISMATCH, why: 'timestamp is outside of the validity window' };
       }
+      // Our clock has been set back since: the mark would lock the node out until its binding expires.
+      if (past?.timestamp && past.timestamp > clock + window) return undefined;
     }
     if (past?.timestamp !== null && past !== undefined && timestamp <= past.timestamp) {
       return {

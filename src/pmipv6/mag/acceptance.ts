@@ -4,7 +4,7 @@ import { Status } from '../wire/numbers.ts';
 import type { Answer } from './answer.ts';
 import type { MagContext } from './context.ts';
 import type { PathPlan } from './path-plan.ts';
-import { clearPath, type MagSession, type Path } from './update-list.ts';
+import { clearPath, type MagSession, type Path, type Round } from './update-list.ts';
 
 export class Acceptance {
   private readonly context: MagContext;
@@ -18,14 +18,14 @@ export class Acceptance {
     this.bound = bound;
   }
 
-  /** `sentAt`: when the PBU left. The binding's lifetime counts from then, so that ours never ends after the LMA's. */
-  handle(session: MagSession, path: Path, answer: Answer, sentAt: number): void {
+  /** `sent`: the transmission that was answered. The lifetime counts from then, so that ours never ends after the LMA's. */
+  handle(session: MagSession, path: Path, answer: Answer, sent: Round['sent'][number]): void {
     const round = path.round!;
     if (!this.takeAddresses(session, path, answer)) return;
-    this.agreeOnMultipath(session, path, answer);
+    this.agreeOnMultipath(session, path, answer, sent.overwrite);
     this.agreeOnTunnel(session, path, answer);
     const { timers } = this.context.anchors.of(path.lma!.address);
-    const expires = sentAt + answer.lifetime;
+    const expires = sent.at + answer.lifetime;
     const refreshAt = expires - Math.min(timers.refreshBefore, answer.lifetime / 2);
     const extended = round.purpose === 'bulk' ? session.paths.filter((other) => other.active) : [path];
     for (const each of extended) {
@@ -84,14 +84,19 @@ export class Acceptance {
     return true;
   }
 
-  private agreeOnMultipath(session: MagSession, path: Path, { multipath }: Answer): void {
+  private agreeOnMultipath(
+    session: MagSession,
+    path: Path,
+    { multipath }: Answer,
+    overwritten: boolean,
+  ): void {
     const anchor = this.context.anchors.of(path.lma!.address);
     if (path.round!.multipath && multipath) {
       anchor.multipath = true;
       if (anchor.knowsHeartbeats === null) anchor.knowsHeartbeats = true;
       session.multipath = 'on';
       // Whatever the LMA had of the node is gone.
-      if (path.round!.overwrite) session.bulkFrom = 0;
+      if (overwritten) session.bulkFrom = 0;
       return;
     }
     if (session.multipath !== 'off' && path.round!.multipath) {

@@ -48,7 +48,10 @@ export class Heartbeats {
   watch({ careOf, lma, link }: Path): void {
     const heartbeat = this.context.anchors.of(lma!.address).heartbeat;
     const key = beatKey(careOf!, lma!);
-    if (!heartbeat || this.beats.has(key)) return;
+    const known = this.beats.get(key);
+    // It is alive, whatever became of earlier heartbeats.
+    if (known) known.missing = 0;
+    if (!heartbeat || known) return;
     const { elapsed } = this.context.now;
     this.beats.set(key, {
       careOf: careOf!,

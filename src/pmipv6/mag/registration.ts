@@ -137,8 +137,10 @@ export class Registration {
   private transmit(session: MagSession, path: Path): void {
     if (!path.round || path.round.due > this.context.now.elapsed) return;
     const multipath = asksForMultipath(this.context, session);
-    // The first word to an LMA that we know nothing of: bindings from before our restart have to go.
+    // The first word to an LMA that we know nothing of: bindings from before our restart have to go. No second one: it might
+    // come late, and wipe out what has been registered since.
     const overwrite =
+      path.round.sent.length === 0 &&
       session.multipath === 'unknown' &&
       !this.context.anchors.of(path.lma!.address).multipath &&
       session.paths.every((other) => other === path || (!other.round && other.expires === null));
@@ -214,7 +216,7 @@ export class Registration {
     else {
       path.lastStatus = ack.status;
       if (answer.accepted && answer.lifetime > 0)
-        this.acceptance.handle(session, path, answer, round.sent[index]!.at);
+        this.acceptance.handle(session, path, answer, round.sent[index]!);
       else if (!answer.accepted) this.rejection.handle(session, path, answer);
     }
     this.attend(session);

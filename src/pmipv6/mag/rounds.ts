@@ -26,7 +26,6 @@ export class Rounds {
       multipath: false,
       gre: false,
       forcedUdp: false,
-      overwrite: false,
       corrections: 0,
     };
   }
@@ -108,10 +107,9 @@ export class Rounds {
     const subject = { session, path, purpose, multipath, overwrite, handoff, alternateCareOf, careOf };
     const update = buildUpdate(subject, context.config, utc);
     count(context.sent, round.sent.length ? 'retransmission' : purpose);
-    round.overwrite = overwrite && multipath;
     round.gre = session.asks.gre;
     round.forcedUdp = session.asks.forceUdp && careOf.port !== null;
-    round.sent.push({ sequence: update.sequence, at: elapsed });
+    round.sent.push({ sequence: update.sequence, at: elapsed, overwrite: overwrite && multipath });
     const { maxTimeout } = context.anchors.of(way.lma.address).timers;
     round.due = elapsed + round.delay;
     round.delay = Math.min(round.delay * 2, maxTimeout);

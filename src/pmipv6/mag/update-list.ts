@@ -13,7 +13,7 @@ export type Purpose = 'register' | 'refresh' | 'bulk' | 'deregister';
 export interface Round {
   purpose: Purpose;
   /** Transmissions so far, oldest first; elapsed milliseconds. */
-  readonly sent: { readonly sequence: number; readonly at: number }[];
+  readonly sent: { readonly sequence: number; readonly at: number; readonly overwrite: boolean }[];
   /** When the next transmission is due. */
   due: number;
   /** What the one after it will wait. */
@@ -23,7 +23,6 @@ export interface Round {
   multipath: boolean;
   gre: boolean;
   forcedUdp: boolean;
-  overwrite: boolean;
   /** Times that the request was changed because of an answer. */
   corrections: number;
 }

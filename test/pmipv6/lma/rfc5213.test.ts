@@ -57,6 +57,14 @@ describe('LMA: RFC 5213 §5.5, order of messages', () => {
     expect(bench.send({ clock: -302 })?.status).toBe(156);
   });
 
+  it('after its clock has been set back, the mark from the future does not lock the node out', () => {
+    const bench = new LmaBench();
+    const prefixes = LmaBench.prefixesOf(bench.send({}));
+    bench.now = { ...bench.now, utc: bench.now.utc - 3_600_000 };
+    expect(bench.send({ prefixes, handoff: 5 })?.status).toBe(0);
+    expect(bench.send({ prefixes, handoff: 5, clock: -100 })?.status).toBe(157);
+  });
+
   it.each([
     [15, 0, 135],
     [15, 15, 135],
