@@ -133,3 +133,13 @@ export class BindingCache {
     if (sessions?.size === 0) this.byCareOf.delete(key);
   }
 }
+
+/** Takes a binding out; its order mark stays, so that an old message cannot bring it back. */
+export function unbind(
+  cache: BindingCache,
+  session: Session,
+  { bid, lastSequence, lastTimestamp }: Binding,
+): void {
+  session.past.set(bid, { sequence: lastSequence, timestamp: lastTimestamp });
+  cache.deleteBinding(session, bid);
+}

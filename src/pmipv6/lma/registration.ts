@@ -3,17 +3,17 @@ import type { Endpoint, Instant } from '../endpoint.ts';
 import type { TunnelEncapsulation } from '../tunnel-session.ts';
 import type { BindingAck } from '../wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
-import { LIFETIME_UNIT_S, SIGNALING_PORT, Status } from '../wire/numbers.ts';
-import { timestampOf } from '../wire/option/timestamp.ts';
-import { findOptions } from '../wire/options.ts';
+import { LIFETIME_UNIT_S, Status } from '../wire/numbers.ts';
 import { accept, homeAddressHost, reject } from './acknowledgement.ts';
-import { ANY_IPV6 } from '../any-prefix.ts';
 import { type Allocation, isGranted } from './allocation.ts';
-import { type Binding, type BindingCache, PLAIN_BID, type Session } from './binding-cache.ts';
+import { type Binding, type BindingCache, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
+import { admit, checkOrder, missingOption, multipathFault, type Rejection } from './checks.ts';
 import type { LmaConfig, MultipathPolicy, NodeProfile } from './config.ts';
+import { Deregistration } from './deregistration.ts';
 import { findSession } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { readRequest, type Request } from './request.ts';
+import { TunnelAgreement } from './tunnel-agreement.ts';
 
 export type Outcome =
   | { readonly outcome: 'ignored'; readonly reason: string; readonly node: string }
@@ -32,23 +32,13 @@ export type Outcome =
       readonly released: boolean;
     };
 
-type Rejection = {
-  readonly status: number;
-  readonly why: string;
-  readonly sequence?: number;
-  readonly ipv4Status?: number;
-  readonly echoMultipath?: boolean;
-};
-
-const MMB_TYPE = 63;
-const MAG_IDENTIFIER_TYPE = 64;
-
 export class Registration {
   private config: LmaConfig;
   private readonly cache: BindingCache;
   private readonly allocation: Allocation;
   private policy: Policy;
-  private readonly uplinkKeys = new Set<number>();
+  private readonly tunnels: TunnelAgreement;
+  private readonly deregistration: Deregistration;
   private linkLocals = 0;
 
   constructor(config: LmaConfig, cache: BindingCache, allocation: Allocation, policy: Policy) {
@@ -56,11 +46,15 @@ export class Registration {
     this.cache = cache;
     this.allocation = allocation;
     this.policy = policy;
+    this.tunnels = new TunnelAgreement(config);
+    this.deregistration = new Deregistration(config, cache, allocation);
   }
 
   reconfigure(config: LmaConfig, policy: Policy): void {
     this.config = config;
     this.policy = policy;
+    this.tunnels.config = config;
+    this.deregistration.config = config;
   }
 
   /** Checks in the order of RFC 5213 §5.3.1, which is a MUST. `mayWait`: false for a PBU that MaxDelayBeforeNewBCEAssign has held back already. */
@@ -74,7 +68,7 @@ export class Registration {
       why: rejection.why,
       node,
     });
-    const admission = this.admit(request);
+    const admission = admit(request, this.policy);
     if ('status' in admission) return rejected(admission);
     const { profile } = admission;
 
@@ -86,7 +80,7 @@ export class Registration {
     const bid = multipath ? request.multipath.bid : PLAIN_BID;
 
     // A PBU that has waited passed this check when it came; the de-registration it waited for is younger.
-    const order = mayWait ? this.checkOrder(request, known, bid, now) : undefined;
+    const order = mayWait ? checkOrder(request, known, bid, this.config, now) : undefined;
     if (order) return rejected(order);
     const missing = missingOption(request);
     if (missing) return rejected(missing);
@@ -104,7 +98,7 @@ export class Registration {
 
     if (request.deregistration) {
       if (match.match !== 'session') return { outcome: 'ignored', reason: 'deregistration-of-nothing', node };
-      return this.deregister(request, match.session, multipath, bid, now);
+      return this.deregistration.handle(request, match.session, multipath, bid, now);
     }
     if (match.match === 'wait' && mayWait) return { outcome: 'wait', node, session: match.session };
     if (match.match === 'session') {
@@ -119,127 +113,7 @@ export class Registration {
     for (const prefix of session.prefixes) this.allocation.release(prefix);
     if (session.homeAddress) this.allocation.release(homeAddressHost(session.homeAddress));
     for (const prefix of session.delegated) this.allocation.release(prefix);
-    const key = session.gre?.uplinkKey;
-    if (key !== undefined && key !== null) this.uplinkKeys.delete(key);
-  }
-
-  // ---- checks
-
-  private admit(request: Request): { readonly profile: NodeProfile } | Rejection {
-    if (!request.identity || request.identity.identifier.length === 0) {
-      return { status: Status.MISSING_MN_IDENTIFIER_OPTION, why: 'MN Identifier is missing' };
-    }
-    const { address } = request.from;
-    const profile = this.policy.profile(request.nodeKey);
-    if (
-      !this.policy.trusts(address, request.mag) ||
-      (profile && !this.policy.maySpeakFor(address, profile))
-    ) {
-      return { status: Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, why: 'MAG is not authorised' };
-    }
-    if (!profile) return { status: Status.NOT_LMA_FOR_THIS_MOBILE_NODE, why: 'node is not known' };
-    if (!profile.proxyRegistration) {
-      return { status: Status.PROXY_REG_NOT_ENABLED, why: 'node is not authorised for proxy mobility' };
-    }
-    return { profile };
-  }
-
-  /** RFC 5213 §5.5; per session and BID, so that paths of different delay do not overtake each other's messages. */
-  private checkOrder(
-    request: Request,
-    session: Session | undefined,
-    bid: number,
-    now: Instant,
-  ): Rejection | undefined {
-    const { timestamp, update } = request;
-    const binding = session?.bindings.get(bid);
-    const past = binding
-      ? { sequence: binding.lastSequence, timestamp: binding.lastTimestamp }
-      : session?.past.get(bid);
-    if (timestamp === undefined) {
-      if (!past) return undefined;
-      const ahead = (update.sequence - past.sequence) & 0xffff;
-      if (ahead > 0 && ahead < 0x8000) return undefined;
-      return {
-        status: Status.SEQUENCE_NUMBER_OUT_OF_WINDOW,
-        why: `sequence number ${update.sequence} after ${past.sequence}`,
-        sequence: past.sequence,
-      };
-    }
-    if (!this.config.mobileNodeTimestamps) {
-      const clock = timestampOf(now.utc).ticks;
-      const window = BigInt(Math.round((this.config.timestampWindow * 65536) / 1000));
-      if (timestamp > clock + window || timestamp < clock - window) {
-        return { status: Status.TIMESTAMP_MISMATCH, why: 'timestamp is outside of the validity window' };
-      }
-      // Our clock has been set back since: the mark would lock the node out until its binding expires.
-      if (past?.timestamp && past.timestamp > clock + window) return undefined;
-    }
-    if (past?.timestamp !== null && past !== undefined && timestamp <= past.timestamp) {
-      return {
-        status: Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED,
-        why: 'timestamp is not later than the last',
-      };
-    }
-    return undefined;
-  }
-
-  // ---- tunnels
-
-  private encapsulation(request: Request): Rejection | { readonly encapsulation: TunnelEncapsulation } {
-    const { from, greKey, forceUdp, tlv } = request;
-    const { config } = this;
-    if (config.gre === 'required' && !greKey) {
-      return { status: Status.GRE_KEY_OPTION_REQUIRED, why: 'GRE key is required' };
-    }
-    if (forceUdp && !config.acceptForcedUdp) {
-      return { status: Status.ADMINISTRATIVELY_PROHIBITED, why: 'forced UDP encapsulation is not accepted' };
-    }
-    // A NAT has changed the port, or the MAG knows of one.
-    const udp = from.port !== null && (forceUdp || from.port !== SIGNALING_PORT);
-    const gre = greKey !== undefined && config.gre !== 'off';
-    if (!udp) return { encapsulation: gre ? 'gre' : 'ipip' };
-    // GRE over UDP needs the TLV header (RFC 5845 §7.2); if it was asked for but is off here: status 3, no UDP.
-    if (gre && tlv) return { encapsulation: config.tlv ? 'udp-gre' : 'gre' };
-    return { encapsulation: 'udp' };
-  }
-
-  private newUplinkKey(): number {
-    for (;;) {
-      const key = this.config.randomKey() >>> 0;
-      if (key !== 0 && !this.uplinkKeys.has(key)) {
-        this.uplinkKeys.add(key);
-        return key;
-      }
-    }
-  }
-
-  /** Keys belong to the session: one sequence space spans all its paths. True if they changed. */
-  private agreeOnGre(
-    session: Session,
-    request: Request,
-    encapsulation: TunnelEncapsulation,
-    moved: boolean,
-  ): boolean {
-    const usesGre = encapsulation === 'gre' || encapsulation === 'udp-gre';
-    const before = session.gre;
-    if (!usesGre) {
-      const others = [...session.bindings.values()].some(
-        (binding) => binding.encapsulation === 'gre' || binding.encapsulation === 'udp-gre',
-      );
-      if (!before || (others && !moved)) return false;
-      if (before.uplinkKey !== null) this.uplinkKeys.delete(before.uplinkKey);
-      session.gre = null;
-      return true;
-    }
-    const downlinkKey = request.greKey?.key ?? null;
-    if (before && before.downlinkKey === downlinkKey) return false;
-    session.gre = {
-      downlinkKey,
-      // The same uplink key for the session's life (RFC 5845 §3.3).
-      uplinkKey: downlinkKey === null ? null : (before?.uplinkKey ?? this.newUplinkKey()),
-    };
-    return true;
+    this.tunnels.release(session);
   }
 
   // ---- registration
@@ -258,7 +132,7 @@ export class Registration {
       why: rejection.why,
       node,
     });
-    const tunnel = this.encapsulation(request);
+    const tunnel = this.tunnels.encapsulation(request);
     if ('status' in tunnel) return rejected(tunnel);
     const session: Session = {
       name: this.freeName(node),
@@ -282,7 +156,7 @@ export class Registration {
       this.forget(session);
       return rejected(refused);
     }
-    this.agreeOnGre(session, request, tunnel.encapsulation, false);
+    this.tunnels.agreeOnGre(session, request, tunnel.encapsulation, false);
     this.setLinkLocal(session, request);
     this.cache.add(session);
     const binding = this.bind(session, request, bid, tunnel.encapsulation, now);
@@ -331,7 +205,7 @@ export class Registration {
     bid: number,
     now: Instant,
   ): Outcome {
-    const tunnel = this.encapsulation(request);
+    const tunnel = this.tunnels.encapsulation(request);
     const before = dataPlaneText(session);
     const refused = 'status' in tunnel ? tunnel : this.extendAssignment(request, profile, session);
     if (refused || 'status' in tunnel) {
@@ -352,14 +226,14 @@ export class Registration {
         (!multipath || otherMag || binding.bid === PLAIN_BID || request.multipath!.overwrite);
       if (!goes) continue;
       if (otherMag && handoff && binding.careOf.address !== request.careOf.address) replaced.push(binding);
-      this.unbind(session, binding);
+      unbind(this.cache, session, binding);
     }
     session.mag = multipath ? request.mag! : null;
     session.technology = request.technology!;
     session.linkLayerId = request.linkLayerId;
     session.lingerUntil = null;
     this.setLinkLocal(session, request);
-    this.agreeOnGre(session, request, tunnel.encapsulation, handoff);
+    this.tunnels.agreeOnGre(session, request, tunnel.encapsulation, handoff);
     const binding = this.bind(session, request, bid, tunnel.encapsulation, now);
     if (multipath && request.multipath!.bulk) {
       // B: one message extends the lifetime of every binding of the node.
@@ -419,80 +293,6 @@ export class Registration {
     return values;
   }
 
-  private unbind(session: Session, binding: Binding): void {
-    session.past.set(binding.bid, { sequence: binding.lastSequence, timestamp: binding.lastTimestamp });
-    this.cache.deleteBinding(session, binding.bid);
-  }
-
-  // ---- de-registration (§5.3.5; RFC 8278: of one binding)
-
-  private deregister(
-    request: Request,
-    session: Session,
-    multipath: boolean,
-    bid: number,
-    now: Instant,
-  ): Outcome {
-    const bindings = [...session.bindings.values()];
-    const mine = (binding: Binding): boolean => binding.careOf.address === request.careOf.address;
-    const all = !multipath || request.multipath!.bulk;
-    const named = bindings.filter((binding) => all || binding.bid === bid);
-    // From another Proxy-CoA it MUST be ignored: the node is elsewhere by now.
-    if (named.length && !named.some(mine)) {
-      return { outcome: 'ignored', reason: 'deregistration-from-elsewhere', node: session.nodeKey };
-    }
-    if (!multipath && named.length && this.dropOneFamily(request, session)) {
-      return this.deregistered(request, session, multipath, true, now, 'one address family de-registered');
-    }
-    for (const binding of named) {
-      binding.lastSequence = request.update.sequence;
-      binding.lastTimestamp = request.timestamp ?? binding.lastTimestamp;
-      this.unbind(session, binding);
-    }
-    const last = session.bindings.size === 0;
-    if (last && session.lingerUntil === null) {
-      session.lingerUntil = now.elapsed + this.config.minDelayBeforeDelete;
-    }
-    const what = last ? 'de-registered' : `BID ${bid} de-registered, ${session.bindings.size} left`;
-    // A repetition finds nothing to do and is answered all the same: its first answer was lost.
-    return this.deregistered(request, session, multipath, named.length > 0, now, what);
-  }
-
-  private deregistered(
-    request: Request,
-    session: Session,
-    multipath: boolean,
-    changed: boolean,
-    now: Instant,
-    what: string,
-  ): Outcome {
-    return {
-      outcome: 'accepted',
-      answer: accept(request, session, null, this.config, { lifetime: 0, multipath, utc: now.utc }),
-      session,
-      changed,
-      what: `session ${session.name}: ${what}`,
-      replaced: [],
-      released: session.bindings.size === 0,
-    };
-  }
-
-  /** RFC 5844 §3.1.2.5: Lifetime 0 with only the home address, or only the prefixes, ends that family alone. */
-  private dropOneFamily(request: Request, session: Session): boolean {
-    if (session.homeAddress === null || !session.prefixes.length) return false;
-    if (request.ipv4Requests.length && !request.homePrefixes.length) {
-      this.allocation.release(homeAddressHost(session.homeAddress));
-      session.homeAddress = null;
-      return true;
-    }
-    if (!request.ipv4Requests.length && request.homePrefixes.length) {
-      for (const prefix of session.prefixes) this.allocation.release(prefix);
-      this.cache.setPrefixes(session, []);
-      return true;
-    }
-    return false;
-  }
-
   // ---- answers
 
   private lifetime(request: Request): number {
@@ -525,46 +325,6 @@ export class Registration {
     if (!this.cache.named(base)) return base;
     for (let n = 2; ; n++) if (!this.cache.named(`${base}.${n}`)) return `${base}.${n}`;
   }
-}
-
-function missingOption(request: Request): Rejection | undefined {
-  if (!request.homePrefixes.length && !request.ipv4Requests.length) {
-    return { status: Status.MISSING_HOME_NETWORK_PREFIX_OPTION, why: 'Home Network Prefix is missing' };
-  }
-  if (request.handoff === undefined) {
-    return { status: Status.MISSING_HANDOFF_INDICATOR_OPTION, why: 'Handoff Indicator is missing' };
-  }
-  if (request.technology === undefined) {
-    return { status: Status.MISSING_ACCESS_TECH_TYPE_OPTION, why: 'Access Technology Type is missing' };
-  }
-  if (request.ipv4Requests.length > 1) {
-    return {
-      status: Status.MULTIPLE_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_SUPPORTED,
-      why: 'more than one IPv4 home address',
-    };
-  }
-  // ALL_ZERO goes alone (RFC 5213 §6.9.1.1).
-  if (request.homePrefixes.length > 1 && request.homePrefixes.some(({ prefix }) => prefix === ANY_IPV6)) {
-    return { status: Status.REASON_UNSPECIFIED, why: 'ALL_ZERO next to other prefixes' };
-  }
-  return undefined;
-}
-
-/** What is wrong with the options of RFC 8278; no status is defined for it, so 128 is sent (docs/multipath.md). */
-function multipathFault(request: Request): string | undefined {
-  const { options, multipath, mag, deregistration } = request;
-  for (const option of options) {
-    if (option.option !== 'malformed') continue;
-    if (option.type === MMB_TYPE || option.type === MAG_IDENTIFIER_TYPE)
-      return `option ${option.type}: ${option.reason}`;
-  }
-  if (!multipath) return undefined;
-  if (findOptions(options, 'mag-multipath-binding').length > 1) return 'two MAG Multipath Binding options';
-  if (multipath.bid === 0 || multipath.bid === 255) return `BID ${multipath.bid} is reserved`;
-  if (multipath.bulk && multipath.overwrite) return 'B and O together';
-  if (deregistration && multipath.overwrite) return 'O in a de-registration';
-  if (mag === undefined || mag === '') return 'MAG Multipath Binding without MAG Identifier';
-  return undefined;
 }
 
 /** Equal texts mean that the data plane need not be touched. */

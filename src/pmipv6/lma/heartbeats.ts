@@ -1,0 +1,109 @@
+/** Heartbeats with MAGs that have shown that they know them (RFC 5847): restarted and dead ones lose their bindings. */
+import type { Endpoint } from '../endpoint.ts';
+import type { Heartbeat } from '../wire/message/heartbeat.ts';
+import { BindingErrorStatus } from '../wire/numbers.ts';
+import { findOption, type MobilityOption } from '../wire/options.ts';
+import { count, type LmaContext } from './context.ts';
+import type { Peer } from './peers.ts';
+
+export class Heartbeats {
+  private readonly context: LmaContext;
+
+  constructor(context: LmaContext) {
+    this.context = context;
+  }
+
+  nextDeadline(): number {
+    let next = Infinity;
+    if (!this.context.config.heartbeat) return next;
+    for (const { nextHeartbeat } of this.context.peers.all())
+      next = Math.min(next, nextHeartbeat ?? Infinity);
+    return next;
+  }
+
+  message(message: Heartbeat, from: Endpoint, to: Endpoint): void {
+    if (!this.context.policy.trusts(from.address)) {
+      count(this.context.ignored, 'untrusted');
+      return;
+    }
+    const { now } = this.context;
+    const peer = this.context.peers.heard(from, to, now, this.context.config.maxUpdatesPerSecond);
+    peer.knowsHeartbeats = true;
+    if (this.context.config.heartbeat)
+      peer.nextHeartbeat ??= now.elapsed + this.context.config.heartbeat.intervalSeconds * 1000;
+    if (!message.response) {
+      const options: MobilityOption[] = [
+        { option: 'restart-counter', counter: this.context.config.restartCounter },
+      ];
+      this.context.send(
+        { message: 'heartbeat', response: true, unsolicited: false, sequence: message.sequence, options },
+        to,
+        from,
+      );
+      return;
+    }
+    if (!message.unsolicited && message.sequence !== peer.heartbeatSequence) {
+      count(this.context.ignored, 'heartbeat-sequence');
+      return;
+    }
+    peer.missing = 0;
+    const counter = findOption(message.options, 'restart-counter')?.counter;
+    if (counter === undefined) return;
+    const before = peer.restartCounter;
+    peer.restartCounter = counter;
+    if (before !== null && before !== counter) this.peerIsGone(peer, 'has restarted without its bindings');
+  }
+
+  /** Sends the requests that are due. */
+  tick(): void {
+    const { now, config } = this.context;
+    if (!config.heartbeat) return;
+    const { intervalSeconds, missingAllowed } = config.heartbeat;
+    for (const peer of this.context.peers.all()) {
+      if (peer.nextHeartbeat === null || peer.nextHeartbeat > now.elapsed) continue;
+      // Only while there is a binding with the peer (§3.1).
+      if (!this.context.cache.withCareOf(peer.endpoint).length || !peer.knowsHeartbeats) {
+        peer.nextHeartbeat = null;
+        continue;
+      }
+      if (peer.missing > missingAllowed) {
+        peer.nextHeartbeat = null;
+        peer.missing = 0;
+        this.peerIsGone(peer, 'answers no heartbeats');
+        continue;
+      }
+      peer.missing += 1;
+      peer.heartbeatSequence = (peer.heartbeatSequence + 1) >>> 0;
+      peer.nextHeartbeat = now.elapsed + intervalSeconds * 1000;
+      this.context.send(
+        {
+          message: 'heartbeat',
+          response: false,
+          unsolicited: false,
+          sequence: peer.heartbeatSequence,
+          options: [],
+        },
+        peer.local,
+        peer.endpoint,
+      );
+    }
+  }
+
+  private peerIsGone(peer: Peer, why: string): void {
+    this.context.log('warn', `MAG ${why}; its bindings are removed`, undefined, peer.address);
+    for (const session of this.context.cache.withCareOf(peer.endpoint)) {
+      for (const { bid, careOf } of [...session.bindings.values()]) {
+        if (careOf.address === peer.address) this.context.cache.deleteBinding(session, bid);
+      }
+      this.context.settle(session);
+    }
+  }
+
+  /** Binding Error of status 2: the peer MUST NOT be sent heartbeats again (§3.3). */
+  bindingError(status: number, from: Endpoint): void {
+    const peer = this.context.peers.find(from.address);
+    if (!peer || status !== BindingErrorStatus.UNRECOGNIZED_MH_TYPE) return;
+    peer.knowsHeartbeats = false;
+    peer.nextHeartbeat = null;
+  }
+}
