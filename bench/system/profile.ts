@@ -13,6 +13,7 @@ import { withTunnel } from './measurement.ts';
 import type { Tunnel } from './peers/peer.ts';
 import { type Frame, groupOf, stageOf } from './profile-groups.ts';
 import type { Scenario } from './scenario.ts';
+import { countSystemCalls } from './system-calls.ts';
 import { UdpLoad } from './udp-load.ts';
 
 export interface Profile {
@@ -25,6 +26,8 @@ export interface Profile {
   readonly groups: Readonly<Record<string, number>>;
   /** The same by stage of the packet's way. */
   readonly stages: Readonly<Record<string, number>>;
+  /** System calls and context switches of both ends a packet; empty where perf cannot count them. */
+  readonly systemCalls: Readonly<Record<string, number>>;
   /** The functions with most samples of their own, nanoseconds a packet. */
   readonly functions: readonly { readonly symbol: string; readonly nanoseconds: number }[];
 }
@@ -34,6 +37,8 @@ const SAMPLES_PER_SECOND = 4999;
 const SECONDS = 2;
 /** Until traffic is even. */
 const LEAD_MS = 1000;
+/** Lead, a second for counting system calls, samples, and time for perf to start twice. */
+const TRAFFIC_SECONDS = LEAD_MS / 1000 + SECONDS + 2;
 /** Every encapsulation carries it. */
 const UDP_RATE = 50_000;
 const UDP_SIZE = 64;
@@ -59,12 +64,12 @@ export async function profileScenario(scenario: Scenario, signal: AbortSignal): 
           scenario.name,
           load,
         );
-      const transfer = iperf3(tunnel.ends, (2 * LEAD_MS) / 1000 + SECONDS, 1, signal);
+      const transfer = iperf3(tunnel.ends, TRAFFIC_SECONDS, 1, signal);
       const profiles = [await record('one TCP stream')];
       await transfer;
       const load = await UdpLoad.start(tunnel.ends, UDP_SIZE, signal);
       try {
-        const traffic = load.run({ perSecond: UDP_RATE, seconds: (2 * LEAD_MS) / 1000 + SECONDS });
+        const traffic = load.run({ perSecond: UDP_RATE, seconds: TRAFFIC_SECONDS });
         profiles.push(await record(`UDP ${UDP_SIZE} octets, ${UDP_RATE} a second`));
         await traffic;
       } finally {
@@ -89,6 +94,7 @@ interface Recording {
 async function recordProfile(recording: Recording, scenario: string, load: string): Promise<Profile> {
   const { tunnel, threads, names, file, signal } = recording;
   await pause(LEAD_MS, undefined, { signal });
+  const systemCalls = await countSystemCalls(threads, () => tunnel.packets?.() ?? 0, signal);
   const before = tunnel.packets?.() ?? 0;
   const started = performance.now();
   // All of the machine, because a clock for each thread would be set anew at every switch, which costs more than the switch.
@@ -115,6 +121,7 @@ async function recordProfile(recording: Recording, scenario: string, load: strin
     nanosecondsPerPacket: stacks.length * perSample,
     groups: count(stacks.map(groupOf), perSample),
     stages: count(stacks.map(stageOf), perSample),
+    systemCalls,
     functions: Object.entries(
       count(
         stacks.map((stack) => nameOf(stack[0]!, names)),

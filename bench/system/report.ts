@@ -86,11 +86,21 @@ function formatProfiles(profiles: readonly Profile[], draw: (cells: Cells) => st
       draw({ head, rows: STAGE_NAMES.map((name) => row(name, ({ stages }) => stages[name])) }),
     ];
   });
+  const calls = profiles.map(({ scenario, load, systemCalls }) => {
+    const list = Object.entries(systemCalls).map(([call, number]) => `${call} ${number.toFixed(3)}`);
+    return `- ${scenario}, ${load}: ${list.join(', ') || 'not counted'}`;
+  });
   const functions = profiles.map(({ scenario, load, functions }) => {
     const list = functions.map(({ symbol, nanoseconds }) => `${symbol} ${nanoseconds.toFixed(0)}`);
     return `- ${scenario}, ${load}: ${list.join(', ')}`;
   });
-  return [...tables, 'Functions with most time of their own, nanoseconds a packet:', functions.join('\n')];
+  return [
+    ...tables,
+    'System calls and context switches of both ends a packet:',
+    calls.join('\n'),
+    'Functions with most time of their own, nanoseconds a packet:',
+    functions.join('\n'),
+  ];
 }
 
 const TARGET_HEAD = ['target', 'wanted', 'measured', 'met', 'against'];

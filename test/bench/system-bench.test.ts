@@ -9,6 +9,7 @@ import { formatMarkdown, formatTerminal } from '../../bench/system/report.ts';
 import { Collection } from '../../bench/system/results.ts';
 import { BARE, PEERS, planScenarios, tunloomName } from '../../bench/system/scenario.ts';
 import { drawChart } from '../../bench/system/svg.ts';
+import { readCounts } from '../../bench/system/system-calls.ts';
 import { wrongChecksums } from '../../bench/system/udp-load.ts';
 import { sweep } from '../../bench/system/udp-sweep.ts';
 
@@ -90,6 +91,9 @@ describe('sweep', () => {
 });
 
 test('counters of the kernel', () => {
+  expect(readCounts('120,,syscalls:sys_enter_poll,5,100.00,,\n0,,context-switches,5,100.00,,\n')).toEqual({
+    poll: 120,
+  });
   const snmp =
     'Tcp: A B\nTcp: 1 2\nUdp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors\n' +
     'Udp: 100 7 50 3 20 0 5\n';
