@@ -1,4 +1,5 @@
 /** Reads the configuration file of `tunloom dataplane`: schema, then what needs more than one key. */
+import { dirname, resolve } from 'node:path';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
@@ -15,7 +16,9 @@ export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults
 
 /** Reads and checks `file`. Throws BAD_CONFIG with one line an error. */
 export function loadConfig(file: string): DataplaneConfig {
-  return parseConfig(readConfigFile(file), file);
+  const config = parseConfig(readConfigFile(file), file);
+  if (config.customScheduler === null) return config;
+  return Object.freeze({ ...config, customScheduler: resolve(dirname(file), config.customScheduler) });
 }
 
 /** The same for text; `file` is only a name. The result is frozen. */
@@ -135,6 +138,11 @@ function check(value: unknown): Checked<DataplaneConfig> {
     for (const complaint of checkSession(session)) {
       complaints.push({ ...complaint, path: ['sessions', i, ...complaint.path] });
     }
+  }
+  const custom = checked.success && checked.data.customScheduler !== null;
+  for (const [i, { distribution }] of custom ? [] : sessions) {
+    if (distribution?.scheduler !== 'custom') continue;
+    complaints.push({ path: ['sessions', i, 'scheduler'], message: 'custom needs the key customScheduler' });
   }
   for (const complaint of checkSessions(sessions)) {
     complaints.push({ ...complaint, path: ['sessions', ...complaint.path] });

@@ -151,6 +151,9 @@ export const configSchema = keys({
     })
     .prefault({}),
   observe: observeSchema(tunnelsSchema.prefault({})).prefault({}),
+  customScheduler: matching(/^\S.*$/, 'the path of an AssemblyScript file')
+    .nullable()
+    .default(null),
   services: servicesSchema.default({}),
   defaults: defaultsSchema.prefault({}),
   sessions: list(sessionSchema).default([]),

@@ -21,6 +21,18 @@ export function formatMetrics(status: DataplaneStatus, sessions: readonly Sessio
       Object.entries(status.drops).map(([reason, count]) => [{ reason }, count]),
     ),
     metric(
+      'classified_packets_total',
+      'counter',
+      'Packets whose flow the classifier had to look at; the others had their verdict at hand.',
+      [[{}, status.distribution.classified]],
+    ),
+    metric('copied_packets_total', 'counter', 'Extra copies sent by redundant groups.', [
+      [{}, status.distribution.copies],
+    ]),
+    metric('refused_picks_total', 'counter', "Picks of a user's scheduler that were out of range.", [
+      [{}, status.distribution.picksRefused],
+    ]),
+    metric(
       'super_packets_total',
       'counter',
       'Reads and writes of the TUN, and messages on paths, that held several packets (segmentation offload).',

@@ -43,6 +43,15 @@ export function readWorkerCounter(memory: DataplaneMemory, worker: number, count
   return memory.counter(memory.workerRegion(worker) + L.WORKER_COUNTERS + counter);
 }
 
+/** A device counter (COUNTER_*) summed over all workers. */
+export function sumWorkerCounters(memory: DataplaneMemory, counter: number): number {
+  let sum = 0;
+  for (let worker = 0; worker < memory.sizes.workers; worker++) {
+    sum += readWorkerCounter(memory, worker, counter);
+  }
+  return sum;
+}
+
 /** Drops by reason name, summed over all workers; reasons that never occurred are left out. */
 export function readDrops(memory: DataplaneMemory): Record<string, number> {
   const drops: Record<string, number> = {};

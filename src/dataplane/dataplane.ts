@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import * as L from '../../assembly/layout.ts';
 import { parseAddress } from '../ip.ts';
-import { readDrops, readWorkerCounter, sumResequencers } from './counters.ts';
+import { readDrops, readWorkerCounter, sumResequencers, sumWorkerCounters } from './counters.ts';
 import type { DeviceHandle } from './device/device.ts';
 import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
 import { EndpointRegistry, type PortProvider } from './endpoints.ts';
@@ -42,6 +42,8 @@ export interface DataplaneOptions {
   readonly wake: readonly WakeUp[];
   /** How long workers look for input before they sleep, in microseconds. */
   readonly busyPollUs?: number;
+  /** The hot path with a user's scheduler (scheduler-compiler.ts); the built-in one by default. */
+  readonly hotPath?: WebAssembly.Module | undefined;
   /** Sources of the ICMP errors that we originate. */
   readonly icmpSource4?: string | undefined;
   readonly icmpSource6?: string | undefined;
@@ -70,7 +72,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   /** Compiles the hot path, lays out the memory and starts the workers. */
   static async start(options: DataplaneOptions): Promise<Dataplane> {
-    const dataplane = new Dataplane(options, await compileHotPath());
+    const dataplane = new Dataplane(options, options.hotPath ?? (await compileHotPath()));
     dataplane.#pool.start();
     dataplane.#timers.push(
       setInterval(() => dataplane.#maintain(), MAINTENANCE_MS),
@@ -148,6 +150,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
         free: memory.control(L.CONTROL_POOL_CHAINS) * L.POOL_CHAIN,
       },
       offload: this.#offloadStatus(),
+      distribution: {
+        classified: sumWorkerCounters(memory, L.COUNTER_CLASSIFIED),
+        copies: sumWorkerCounters(memory, L.COUNTER_COPIES),
+        picksRefused: sumWorkerCounters(memory, L.COUNTER_PICK_REFUSED),
+      },
       drops: readDrops(memory),
       resequencer: sumResequencers(this.sessions().map((session) => session.resequencer)),
     };

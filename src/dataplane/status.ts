@@ -119,6 +119,14 @@ export interface DataplaneStatus {
   /** Packet buffers in the pool and how many of them are free in the global pool. */
   readonly buffers: { readonly total: number; readonly free: number };
   readonly offload: OffloadStatus;
+  readonly distribution: {
+    /** Packets whose flow's verdict was not at hand, so that the classifier had to work it out. */
+    readonly classified: number;
+    /** Extra copies sent by redundant groups. */
+    readonly copies: number;
+    /** Picks of a user's scheduler that were out of range (docs/schedulers.md). */
+    readonly picksRefused: number;
+  };
   /** Dropped packets by reason (docs/drops.md); reasons that never occurred are left out. */
   readonly drops: Readonly<Record<string, number>>;
   readonly resequencer: ResequencerStatus;

@@ -15,6 +15,7 @@ import { SignalingObserver } from './signaling-observer.ts';
 const FIXED_KEYS = [
   'role',
   'workers',
+  'customScheduler',
   'tun',
   'routing',
   'control',
@@ -105,6 +106,7 @@ function startOnHost(config: DataplaneConfig): Promise<HostDataplane> {
   return HostDataplane.start({
     role: config.role,
     namespace: null,
+    customScheduler: config.customScheduler,
     sizes: {
       workers: config.workers,
       sessions: Math.max(config.memory.sessions, config.sessions.length),

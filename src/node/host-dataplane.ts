@@ -4,6 +4,7 @@
  */
 import { Dataplane } from '../dataplane/dataplane.ts';
 import type { MemorySizes } from '../dataplane/memory.ts';
+import { compileScheduler } from '../dataplane/scheduler-compiler.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { EventCounter } from '../net/event-counter.ts';
@@ -35,6 +36,8 @@ export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: t
 export interface HostDataplaneOptions {
   readonly role: 'mag' | 'lma';
   readonly sizes: MemorySizes;
+  /** AssemblyScript file of the scheduler `custom`, if there is one. */
+  readonly customScheduler?: string | null | undefined;
   /** Network namespace to live in, null for the process's own. */
   readonly namespace: string | null;
   readonly tun: {
@@ -85,7 +88,9 @@ export class HostDataplane {
   #mtuTimer: NodeJS.Timeout | null = null;
 
   static async start(options: HostDataplaneOptions): Promise<HostDataplane> {
-    const { namespace, sizes } = options;
+    const { namespace, sizes, customScheduler } = options;
+    // First of all: what the user wrote may be wrong.
+    const hotPath = customScheduler ? await compileScheduler(customScheduler) : undefined;
     const host = new HostConfiguration(namespace);
     if (options.routing.manage) host.removeLeftovers(options.routing.table);
     let queues: TunQueues;
@@ -118,6 +123,7 @@ export class HostDataplane {
         sizes,
         hostBase: addressOf,
         ports,
+        hotPath,
         tun: {
           name: queues.name,
           mtu: () => instance?.mtu ?? MTU_WITHOUT_SESSIONS,

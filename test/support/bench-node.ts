@@ -45,12 +45,13 @@ export class BenchNode {
     role: 'mag' | 'lma',
     sizes: Partial<MemorySizes> = {},
     ports: { mode: number; offload: number } = { mode: L.MODE_WHOLE, offload: 0 },
+    hotPath: WebAssembly.Module = module,
   ) {
     this.memory = new DataplaneMemory({ ...SIZES, ...sizes });
     this.memory.setControl(L.CONTROL_ROLE, role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
     this.memory.bytes.set([192, 0, 0, 8], L.CONTROL + L.CONTROL_ICMP_SOURCE4);
     this.memory.bytes.set([0x20, 0x01, 0x0d, 0xb8], L.CONTROL + L.CONTROL_ICMP_SOURCE6);
-    this.wasm = instantiateHotPath(module, this.memory.memory);
+    this.wasm = instantiateHotPath(hotPath, this.memory.memory);
     this.wasm.fillPool();
     for (let region = 0; region <= this.memory.sizes.workers; region++) {
       this.wasm.initialiseWorker(region, this.memory.timers[region]!);

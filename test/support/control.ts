@@ -23,6 +23,7 @@ export function controlOf(node: BenchNode): DataplaneControl {
         pathRxMerged: 5,
         pathTxMerged: 0,
       },
+      distribution: { classified: 1, copies: 0, picksRefused: 0 },
       drops: { ecn: 7 },
       resequencer: node.resequencer(),
     }),

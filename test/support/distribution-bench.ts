@@ -22,10 +22,11 @@ export class DistributionBench {
     paths: readonly BenchPath[],
     distribution: Partial<DistributionSpec> & { readonly scheduler: SchedulerName },
     more: Partial<SessionSpec> = {},
+    hotPath?: WebAssembly.Module,
   ) {
     const specs = paths.map((path, i): PathSpec => testPath(i + 1, { ...path }));
     this.spec = testSession({ paths: specs, clampMss: false, distribution, ...more });
-    this.node = new BenchNode('lma', { flows: 4096 });
+    this.node = new BenchNode('lma', { flows: 4096 }, undefined, hotPath);
     // The same positions in every run.
     this.node.memory.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] = 0x0123_4567_89ab_cdefn;
     this.node.add(this.spec);
