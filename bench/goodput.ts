@@ -9,7 +9,7 @@ const SECONDS = 2;
 /** Medians in bit/s. Needs root. */
 export async function measureGoodput(): Promise<{ runs: number; bare: number; gre: number }> {
   const paths = planPaths({ paths: [], weights: '1:1', encapsulation: 'gre', family: '4' });
-  const lab = await NamespaceLab.start({ paths, duration: SECONDS, workers: 1, memory: false });
+  const lab = await NamespaceLab.start({ paths, duration: SECONDS, workers: 1, static: true, memory: false });
   const bare: number[] = [];
   const gre: number[] = [];
   try {

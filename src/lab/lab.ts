@@ -1,15 +1,22 @@
 /** Chooses how the lab can run on this machine, runs it, and cleans up whatever happens. */
 import { accessSync, constants } from 'node:fs';
+import { Deployment } from './deployment.ts';
+import { checkNegotiable } from './lab-configuration.ts';
 import { MemoryLab } from './memory-lab.ts';
 import { NamespaceLab } from './namespace-lab.ts';
 import type { LabOptions } from './plan.ts';
-import type { LabResult } from './report.ts';
+import type { LabResult, SignalingLine } from './report.ts';
+import { type ConfiguredHost, SignaledLab } from './signaled-lab.ts';
 
 export interface LabHooks {
   readonly keep: boolean;
   readonly progress: (step: string) => void;
   /** A line that the user has to see whatever the output format. */
   readonly announce: (line: string) => void;
+  /** The lab on signaling begins; then come its messages, and what the node has made of them. */
+  readonly begin: () => void;
+  readonly message: (line: SignalingLine) => void;
+  readonly configured: (host: ConfiguredHost) => void;
   readonly report: (result: LabResult) => void;
 }
 
@@ -18,30 +25,39 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
   const reason = options.memory ? 'asked for by --memory' : whyNoNamespaces();
   if (reason !== null) {
     hooks.announce(
-      `tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking`,
+      `tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking, no signaling`,
     );
   }
-  const lab = reason === null ? await NamespaceLab.start(options) : await MemoryLab.start(options);
+  const lab = reason === null ? await startLab(options, hooks) : await MemoryLab.start(options);
   const interrupted = new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
   try {
     const result = await Promise.race([
-      lab.run(hooks.progress),
+      runOne(lab, hooks),
       interrupted.then(() => {
         throw new Error('interrupted');
       }),
     ]);
     hooks.progress('');
     hooks.report(result);
-    if (hooks.keep && lab instanceof NamespaceLab) {
-      hooks.announce(
-        `The lab goes on. Enter it with:  ip netns exec ${lab.topology.mag} bash   (mobile node, MAG)`,
-      );
-      hooks.announce(
-        `                            or:  ip netns exec ${lab.topology.lma} bash   (LMA, correspondent)`,
-      );
+    if (hooks.keep && !(lab instanceof MemoryLab)) {
+      const { topology } = lab;
+      const places =
+        topology instanceof Deployment
+          ? [
+              [topology.mn, 'mobile node'],
+              [topology.mag, 'MAG'],
+              [topology.lma, 'LMA'],
+              [topology.cn, 'correspondent'],
+            ]
+          : [
+              [topology.mag, 'mobile node, MAG'],
+              [topology.lma, 'LMA, correspondent'],
+            ];
+      hooks.announce('The lab goes on. Enter it with:');
+      for (const [namespace, who] of places) hooks.announce(`  ip netns exec ${namespace} bash   (${who})`);
       hooks.announce('Stop it with Ctrl-C.');
       await interrupted;
     }
@@ -49,6 +65,22 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
   } finally {
     await lab.stop();
   }
+}
+
+type Lab = NamespaceLab | SignaledLab | MemoryLab;
+
+function startLab(options: LabOptions, hooks: LabHooks): Promise<Lab> {
+  if (options.static) return NamespaceLab.start(options);
+  checkNegotiable(options.paths);
+  return SignaledLab.start(options, hooks.message);
+}
+
+async function runOne(lab: Lab, hooks: LabHooks): Promise<LabResult> {
+  if (lab instanceof SignaledLab) {
+    hooks.begin();
+    hooks.configured(await lab.switchOn());
+  }
+  return await lab.run(hooks.progress);
 }
 
 /** Why TUN devices and namespaces are not to be had, null if they are. */

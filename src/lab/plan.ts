@@ -20,6 +20,8 @@ export interface LabOptions {
   readonly duration: number;
   readonly workers: number;
   readonly memory: boolean;
+  /** One session from a plan instead of a MAG and an LMA that negotiate it. */
+  readonly static: boolean;
   /** Segmentation offloads to use; all that there are if left out. */
   readonly offload?:
     { readonly tun: boolean; readonly segment: boolean; readonly merge: boolean } | undefined;
@@ -84,33 +86,40 @@ export function labSession(role: 'mag' | 'lma', paths: readonly LabPath[]): Sess
 
 /**
  * Paths from the command line: `--path lte,weight=3,encapsulation=gre,family=6` (repeatable), or as many as `weights`
- * has numbers. Throws BAD_OPTION.
+ * has numbers. `encapsulation` null: what suits the family, if the signaling has to agree on it. Throws BAD_OPTION.
  */
 export function planPaths(options: {
   readonly paths: readonly string[];
   readonly weights: string;
-  readonly encapsulation: string;
+  readonly encapsulation: string | null;
   readonly family: string;
 }): LabPath[] {
   const weights = options.weights.split(':').map(parseWeight);
   const common = {
-    encapsulation: parseEncapsulation(options.encapsulation),
+    encapsulation: options.encapsulation === null ? null : parseEncapsulation(options.encapsulation),
     family: parseFamily(options.family),
   };
-  const paths = options.paths.length
+  const wished = options.paths.length
     ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights[index] ?? 1 }))
     : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight }));
+  const paths = wished.map((path) => ({
+    ...path,
+    encapsulation: path.encapsulation ?? (path.family === 4 ? ('udp-gre' as const) : ('gre' as const)),
+  }));
   if (paths.length > MAX_PATHS)
     throw new TunloomError('BAD_OPTION', `at most ${MAX_PATHS} paths are possible`);
   if (!paths.some((path) => path.weight > 0)) throw new TunloomError('BAD_OPTION', 'all weights are 0');
   return paths;
 }
 
-function parsePath(text: string, defaults: Omit<LabPath, 'name'>): LabPath {
+/** A path whose encapsulation may still be open. */
+type WishedPath = Omit<LabPath, 'encapsulation'> & { readonly encapsulation: Encapsulation | null };
+
+function parsePath(text: string, defaults: Omit<WishedPath, 'name'>): WishedPath {
   const [name = '', ...settings] = text.split(',');
   if (!/^[\w-]{1,11}$/.test(name))
     throw new TunloomError('BAD_OPTION', `--path ${text}: a name of up to 11 letters first`);
-  let path: LabPath = { ...defaults, name };
+  let path: WishedPath = { ...defaults, name };
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=');
     if (key === 'weight') path = { ...path, weight: parseWeight(value) };

@@ -127,46 +127,89 @@ export function mergeDrops(...all: readonly DataplaneStatus[]): Record<string, n
   return merged;
 }
 
-/** The report as lines of text. */
+/** The report as lines of text, none longer than 80 columns. */
 export function formatReport(result: LabResult): string {
-  const rate = (transfer: TransferResult): string =>
-    `${(transfer.bitsPerSecond / 1e6).toFixed(0).padStart(6)} Mbit/s  ${(transfer.bytes / 1e6).toFixed(1)} MB in ` +
-    `${transfer.seconds.toFixed(2)} s, SHA-256 ${transfer.sha256Match ? 'equal' : 'DIFFERENT'}`;
-  const datagrams = (udp: UdpResult): string =>
-    `${udp.received} of ${udp.sent} datagrams, ${udp.lost} lost, ${udp.outOfOrder} out of order`;
-  const resequencer = (status: ResequencerStatus): string =>
-    `${status.inOrder} in order, ${status.reordered} put back, ${status.late} late, ${status.duplicates} duplicates, ` +
-    `lost ${status.lostProven} proven / ${status.lostTimeout} timed out / ${status.lostWindow} window full`;
-  const drops = Object.entries(result.drops).map(([reason, count]) => `${reason} ${count}`);
   const lines = [
-    `tunloom lab: ${result.mode === 'memory' ? 'in-memory ports (no TUN, no kernel)' : 'network namespaces'}, ` +
-      `${result.encapsulation}, weights ${result.weights.join(':')}, ${result.workers} worker(s) an end`,
+    ...(result.sessions.length ? [] : [staticTitle(result), '']),
+    ...formatPaths(result),
     '',
-    'path         encapsulation  weight   packets sent   counted by device     share   wanted',
-    ...result.paths.map(
-      (path) =>
-        `${path.name.padEnd(12)} ${path.encapsulation.padEnd(14)} ${String(path.weight).padStart(6)} ` +
-        `${String(path.txPackets).padStart(14)} ${String(path.deviceTxPackets ?? '-').padStart(19)} ` +
-        `${percent(path.share).padStart(9)} ${percent(path.configuredShare).padStart(8)}`,
+    `ping           ${result.ping.rttMs.toFixed(3)} ms median, ${result.ping.lossPercent} % lost`,
+    ...directions(
+      (direction) => `TCP ${direction}`,
+      (direction) => transfer(result.tcp[direction]),
+    ),
+    ...(result.iperf3
+      ? [`iperf3         ${mbit(result.iperf3.uplink)} up, ${mbit(result.iperf3.downlink)} down`]
+      : []),
+    ...directions(
+      (direction) => `UDP ${direction}`,
+      (direction) => datagrams(result.udp[direction]),
     ),
     '',
-    `ping          ${result.ping.rttMs.toFixed(3)} ms median, ${result.ping.lossPercent} % lost`,
-    `TCP uplink   ${rate(result.tcp.uplink)}`,
-    `TCP downlink ${rate(result.tcp.downlink)}`,
-    ...(result.iperf3
-      ? [`iperf3       uplink ${mbit(result.iperf3.uplink)}, downlink ${mbit(result.iperf3.downlink)}`]
-      : []),
-    `UDP uplink    ${datagrams(result.udp.uplink)}`,
-    `UDP downlink  ${datagrams(result.udp.downlink)}`,
-    `resequencer   uplink:   ${resequencer(result.resequencer.uplink)}`,
-    `              downlink: ${resequencer(result.resequencer.downlink)}`,
-    `drops         ${drops.length ? drops.join(', ') : 'none'}`,
+    'resequencer      in order    put back     late duplicate  lost: proven  timeout   full',
+    ...directions(
+      (direction) => direction,
+      (direction) => resequencer(result.resequencer[direction]),
+    ),
+    '',
+    ...formatDrops(result.drops),
     '',
     result.problems.length
       ? ['FAILED:', ...result.problems.map((problem) => `  ${problem}`)].join('\n')
-      : 'Everything arrived intact, in order (but for late packets), and in the configured shares.',
+      : 'Everything arrived intact, in order (but for late packets), in the configured shares.',
   ];
   return lines.join('\n');
+}
+
+function staticTitle({ mode, encapsulation, weights, workers }: LabResult): string {
+  const where =
+    mode === 'memory' ? 'in-memory ports (no TUN, no kernel)' : 'network namespaces, static session';
+  return `tunloom lab: ${where}, ${encapsulation}, weights ${weights.join(':')}, ${workers} worker(s) an end`;
+}
+
+function formatPaths({ paths }: LabResult): string[] {
+  return [
+    'path         encapsulation  weight  packets sent  by the kernel     share   wanted',
+    ...paths.map(
+      (path) =>
+        `${path.name.padEnd(12)} ${path.encapsulation.padEnd(14)} ${String(path.weight).padStart(6)} ` +
+        `${String(path.txPackets).padStart(13)} ${String(path.deviceTxPackets ?? '-').padStart(14)} ` +
+        `${percent(path.share).padStart(9)} ${percent(path.configuredShare).padStart(8)}`,
+    ),
+  ];
+}
+
+function directions(
+  title: (direction: 'uplink' | 'downlink') => string,
+  text: (direction: 'uplink' | 'downlink') => string,
+): string[] {
+  return (['uplink', 'downlink'] as const).map(
+    (direction) => `${title(direction).padEnd(14)} ${text(direction)}`,
+  );
+}
+
+function transfer({ bitsPerSecond, bytes, seconds, sha256Match }: TransferResult): string {
+  const volume = `${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(2)} s`;
+  return `${mbit(bitsPerSecond)}, ${volume}, SHA-256 ${sha256Match ? 'equal' : 'DIFFERENT'}`;
+}
+
+function datagrams({ received, sent, lost, outOfOrder }: UdpResult): string {
+  return `${received} of ${sent} datagrams, ${lost} lost, ${outOfOrder} out of order`;
+}
+
+/** Widths of the columns under the heading of the report. */
+const RESEQUENCER_COLUMNS = [10, 11, 8, 9, 13, 8, 6];
+
+function resequencer(status: ResequencerStatus): string {
+  const { inOrder, reordered, late, duplicates, lostProven, lostTimeout, lostWindow } = status;
+  const counts = [inOrder, reordered, late, duplicates, lostProven, lostTimeout, lostWindow];
+  return counts.map((count, i) => String(count).padStart(RESEQUENCER_COLUMNS[i]!)).join(' ');
+}
+
+function formatDrops(drops: LabResult['drops']): string[] {
+  const entries = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`);
+  if (!entries.length) return ['drops          none'];
+  return entries.map((entry, i) => `${i ? '' : 'drops'}`.padEnd(15) + entry);
 }
 
 function mbit(rate: number | null): string {

@@ -1,4 +1,4 @@
-/** `tunloom lab` as a user runs it: every encapsulation and family, numbers of paths, ratios, workers. Needs root. */
+/** `tunloom lab --static` as a user runs it: every encapsulation and family, numbers of paths, ratios, workers. Needs root. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { LabResult } from '../../src/lab/report.ts';
@@ -6,7 +6,7 @@ import type { LabResult } from '../../src/lab/report.ts';
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 function lab(...args: string[]): { status: number | null; result: LabResult; stderr: string } {
-  const run = spawnSync(process.execPath, [MAIN, 'lab', '--json', '--duration', '0.5', ...args], {
+  const run = spawnSync(process.execPath, [MAIN, 'lab', '--static', '--json', '--duration', '0.5', ...args], {
     encoding: 'utf8',
     timeout: 60_000,
   });

@@ -14,6 +14,7 @@ async function withLab(
     paths: planPaths({ paths: [], weights: options.weights, encapsulation: 'udp-gre', family: '4' }),
     duration: options.seconds,
     workers: options.workers,
+    static: true,
     memory: false,
   });
   try {

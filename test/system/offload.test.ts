@@ -15,6 +15,7 @@ async function withLab(
     paths: planPaths({ paths: [], weights: '3:2', encapsulation, family: '4' }),
     duration: 1,
     workers: 1,
+    static: true,
     memory: false,
     offload,
   });

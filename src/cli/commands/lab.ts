@@ -1,6 +1,8 @@
 /** `tunloom lab`: a whole deployment on this machine, traffic through it, a report. Exit status 0 only if all is well. */
 import { Command, Option } from 'commander';
+import { formatConfigured, formatDeployment } from '../../lab/introduction.ts';
 import { runLab } from '../../lab/lab.ts';
+import { Ladder } from '../../lab/ladder.ts';
 import { planPaths } from '../../lab/plan.ts';
 import { formatReport } from '../../lab/report.ts';
 import { ENCAPSULATIONS } from '../../dataplane/session-spec.ts';
@@ -9,11 +11,12 @@ import { print } from '../output.ts';
 
 interface Options {
   path: string[];
-  encapsulation: string;
+  encapsulation?: string;
   family: string;
   weights: string;
   duration: string;
   workers: string;
+  static?: boolean;
   memory?: boolean;
   offload: boolean;
   keep?: boolean;
@@ -22,7 +25,9 @@ interface Options {
 
 export function labCommand(): Command {
   return new Command('lab')
-    .description('MAG and LMA in network namespaces, several paths, real traffic, a report')
+    .description(
+      'a mobile node, a MAG and an LMA in network namespaces, several paths, real traffic, a report',
+    )
     .option(
       '--path <name,weight=N,...>',
       'a path; repeatable (weight=, encapsulation=, family=)',
@@ -30,28 +35,38 @@ export function labCommand(): Command {
       [],
     )
     .addOption(
-      new Option('--encapsulation <name>', 'of all paths').choices(ENCAPSULATIONS).default('udp-gre'),
+      new Option('--encapsulation <name>', 'of all paths (default: udp-gre; gre over IPv6)').choices(
+        ENCAPSULATIONS,
+      ),
     )
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
     .option('--weights <n:m:...>', 'one weight a path', '3:2')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
     .option('--workers <n>', 'worker threads at each end', '1')
+    .option('--static', 'one session from a plan: no signaling, no hosts of their own')
     .option('--memory', 'in-memory ports instead of TUN devices and sockets')
     .option('--no-offload', 'one packet a system call: no TSO, UDP_SEGMENT, UDP_GRO')
     .option('--keep', 'leave it running afterwards, until interrupted')
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
+      const json = options.json ?? false;
+      const ladder = new Ladder({ width: process.stdout.columns ?? 100, colour: process.stdout.isTTY });
+      const write = (text: string): void => {
+        if (!json) process.stdout.write(`${text}\n`);
+      };
+      const paths = planPaths({
+        paths: options.path,
+        weights: options.weights,
+        encapsulation: options.encapsulation ?? (options.static ? 'udp-gre' : null),
+        family: options.family,
+      });
       const result = await runLab(
         {
-          paths: planPaths({
-            paths: options.path,
-            weights: options.weights,
-            encapsulation: options.encapsulation,
-            family: options.family,
-          }),
+          paths,
           duration: positive(options.duration, '--duration', 3600),
           workers: Math.floor(positive(options.workers, '--workers', 16)),
           memory: options.memory ?? false,
+          static: options.static ?? false,
           ...(options.offload ? {} : { offload: { tun: false, segment: false, merge: false } }),
         },
         {
@@ -60,7 +75,10 @@ export function labCommand(): Command {
             ? (step) => process.stderr.write(`\r\u001b[K${step ? `... ${step}` : ''}`)
             : () => {},
           announce: (line) => process.stderr.write(`${line}\n`),
-          report: (result) => print(options.json ?? false, result, () => formatReport(result)),
+          begin: () => write(`${formatDeployment(paths)}\n${ladder.heading()}`),
+          message: (line) => write(ladder.line(line)),
+          configured: (host) => write(formatConfigured(host)),
+          report: (result) => print(json, result, () => formatReport(result)),
         },
       );
       process.exitCode = result.problems.length ? 1 : 0;
