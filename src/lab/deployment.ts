@@ -55,9 +55,19 @@ export class Deployment {
     }
   }
 
-  /** Switches the mobile node on: its link comes up, and its kernel begins to ask for a router. */
-  switchOn(): void {
+  /** Plugs the mobile node in, still without IPv6. The kernel takes up to a second to notice a carrier: see `plugged`. */
+  plugIn(): void {
     this.#change('mn', [setLink(HOST_DEVICE, { up: true })]);
+  }
+
+  /** Whether the mobile node's kernel has noticed, and with it the kernel of every link that came up before. */
+  get plugged(): boolean {
+    return this.#with('mn', (netlink) => netlink.link(HOST_DEVICE)?.operational ?? false);
+  }
+
+  /** Switches the mobile node on: its kernel asks for a router. */
+  switchOn(): void {
+    exchangeSysctl(this.mn, `ipv6/conf/${HOST_DEVICE}/disable_ipv6`, '0');
   }
 
   /** Packets and octets that the devices of a path have sent at one end. */
@@ -99,8 +109,12 @@ export class Deployment {
     const settings: Record<string, string> = {
       'ipv4/conf/all/rp_filter': '0',
       'ipv4/conf/default/rp_filter': '0',
+      'ipv6/conf/all/accept_dad': '0',
       'ipv6/conf/default/accept_dad': '0',
       'ipv6/conf/default/use_tempaddr': '0',
+      // Nobody else is on these links: no random waits of up to a second.
+      'ipv6/conf/default/router_solicitation_delay': '0',
+      'ipv6/conf/default/mldv2_unsolicited_report_interval': '1',
       'ipv6/conf/default/accept_ra': name === 'mn' ? '1' : '0',
       ...(name === 'mag' || name === 'lma'
         ? { 'ipv4/ip_forward': '1', 'ipv6/conf/all/forwarding': '1' }
@@ -123,6 +137,7 @@ export class Deployment {
     withNamespaceFd(this.cn, (namespaceFd) =>
       this.#change('lma', [addVeth(CORE_DEVICE, { name: HOST_DEVICE, namespaceFd })]),
     );
+    exchangeSysctl(this.mn, `ipv6/conf/${HOST_DEVICE}/disable_ipv6`, '1');
     this.#change('mag', [setLink(ACCESS_DEVICE, { up: true }), ...this.#ends('mag')]);
     this.#change('lma', [
       ...this.#ends('lma'),

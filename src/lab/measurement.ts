@@ -2,11 +2,11 @@
  * The traffic that every lab in namespaces is measured by: echo, a TCP stream and numbered datagrams in each direction, iperf3
  * where it is installed. The static lab and the one on signaling differ in who set up the session, not in this.
  */
-import type { DataplaneStatus, SessionStatus } from '../dataplane/status.ts';
+import type { SessionStatus } from '../dataplane/status.ts';
 import { hasIperf3, iperf3Goodput } from './iperf3.ts';
 import type { PingResult } from './ping.ts';
 import type { LabOptions } from './plan.ts';
-import { type LabResult, type TransferResult, type UdpResult, findProblems, mergeDrops } from './report.ts';
+import { type LabResult, type TransferResult, type UdpResult, findProblems } from './report.ts';
 import { startTraffic } from './traffic.ts';
 
 const TCP_PORT = 5201;
@@ -22,7 +22,8 @@ export interface MeasuredLab {
   ends(direction: 'uplink' | 'downlink'): TransferEnds;
   /** The session as each end sees it now. */
   session(end: 'mag' | 'lma'): SessionStatus;
-  status(end: 'mag' | 'lma'): DataplaneStatus;
+  /** What was dropped at either end so far, by reason. */
+  drops(): Record<string, number>;
   /** Packets that the kernel has sent on a path's devices, both ends together. */
   deviceTx(path: number): number;
   /** Whether devices get packets one by one, as on the wire. */
@@ -69,7 +70,7 @@ export async function measure(lab: MeasuredLab, options: LabOptions, progress: P
       rttMs: median(echo.rttMs),
     },
     resequencer: { uplink: lma.resequencer, downlink: mag.resequencer },
-    drops: mergeDrops(lab.status('mag'), lab.status('lma')),
+    drops: lab.drops(),
     workers: options.workers,
     signaling: [],
     sessions: [],

@@ -1,5 +1,5 @@
 /** The static lab as root: two hosts in network namespaces, one session from a plan instead of signaling, real TUN devices and sockets. */
-import type { DataplaneStatus, SessionStatus } from '../dataplane/status.ts';
+import type { SessionStatus } from '../dataplane/status.ts';
 import { ALL_OFFLOADS, HostDataplane } from '../node/host-dataplane.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure, tcpTransfer } from './measurement.ts';
 import {
@@ -10,7 +10,7 @@ import {
   SESSION,
   labSession,
 } from './plan.ts';
-import type { LabResult, TransferResult } from './report.ts';
+import { type LabResult, type TransferResult, mergeDrops } from './report.ts';
 import { LabTopology } from './topology.ts';
 
 export class NamespaceLab implements MeasuredLab {
@@ -56,8 +56,8 @@ export class NamespaceLab implements MeasuredLab {
     return this[end].dataplane.session(SESSION);
   }
 
-  status(end: 'mag' | 'lma'): DataplaneStatus {
-    return this[end].dataplane.status();
+  drops(): Record<string, number> {
+    return mergeDrops(this.mag.dataplane.status(), this.lma.dataplane.status());
   }
 
   deviceTx(index: number): number {

@@ -1,4 +1,4 @@
-/** A mobility message in the few words that fit on a ladder: what is asked for, what is granted. */
+/** Messages in the few words that fit on a ladder: what is asked for, what is granted. */
 
 /** Options of a PBU or PBA that say it, and what they are called on the ladder. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -26,4 +26,11 @@ export function shortMessage(
   if (status !== null && status > 0) words.unshift(`status ${status}`);
   const about = bid === null ? '' : `BID ${bid}${path === undefined ? '' : ` ${path}`}`;
   return about && words.length ? `${about}: ${words.join(', ')}` : about + words.join(', ');
+}
+
+/** Of a message on the access link, from what AccessMessage says of it: whom it tells which prefix or address. */
+export function shortAccess(message: string, text: string): string {
+  // A client names itself by its link-layer address, which is the same all the time.
+  if (message.startsWith('DHCP') && text.includes(':')) return '';
+  return message === 'RA' ? (text.split(' ')[0] ?? '') : text.replace('0.0.0.0', '');
 }

@@ -10,7 +10,7 @@ import { pino } from 'pino';
 import type { AccessMessage } from '../access/access-config.ts';
 import { parseLmaConfig } from '../config/lma-config.ts';
 import { parseMagConfig } from '../config/mag-config.ts';
-import type { DataplaneEvent, DataplaneStatus, SessionStatus } from '../dataplane/status.ts';
+import type { DataplaneEvent, SessionStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { Readiness } from '../net/readiness.ts';
 import type { NodeEvent } from '../node/event-hub.ts';
@@ -21,12 +21,14 @@ import { type DhcpLease, obtainLease } from './dhcp-client.ts';
 import { LAB_NODE, lmaConfiguration, magConfiguration } from './lab-configuration.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure } from './measurement.ts';
 import type { LabOptions } from './plan.ts';
-import type { LabResult, LabSessionResult, SignalingLine } from './report.ts';
-import { shortMessage } from './short-message.ts';
+import { type LabResult, type LabSessionResult, type SignalingLine, mergeDrops } from './report.ts';
+import { shortAccess, shortMessage } from './short-message.ts';
 
 /** The signaling takes some hundredths of a second; retransmissions on a busy machine some seconds. */
 const PATIENCE_MS = 20_000;
 const LOOK_EVERY_MS = 10;
+/** For what kernels say to multicast routers on a new link. */
+const SETTLING_MS = 200;
 
 /** Addresses that the node has given itself. */
 export interface ConfiguredHost {
@@ -45,6 +47,8 @@ export class SignaledLab implements MeasuredLab {
   readonly #watch: (line: SignalingLine) => void;
   #started = 0;
   #stopped = false;
+  /** A kernel greets the multicast routers on a new TUN, which nobody has a session for. */
+  #dropsBefore: Readonly<Record<string, number>> = {};
   #configured: ConfiguredHost | null = null;
 
   /** `watch` is told of every message as it passes. */
@@ -117,6 +121,10 @@ export class SignaledLab implements MeasuredLab {
 
   /** Switches the node on and waits until all is set up. Throws LAB_SIGNALING, saying what is missing. */
   async switchOn(): Promise<ConfiguredHost> {
+    this.topology.plugIn();
+    await this.#eventually('the access link has no carrier', () => this.topology.plugged || undefined);
+    await pause(SETTLING_MS);
+    this.#dropsBefore = this.#allDrops();
     this.#started = performance.now();
     this.topology.switchOn();
     // Its address first, as IPv6 hosts do; DHCP then finds the binding there already.
@@ -156,13 +164,23 @@ export class SignaledLab implements MeasuredLab {
     return dataplane.session(dataplane.specs()[0]!.name);
   }
 
-  status(end: 'mag' | 'lma'): DataplaneStatus {
-    return this[end].host.dataplane.status();
-  }
-
   deviceTx(path: number): number {
     const { topology } = this;
     return topology.statistics('mag', path).txPackets + topology.statistics('lma', path).txPackets;
+  }
+
+  drops(): Record<string, number> {
+    return Object.fromEntries(
+      Object.entries(this.#allDrops()).flatMap(([reason, count]) => {
+        const fresh = count - (this.#dropsBefore[reason] ?? 0);
+        return fresh ? [[reason, fresh]] : [];
+      }),
+    );
+  }
+
+  /** Both ends together since they started. */
+  #allDrops(): Record<string, number> {
+    return mergeDrops(this.mag.host.dataplane.status(), this.lma.host.dataplane.status());
   }
 
   countWirePackets(on: boolean): void {
@@ -171,7 +189,15 @@ export class SignaledLab implements MeasuredLab {
 
   #noteAccess({ direction, message, text }: AccessMessage): void {
     const [from, to] = direction === 'out' ? (['mag', 'mn'] as const) : (['mn', 'mag'] as const);
-    this.#tell({ time: this.#time(), from, to, message, bid: null, status: null, text });
+    this.#tell({
+      time: this.#time(),
+      from,
+      to,
+      message,
+      bid: null,
+      status: null,
+      text: shortAccess(message, text),
+    });
   }
 
   #note(event: NodeEvent | DataplaneEvent): void {

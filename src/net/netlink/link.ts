@@ -25,6 +25,7 @@ const AF_INET6 = 10;
 // net/if.h
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
+const IF_OPER_UP = 6;
 const IFF_LOWER_UP = 0x1_0000;
 
 export interface LinkStatistics {
@@ -41,6 +42,8 @@ export interface Link {
   readonly up: boolean;
   /** The link below is there (IFF_LOWER_UP). */
   readonly carrier: boolean;
+  /** The kernel's protocols have noticed that both are so (RFC 2863 ifOperStatus), which takes up to a second. */
+  readonly operational: boolean;
   readonly loopback: boolean;
   readonly mtu: number;
   readonly queueLength: number;
@@ -142,6 +145,7 @@ export function decodeLink(body: Uint8Array): Link | null {
     name: readText(attributes.get(Attribute.NAME)) ?? '',
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
+    operational: attributes.get(Attribute.OPERATIONAL_STATE)?.[0] === IF_OPER_UP,
     loopback: (flags & IFF_LOOPBACK) !== 0,
     mtu: read32(attributes.get(Attribute.MTU)) ?? 0,
     queueLength: read32(attributes.get(Attribute.QUEUE_LENGTH)) ?? 0,
