@@ -2,6 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import * as L from '../../assembly/layout.ts';
+import { atExit } from '../at-exit.ts';
 import type { DeviceHandle } from './device/device.ts';
 import type { DataplaneMemory } from './memory.ts';
 import type { DataplaneEvent, WorkerStatus } from './status.ts';
@@ -40,6 +41,8 @@ export class WorkerPool {
   readonly #emit: (event: DataplaneEvent) => void;
   readonly #pool: Piscina;
   readonly #workers: Worker[];
+  /** Workers asleep in poll(2) would keep process.exit() waiting. */
+  readonly #forgetExit = atExit(() => this.#tellStop());
   #stopping = false;
 
   constructor(options: {
@@ -131,11 +134,16 @@ export class WorkerPool {
   }
 
   async stop(): Promise<void> {
+    this.#forgetExit();
+    this.#tellStop();
+    await Promise.all(this.#workers.map((worker) => worker.done));
+    await this.#pool.destroy();
+  }
+
+  #tellStop(): void {
     this.#stopping = true;
     this.#memory.setControl(L.CONTROL_STOP, 1);
     this.wakeAll();
-    await Promise.all(this.#workers.map((worker) => worker.done));
-    await this.#pool.destroy();
   }
 
   async #run(worker: Worker): Promise<void> {

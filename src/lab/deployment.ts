@@ -5,6 +5,7 @@
  *   tlmn-PID           tlmag-PID                          tllma-PID           tlcn-PID
  *   mobile node eth0 == acc0 MAG wan1 .. wanN == wan1 .. wanN LMA core0 == eth0 correspondent
  */
+import { atExit } from '../at-exit.ts';
 import { Netlink } from '../net/netlink.ts';
 import { replaceAddress } from '../net/netlink/address.ts';
 import { type LinkStatistics, addVeth, setLink } from '../net/netlink/link.ts';
@@ -38,6 +39,8 @@ export class Deployment {
   readonly lma: string;
   readonly cn: string;
   readonly #paths: readonly LabPath[];
+  /** Namespaces outlive a process that ends without dispose(), such as one whose output nobody reads any more. */
+  readonly #forgetExit = atExit(() => this.dispose());
 
   constructor(paths: readonly LabPath[], tag = `${process.pid}`) {
     this.mn = `tlmn-${tag}`;
@@ -101,6 +104,7 @@ export class Deployment {
   }
 
   dispose(): void {
+    this.#forgetExit();
     for (const name of NAMES) deleteNamespace(this[name]);
   }
 

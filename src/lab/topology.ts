@@ -6,6 +6,7 @@
  *   mobile node -- tun0 [MAG] == wan1 .. wanN == [LMA] tun0 -- correspondent
  */
 import { writeFileSync } from 'node:fs';
+import { atExit } from '../at-exit.ts';
 import { Netlink } from '../net/netlink.ts';
 import { replaceAddress } from '../net/netlink/address.ts';
 import { type LinkStatistics, addVeth, setLink } from '../net/netlink/link.ts';
@@ -24,6 +25,8 @@ export class LabTopology {
   readonly mag: string;
   readonly lma: string;
   readonly #paths: readonly LabPath[];
+  /** Namespaces outlive a process that ends without dispose(), such as one whose output nobody reads any more. */
+  readonly #forgetExit = atExit(() => this.dispose());
 
   constructor(paths: readonly LabPath[], tag = `${process.pid}`) {
     this.mag = `tlmag-${tag}`;
@@ -97,6 +100,7 @@ export class LabTopology {
   }
 
   dispose(): void {
+    this.#forgetExit();
     deleteNamespace(this.mag);
     deleteNamespace(this.lma);
   }

@@ -4,6 +4,7 @@
  * when its callback has returned, so that a busy descriptor costs two system calls a batch and cannot flood the event loop.
  */
 import { Worker } from 'node:worker_threads';
+import { atExit } from '../at-exit.ts';
 import { EventCounter } from './event-counter.ts';
 import { close, controlEpoll, createEpoll } from './libc.ts';
 
@@ -30,7 +31,8 @@ export class Readiness {
   readonly #watches = new Map<number, Watch>();
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
-  readonly #onExit = (): void => this.#stop.signal();
+  /** A thread inside a system call would keep process.exit() waiting. */
+  readonly #forgetExit = atExit(() => this.#stop.signal());
   #nextToken = STOP + 1;
 
   constructor() {
@@ -41,8 +43,6 @@ export class Readiness {
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => resolve());
     });
-    // A thread inside a system call would keep process.exit() waiting.
-    process.once('exit', this.#onExit);
   }
 
   /**
@@ -61,7 +61,7 @@ export class Readiness {
   /** Ends the thread; nothing is called afterwards. */
   async stop(): Promise<void> {
     this.#watches.clear();
-    process.off('exit', this.#onExit);
+    this.#forgetExit();
     this.#stop.signal();
     await this.#ended;
     close(this.#epoll);

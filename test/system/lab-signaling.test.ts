@@ -5,12 +5,16 @@ import type { LabResult } from '../../src/lab/report.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
+const processes: number[] = [];
+
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, 'lab', '--duration', '0.5', ...args], {
+  const child = spawnSync(process.execPath, [MAIN, 'lab', '--duration', '0.5', ...args], {
     encoding: 'utf8',
     timeout: 60_000,
     env: { ...process.env, COLUMNS: '100' },
   });
+  processes.push(child.pid);
+  return child;
 }
 
 function lab(...args: string[]): LabResult {
@@ -24,7 +28,8 @@ function lab(...args: string[]): LabResult {
 
 afterAll(() => {
   const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' });
-  expect(stdout).not.toMatch(/tl(mn|mag|lma|cn)-\d+/);
+  const left = stdout.split('\n').filter((line) => processes.some((pid) => line.includes(`-${pid}`)));
+  expect(left).toEqual([]);
 });
 
 test('figure 2: the order of messages, weights from the signaling, both ends agree', () => {
@@ -123,6 +128,15 @@ test('what a person sees: the picture, the ladder, the report, in 100 columns', 
     at(/^Everything arrived intact/),
   ];
   expect(order).toEqual([...order].sort((a, b) => a - b));
+});
+
+test('a reader that has seen enough leaves nothing behind', () => {
+  const script = `"$0" "$1" lab --duration 0.5 & echo "$!" >&2; wait`;
+  const { stderr } = spawnSync('bash', ['-c', `(${script}) | head -n 8 >/dev/null`, process.execPath, MAIN], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  processes.push(Number(/^\d+/.exec(stderr)![0]));
 });
 
 describe('what needs --static says so', () => {
