@@ -1,0 +1,460 @@
+import { describe, expect, it } from 'vitest';
+import { LOGICAL_NODE_DEFAULTS, type MagConfig, WAN_DEFAULTS } from '../../../src/pmipv6/mag/config.ts';
+import { UpdateFlag } from '../../../src/pmipv6/wire/message/binding-update.ts';
+import type { Revocation } from '../../../src/pmipv6/wire/message/revocation.ts';
+import { nai } from '../../../src/pmipv6/wire/option/identifier.ts';
+import type { MobilityOption } from '../../../src/pmipv6/wire/options.ts';
+import { DSL4, HNP, LMAA, LMAA4, LTE, MagBench, MN, optionOf, WLAN } from '../../support/mag-bench.ts';
+
+const NODE4 = { ...LOGICAL_NODE_DEFAULTS, identity: MN, delegated: [], ipv4: true };
+const REPLY: MobilityOption[] = [
+  { option: 'ipv4-home-address-reply', status: 0, prefix: '203.0.113.9/24' },
+  { option: 'ipv4-default-router', address: '203.0.113.1' },
+  { option: 'ipv4-dhcp-support', server: true },
+];
+
+describe('MAG: RFC 5844 §3.2, IPv4 home address', () => {
+  it('asks with 0.0.0.0, grants address, subnet and router, asks for the same again', () => {
+    const bench = new MagBench({ logicalNodes: [NODE4] });
+    const [pbu] = bench.up('lte', LTE);
+    expect(optionOf(pbu, 'ipv4-home-address-request')!.prefix).toBe('0.0.0.0/0');
+    bench.answer(pbu!, { options: REPLY });
+    expect(bench.grants.get(MN)!.homeAddress).toEqual({
+      address: '203.0.113.9',
+      prefixLength: 24,
+      router: '203.0.113.1',
+    });
+    expect(bench.installed.get(MN)!.prefixes).toEqual([HNP, '203.0.113.9/32']);
+    expect(optionOf(bench.pass(560_000)[0], 'ipv4-home-address-request')!.prefix).toBe('203.0.113.9/24');
+  });
+
+  it('a PBA without Reply, or with an error in it: no IPv4', () => {
+    const bench = new MagBench({ logicalNodes: [NODE4] });
+    bench.answer(bench.up('lte', LTE)[0]!);
+    expect(bench.grants.get(MN)!.homeAddress).toBe(null);
+    const other = new MagBench({ logicalNodes: [NODE4] });
+    other.answer(other.up('lte', LTE)[0]!, {
+      options: [{ option: 'ipv4-home-address-reply', status: 129, prefix: '0.0.0.0/0' }],
+    });
+    expect(other.grants.get(MN)!.homeAddress).toBe(null);
+  });
+
+  it('IPv4 alone: no HNP option', () => {
+    const bench = new MagBench({ logicalNodes: [{ ...NODE4, ipv6: false }] });
+    const [pbu] = bench.up('lte', LTE);
+    expect(optionOf(pbu, 'home-network-prefix')).toBeUndefined();
+    bench.answer(pbu!, { prefixes: [], options: REPLY });
+    expect(bench.installed.get(MN)!.prefixes).toEqual(['203.0.113.9/32']);
+  });
+
+  it.each([
+    [
+      170,
+      'no more option 36',
+      (pbu: never) => expect(optionOf(pbu, 'ipv4-home-address-request')).toBeUndefined(),
+    ],
+    [172, 'no more HNP', (pbu: never) => expect(optionOf(pbu, 'home-network-prefix')).toBeUndefined()],
+  ] as const)('status %i: %s', (status, _, check) => {
+    const bench = new MagBench({ logicalNodes: [NODE4] });
+    const [pbu] = bench.up('lte', LTE);
+    bench.take();
+    bench.answer(pbu!, { status });
+    check(bench.updates()[0] as never);
+  });
+
+  it('status 171: another address will do', () => {
+    const bench = new MagBench({ logicalNodes: [{ ...NODE4, homeAddress: '203.0.113.7/24' }] });
+    const [pbu] = bench.up('lte', LTE);
+    expect(optionOf(pbu, 'ipv4-home-address-request')!.prefix).toBe('203.0.113.7/24');
+    bench.take();
+    bench.answer(pbu!, { status: 171 });
+    expect(optionOf(bench.updates()[0], 'ipv4-home-address-request')!.prefix).toBe('0.0.0.0/0');
+  });
+});
+
+describe('MAG: RFC 5844 §4, IPv4 transport; RFC 5845 §7', () => {
+  const nat: MobilityOption = { option: 'nat-detection', force: true, refreshTime: 110 };
+  const encapsulationOf = (config: Partial<MagConfig>, grant: Parameters<MagBench['answer']>[1]) => {
+    const bench = new MagBench(config);
+    const [pbu] = bench.up('lte', DSL4);
+    bench.answer(pbu!, grant);
+    return { pbu: pbu!, path: bench.installed.get(MN)!.paths[0]! };
+  };
+
+  it('UDP port 5436 to the IPv4-LMAA; T with GRE; F only if it is to be forced', () => {
+    const { pbu } = encapsulationOf({}, {});
+    expect(pbu).toMatchObject({ from: { address: DSL4, port: 5436 }, to: { address: LMAA4, port: 5436 } });
+    expect(pbu.message.flags & (UpdateFlag.FORCE_UDP | UpdateFlag.TLV)).toBe(UpdateFlag.TLV);
+    const forced = encapsulationOf({ forceUdp: true, gre: 'off' }, { greKey: undefined, options: [nat] }).pbu;
+    expect(forced.message.flags & (UpdateFlag.FORCE_UDP | UpdateFlag.TLV)).toBe(UpdateFlag.FORCE_UDP);
+  });
+
+  it.each([
+    ['GRE, no NAT', {}, {}, 'gre', null],
+    ['NAT, T agreed', {}, { flags: 0x30, options: [nat] }, 'udp-gre', 5437],
+    ['NAT, no GRE', { gre: 'off' }, { greKey: undefined, options: [nat] }, 'udp', 5437],
+    ['status 3: GRE without UDP', {}, { status: 3, options: [nat] }, 'gre', null],
+    ['no NAT Detection option: plain', { gre: 'off' }, { greKey: undefined }, 'ipip', null],
+  ] as const)('%s', (_, config, grant, encapsulation, port) => {
+    const { path } = encapsulationOf(config, grant);
+    expect(path).toMatchObject({
+      encapsulation,
+      local: { address: DSL4, port },
+      remote: { address: LMAA4, port },
+    });
+  });
+
+  it('129 to a forced request: asked again without F', () => {
+    const bench = new MagBench({ forceUdp: true });
+    const [pbu] = bench.up('lte', DSL4);
+    bench.take();
+    bench.answer(pbu!, { status: 129 });
+    expect(bench.updates()[0]!.message.flags & UpdateFlag.FORCE_UDP).toBe(0);
+  });
+
+  it('IPv6 is preferred where the interface has both', () => {
+    expect(new MagBench().up('lte', DSL4, LTE)[0]!.from.address).toBe(LTE);
+  });
+});
+
+describe('MAG: RFC 5845 §3, GRE keys', () => {
+  it('the downlink key in every PBU but the last; the uplink key from the PBA', () => {
+    const bench = new MagBench();
+    const [pbu] = bench.up('lte', LTE);
+    const { key } = optionOf(pbu, 'gre-key')!;
+    bench.answer(pbu!, { greKey: 0xabcd });
+    expect(bench.installed.get(MN)).toMatchObject({ sendKey: 0xabcd, receiveKey: key });
+    expect(optionOf(bench.pass(560_000)[0], 'gre-key')!.key).toBe(key);
+  });
+
+  it('status 2, or a PBA without the option: not asked for again', () => {
+    for (const status of [0, 2]) {
+      const bench = new MagBench();
+      bench.answer(bench.up('lte', LTE)[0]!, { status, greKey: undefined });
+      expect(bench.installed.get(MN)).toMatchObject({ sendKey: null, receiveKey: null });
+      expect(optionOf(bench.pass(560_000)[0], 'gre-key')).toBeUndefined();
+    }
+  });
+
+  it('163: sent again with a key, if the policy lets it', () => {
+    const bench = new MagBench({ gre: 'demanded' });
+    const [pbu] = bench.up('lte', LTE);
+    expect(optionOf(pbu, 'gre-key')).toBeUndefined();
+    bench.take();
+    bench.answer(pbu!, { status: 163 });
+    expect(optionOf(bench.updates()[0], 'gre-key')!.key).not.toBe(null);
+    const never = new MagBench({ gre: 'off' });
+    never.answer(never.up('lte', LTE)[0]!, { status: 163 });
+    expect(never.status().denied).toContain('GRE');
+  });
+
+  it('GRE without keys', () => {
+    const bench = new MagBench({ gre: 'keyless' });
+    const [pbu] = bench.up('lte', LTE);
+    expect(optionOf(pbu, 'gre-key')!.key).toBe(null);
+    bench.answer(pbu!, { greKey: null });
+    expect(bench.installed.get(MN)).toMatchObject({ sendKey: null, paths: [{ encapsulation: 'gre' }] });
+  });
+});
+
+describe('MAG: RFC 7148, delegated prefixes', () => {
+  const logicalNodes = [{ ...LOGICAL_NODE_DEFAULTS, identity: MN, delegated: ['::/0', '0.0.0.0/0'] }];
+
+  it('one ALL_ZERO a family, then the assigned ones; both ends of the option', () => {
+    const bench = new MagBench({ logicalNodes });
+    const [pbu] = bench.up('lte', LTE);
+    const asked = (sent: typeof pbu) =>
+      sent!.message.options.flatMap((o) =>
+        o.option === 'delegated-mobile-network-prefix' ? [o.prefix] : [],
+      );
+    expect(asked(pbu)).toEqual(['::/0', '0.0.0.0/0']);
+    const given = ['2001:db8:d00::/56', '203.0.113.128/25'];
+    bench.answer(pbu!, {
+      options: given.map((prefix) => ({ option: 'delegated-mobile-network-prefix', prefix }) as const),
+    });
+    expect(bench.grants.get(MN)!.delegatedPrefixes).toEqual(given);
+    expect(asked(bench.pass(560_000)[0])).toEqual(given);
+  });
+
+  it('177: without them; 178: any will do', () => {
+    const bench = new MagBench({ logicalNodes: [{ ...logicalNodes[0]!, delegated: ['2001:db8:d00::/56'] }] });
+    const [pbu] = bench.up('lte', LTE);
+    bench.take();
+    bench.answer(pbu!, { status: 178 });
+    const [any] = bench.updates();
+    expect(optionOf(any, 'delegated-mobile-network-prefix')!.prefix).toBe('::/0');
+    bench.answer(any!, { status: 177 });
+    expect(optionOf(bench.updates()[0], 'delegated-mobile-network-prefix')).toBeUndefined();
+  });
+});
+
+function twoPaths(config: Partial<MagConfig> = {}): MagBench {
+  const bench = new MagBench(config);
+  bench.answer(bench.up('lte', LTE)[0]!);
+  bench.answer(bench.up('wlan', WLAN)[0]!);
+  bench.take();
+  return bench;
+}
+
+const bri = (options: MobilityOption[], rest: Partial<Revocation> = {}): Revocation => ({
+  message: 'revocation',
+  acknowledgement: false,
+  code: 1,
+  sequence: 77,
+  flags: 0x8000,
+  options: [{ option: 'mn-identifier', ...nai(MN) }, ...options],
+  ...rest,
+});
+const bid = (n: number): MobilityOption => ({
+  option: 'binding-identifier',
+  bid: n,
+  status: 0,
+  simultaneous: false,
+  priority: 0,
+  careOfAddress: null,
+});
+const HERE = { address: LTE, port: null };
+
+describe('MAG: RFC 5846 §10, revocation', () => {
+  it('vector 044: BID 2 is gone, the answer says so, and it is not registered again', () => {
+    const bench = twoPaths();
+    const [bra] = bench.receive(bri([bid(2)]), HERE);
+    expect(bra!.message).toMatchObject({ acknowledgement: true, code: 0, sequence: 77, flags: 0x8000 });
+    expect(bench.bids()).toEqual([1]);
+    expect(bench.pass(100_000)).toEqual([]);
+    bench.event({ event: 'register' });
+    expect(bench.updates().map((each) => each.interface)).toContain('wlan');
+  });
+
+  it('without BID: everything; denied until the operator or the node comes', () => {
+    const bench = twoPaths();
+    bench.receive(bri([]), HERE);
+    expect(bench.installed.size + bench.grants.size).toBe(0);
+    expect(bench.pass(600_000)).toEqual([]);
+  });
+
+  it('vector 047: G with trigger 128 takes all nodes', () => {
+    const bench = twoPaths();
+    const [bra] = bench.receive(bri([], { code: 128, flags: 0xa000, options: [] }), HERE);
+    expect(bra!.message).toMatchObject({ code: 0, flags: 0xa000 });
+    expect(bench.installed.size).toBe(0);
+  });
+
+  it('a repetition is answered as the first, and does not hit what came after', () => {
+    const bench = twoPaths();
+    bench.receive(bri([bid(2)]), HERE);
+    bench.advance(2000);
+    bench.event({ event: 'register' });
+    for (const pbu of bench.updates()) bench.answer(pbu);
+    expect(bench.bids()).toEqual([1, 2]);
+    const [bra] = bench.receive(bri([bid(2)]), HERE);
+    expect(bra!.message).toMatchObject({ code: 0 });
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+
+  it('trigger 7, out of sync: registered again at once', () => {
+    const bench = twoPaths();
+    bench.advance(2000);
+    bench.receive(bri([], { code: 7 }), HERE);
+    expect(bench.updates()).toHaveLength(2);
+  });
+
+  it.each([
+    [
+      '128 for a node that is not here',
+      { options: [{ option: 'mn-identifier', ...nai('x@example.org') }] },
+      128,
+    ],
+    ['128 for a BID that is not there', { options: [{ option: 'mn-identifier', ...nai(MN) }, bid(9)] }, 128],
+    ['131 without MN-ID', { options: [] }, 131],
+    ['133 for a global revocation of another trigger', { flags: 0xa000 }, 133],
+    ['134 without P', { flags: 0 }, 134],
+    ['129 for V without an IPv4 address', { flags: 0xc000 }, 129],
+  ] as const)('%s', (_, rest, code) => {
+    const bench = twoPaths();
+    const [bra] = bench.receive(bri([], rest as Partial<Revocation>), HERE);
+    expect(bra!.message).toMatchObject({ acknowledgement: true, code });
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+
+  it('from a stranger: nothing', () => {
+    const bench = twoPaths();
+    expect(bench.receive(bri([]), HERE, { address: '2001:db8:dead::1', port: null })).toEqual([]);
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+});
+
+describe('MAG: RFC 7077 §5.2, update notification', () => {
+  it('force re-registration: answered if asked to, then a PBU over each path', () => {
+    const bench = twoPaths();
+    bench.advance(2000);
+    const sent = bench.receive(
+      { message: 'update-notification', sequence: 5, reason: 1, flags: 0x8000, options: bri([]).options },
+      HERE,
+    );
+    expect(sent.map(({ message }) => message.message)).toEqual([
+      'update-notification-ack',
+      'binding-update',
+      'binding-update',
+    ]);
+    expect(sent[0]!.message).toMatchObject({ sequence: 5, status: 0 });
+  });
+
+  it('132 for a node that is not attached', () => {
+    const bench = twoPaths();
+    const options: MobilityOption[] = [{ option: 'mn-identifier', ...nai('x@example.org') }];
+    const [upa] = bench.receive(
+      { message: 'update-notification', sequence: 5, reason: 1, flags: 0x8000, options },
+      HERE,
+    );
+    expect(upa!.message).toMatchObject({ status: 132 });
+  });
+});
+
+describe('MAG: RFC 5847, heartbeats', () => {
+  const requests = (bench: MagBench) => bench.take().filter(({ message }) => message.message === 'heartbeat');
+
+  it('a request is answered with the restart counter', () => {
+    const bench = new MagBench({ restartCounter: 9 });
+    const [answer] = bench.receive(
+      { message: 'heartbeat', response: false, unsolicited: false, sequence: 4, options: [] },
+      HERE,
+    );
+    expect(answer!.message).toMatchObject({
+      response: true,
+      sequence: 4,
+      options: [{ option: 'restart-counter', counter: 9 }],
+    });
+  });
+
+  it('not to a legacy LMA: nobody knows that it could read them', () => {
+    const bench = new MagBench();
+    bench.answer(bench.up('lte', LTE)[0]!, { multipath: false });
+    bench.pass(500_000);
+    expect(requests(bench)).toEqual([]);
+  });
+
+  it('one a path and interval while there are bindings, none after them', () => {
+    const bench = twoPaths();
+    bench.pass(61_000);
+    expect(requests(bench).map((each) => each.interface)).toEqual(['lte', 'wlan']);
+    bench.event({ event: 'deregister' });
+    bench.pass(300_000);
+    expect(requests(bench)).toEqual([]);
+    expect(bench.mag.idle).toBe(true);
+  });
+
+  it('Binding Error: never again', () => {
+    const bench = twoPaths();
+    bench.pass(61_000);
+    bench.take();
+    bench.receive({ message: 'binding-error', status: 2, homeAddress: '::', options: [] }, HERE);
+    bench.pass(300_000);
+    expect(requests(bench)).toEqual([]);
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+
+  function answerAll(bench: MagBench, counter: number, only?: string): void {
+    for (const { message, from, to, interface: wan } of requests(bench)) {
+      if (message.message !== 'heartbeat' || (only && wan !== only)) continue;
+      const options: MobilityOption[] = [{ option: 'restart-counter', counter }];
+      bench.receive({ ...message, response: true, options }, from, to);
+    }
+  }
+
+  it('a changed restart counter: all bindings are void, discovery starts anew with the same prefix', () => {
+    const bench = twoPaths();
+    bench.pass(61_000);
+    answerAll(bench, 1);
+    bench.pass(60_000);
+    answerAll(bench, 2);
+    const [again, ...more] = bench.updates();
+    expect(more).toEqual([]);
+    expect(optionOf(again, 'home-network-prefix')!.prefix).toBe(HNP);
+    expect(optionOf(again, 'mag-multipath-binding')!.overwrite).toBe(true);
+    expect(bench.installed.size).toBe(0);
+    expect(bench.grants.size).toBe(1);
+    bench.answer(again!);
+    for (const pbu of bench.updates()) bench.answer(pbu);
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+
+  it('the fourth missing answer in a row: the path is out of use and registered again', () => {
+    const bench = twoPaths();
+    bench.pass(61_000);
+    answerAll(bench, 1);
+    for (let i = 0; i < 3; i++) {
+      bench.pass(60_000);
+      answerAll(bench, 1, 'lte');
+      expect(bench.bids()).toEqual([1, 2]);
+    }
+    bench.pass(60_000);
+    answerAll(bench, 1, 'lte');
+    bench.pass(60_000);
+    expect(bench.bids()).toEqual([1]);
+    expect(bench.updates().map((each) => each.interface)).toContain('wlan');
+  });
+
+  it('an LMA that has never answered one is taken for one that does not know them, not for dead', () => {
+    const bench = twoPaths();
+    bench.pass(400_000);
+    expect(requests(bench)).toHaveLength(8);
+    expect(bench.bids()).toEqual([1, 2]);
+  });
+});
+
+describe('MAG: RFC 8127, LMA-Controlled MAG Parameters', () => {
+  const parameters = (start: number, first: number): MobilityOption => ({
+    option: 'lma-controlled-mag-parameters',
+    registration: { start, firstRetransmission: first, maximumRetransmission: 16 },
+    heartbeat: { interval: 30, retransmissionDelay: 5, maximumRetransmissions: 2 },
+    others: [],
+  });
+
+  it('go before our own timers', () => {
+    const bench = new MagBench();
+    bench.answer(bench.up('lte', LTE)[0]!, { options: [parameters(25, 2)] });
+    expect(bench.pass(29_000)).toEqual([]);
+    bench.pass(2000);
+    expect(bench.take().some(({ message }) => message.message === 'heartbeat')).toBe(true);
+    bench.pass(500_000 - 31_500);
+    expect(bench.updates()).toEqual([]);
+    bench.pass(600);
+    expect(bench.updates()).toHaveLength(1);
+    bench.pass(1800);
+    expect(bench.updates()).toEqual([]);
+    bench.pass(300);
+    expect(bench.updates()).toHaveLength(1);
+  });
+
+  it('a zero among them: the PBA is ignored', () => {
+    const bench = new MagBench();
+    bench.answer(bench.up('lte', LTE)[0]!, { options: [parameters(25, 0)] });
+    expect(bench.installed.size).toBe(0);
+    expect(bench.mag.statistics().ignored['impossible-parameters']).toBe(1);
+  });
+});
+
+describe('MAG: RFC 5094, WAN metrics', () => {
+  it('go out with each registration of their path; what the PBA says of the path reaches the data plane', () => {
+    const metrics = { uplinkRate: 50e6, downlinkRate: 150e6, weight: 2 };
+    const bench = new MagBench({
+      interfaces: [{ ...WAN_DEFAULTS, name: 'lte', bid: 1, label: 11, technology: 8, metrics }],
+    });
+    const [pbu] = bench.up('lte', LTE);
+    const option = optionOf(pbu, 'vendor-specific')!;
+    expect(option).toMatchObject({ vendor: 32473, subtype: 1 });
+    bench.answer(pbu!, { options: [option] });
+    expect(bench.installed.get(MN)!.paths[0]!.metrics).toEqual(metrics);
+  });
+});
+
+describe('MAG: RFC 6275 §9.2', () => {
+  it('a message of unknown type: Binding Error 2, to the LMA only', () => {
+    const bench = new MagBench();
+    const unknown = { message: 'unknown', type: 99, data: new Uint8Array(2), options: [] } as const;
+    expect(bench.receive(unknown, HERE)[0]!.message).toMatchObject({ message: 'binding-error', status: 2 });
+    expect(bench.receive(unknown, HERE, { address: '2001:db8:dead::1', port: null })).toEqual([]);
+    expect(LMAA).toBe('2001:db8:f::1');
+  });
+});
