@@ -16,6 +16,8 @@ interface Library {
   readonly recvmmsg: Native;
   readonly sendmmsg: Native;
   readonly poll: Native;
+  readonly ppoll: Native;
+  readonly prctl: Native;
   readonly open: Native;
   readonly close: Native;
   readonly ioctl: Native;
@@ -62,6 +64,8 @@ function load(): Library {
     writev: declare('int64_t writev(int fd, uint64_t vectors, int count)'),
     recvmmsg: declare('int recvmmsg(int fd, uint64_t messages, uint32_t count, int flags, uint64_t timeout)'),
     sendmmsg: declare('int sendmmsg(int fd, uint64_t messages, uint32_t count, int flags)'),
+    ppoll: declare('int ppoll(uint64_t descriptors, uint64_t count, uint64_t timeout, uint64_t signals)'),
+    prctl: declare('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
     poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
     open: declare('int open(const char *path, int flags)'),
     close: declare('int close(int fd)'),
@@ -145,7 +149,20 @@ export function poll(descriptors: number, count: number, timeout: number): numbe
   return result < 0 ? -libc().errno() : result;
 }
 
+/** ppoll(2) with a struct timespec at `timeout`: ready descriptors or -errno. */
+export function pollUntil(descriptors: number, count: number, timeout: number): number {
+  const result = libc().ppoll(descriptors, count, timeout, 0);
+  return result < 0 ? -libc().errno() : result;
+}
+
 // ---- the rest
+
+const PR_SET_TIMERSLACK = 29;
+
+/** How much later than asked for, in nanoseconds, the calling thread may be woken by a timer (prctl(2)); the default is 50 us. */
+export function setTimerSlack(nanoseconds: number): void {
+  libc().prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0);
+}
 
 function check(result: number, call: string): number {
   if (result < 0) throw new SystemCallError(call, libc().errno());

@@ -5,15 +5,15 @@
 import { addressOf } from './libc.ts';
 
 /** struct mmsghdr on 64-bit Linux. */
-const MMSGHDR = 64;
+export const MMSGHDR_SIZE = 64;
 const NAME = 0;
 const NAME_LENGTH = 8;
-const IOV = 16;
-const IOV_COUNT = 24;
+export const MMSGHDR_IOV = 16;
+export const MMSGHDR_IOVLEN = 24;
 const CONTROL = 32;
 const CONTROL_LENGTH = 40;
-const FLAGS = 48;
-const RECEIVED = 56;
+export const MMSGHDR_FLAGS = 48;
+export const MMSGHDR_LEN = 56;
 
 const IOVEC = 16;
 const SOCKADDR = 32;
@@ -44,7 +44,7 @@ export class MessageSlots {
   constructor(count: number, room = LARGEST_MESSAGE) {
     this.count = count;
     this.#room = room;
-    const size = count * (MMSGHDR + PER_SLOT + room);
+    const size = count * (MMSGHDR_SIZE + PER_SLOT + room);
     const pages = Math.ceil(size / 65536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#bytes = new Uint8Array(memory.buffer);
@@ -52,10 +52,10 @@ export class MessageSlots {
     this.#base = addressOf(memory);
     this.address = this.#base;
     for (let slot = 0; slot < count; slot++) {
-      const at = slot * MMSGHDR;
+      const at = slot * MMSGHDR_SIZE;
       this.#pointer(at + NAME, this.#sockaddr(slot));
-      this.#pointer(at + IOV, this.#iovec(slot));
-      this.#view.setBigUint64(at + IOV_COUNT, 1n, true);
+      this.#pointer(at + MMSGHDR_IOV, this.#iovec(slot));
+      this.#view.setBigUint64(at + MMSGHDR_IOVLEN, 1n, true);
       this.#pointer(at + CONTROL, this.#control(slot));
       this.#pointer(this.#iovec(slot), this.#data(slot));
     }
@@ -64,10 +64,10 @@ export class MessageSlots {
   /** Before recvmmsg(2), which overwrites lengths. */
   prepareReceive(): void {
     for (let slot = 0; slot < this.count; slot++) {
-      const at = slot * MMSGHDR;
+      const at = slot * MMSGHDR_SIZE;
       this.#view.setUint32(at + NAME_LENGTH, SOCKADDR, true);
       this.#view.setBigUint64(at + CONTROL_LENGTH, BigInt(CONTROL_ROOM), true);
-      this.#view.setUint32(at + FLAGS, 0, true);
+      this.#view.setUint32(at + MMSGHDR_FLAGS, 0, true);
       this.#view.setBigUint64(this.#iovec(slot) + 8, BigInt(this.#room), true);
     }
   }
@@ -76,7 +76,7 @@ export class MessageSlots {
   received(slot: number): { source: Uint8Array; port: number; destination: Uint8Array; data: Uint8Array } {
     const name = this.#sockaddr(slot);
     const v6 = this.#view.getUint16(name, true) === AF_INET6;
-    const length = this.#view.getUint32(slot * MMSGHDR + RECEIVED, true);
+    const length = this.#view.getUint32(slot * MMSGHDR_SIZE + MMSGHDR_LEN, true);
     const at = this.#data(slot);
     return {
       source: v6 ? this.#part(name + 8, 16) : this.#part(name + 4, 4),
@@ -107,11 +107,11 @@ export class MessageSlots {
     // in6_pktinfo starts with the address; in_pktinfo has it after the interface (ipi_spec_dst).
     this.#bytes.set(source, control + CMSG_HEADER + (v6 ? 0 : 4));
     this.#view.setBigUint64(CONTROL_LENGTH, BigInt(v6 ? 40 : 32), true);
-    this.#view.setUint32(FLAGS, 0, true);
+    this.#view.setUint32(MMSGHDR_FLAGS, 0, true);
   }
 
   #destination(slot: number): Uint8Array {
-    const length = Number(this.#view.getBigUint64(slot * MMSGHDR + CONTROL_LENGTH, true));
+    const length = Number(this.#view.getBigUint64(slot * MMSGHDR_SIZE + CONTROL_LENGTH, true));
     const control = this.#control(slot);
     if (length < CMSG_HEADER) return new Uint8Array(0);
     const level = this.#view.getUint32(control + 8, true);
@@ -131,7 +131,7 @@ export class MessageSlots {
   }
 
   #slot(slot: number): number {
-    return this.count * MMSGHDR + slot * PER_SLOT;
+    return this.count * MMSGHDR_SIZE + slot * PER_SLOT;
   }
 
   #iovec(slot: number): number {
@@ -147,6 +147,6 @@ export class MessageSlots {
   }
 
   #data(slot: number): number {
-    return this.count * (MMSGHDR + PER_SLOT) + slot * this.#room;
+    return this.count * (MMSGHDR_SIZE + PER_SLOT) + slot * this.#room;
   }
 }
