@@ -57,7 +57,7 @@ export async function withTunnel<T>(
     try {
       await tunnel?.stop();
     } finally {
-      topology?.dispose();
+      await topology?.dispose();
       rmSync(folder, { recursive: true, force: true });
     }
   }

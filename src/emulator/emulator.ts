@@ -49,6 +49,8 @@ export class Emulator {
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   readonly #links: LinkPair[];
+  /** A thread inside a system call would keep process.exit() waiting. */
+  readonly #onExit = (): void => this.#end();
 
   /** Starts at once. Throws SystemCallError, NO_DEVICE. */
   constructor(options: EmulatorOptions) {
@@ -79,6 +81,7 @@ export class Emulator {
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => resolve());
     });
+    process.once('exit', this.#onExit);
     this.#worker.on('error', (error) => {
       process.emitWarning(`link emulator: ${error.message}`);
     });
@@ -102,10 +105,15 @@ export class Emulator {
 
   /** Ends the thread, then closes the sockets; the devices belong to the caller. */
   async stop(): Promise<void> {
-    this.#channel.port1.postMessage('stop');
-    this.#wake.signal();
+    process.off('exit', this.#onExit);
+    this.#end();
     await this.#ended;
     this.#close();
+  }
+
+  #end(): void {
+    this.#channel.port1.postMessage('stop');
+    this.#wake.signal();
   }
 
   #close(): void {

@@ -13,10 +13,9 @@ import type { Change } from '../net/netlink/object.ts';
 import { replaceRoute } from '../net/netlink/route.ts';
 import { createNamespace, deleteNamespace, withNamespaceFd } from '../net/network-namespace.ts';
 import { exchangeSysctl } from '../net/sysctl.ts';
+import { EmulatedWan, wanNamespace } from './emulated-wan.ts';
 import { type LabPath, pathAddresses } from './plan.ts';
 
-/** netdevice.h: the most segments in a super-packet. */
-const GSO_MAX_SEGS = 65_535;
 /** rtm_protocol of what an administrator sets up (RTPROT_STATIC). */
 const STATIC = 4;
 
@@ -38,11 +37,12 @@ export class Deployment {
   readonly mag: string;
   readonly lma: string;
   readonly cn: string;
+  readonly wan: EmulatedWan;
   readonly #paths: readonly LabPath[];
   /** Namespaces outlive a process that ends without dispose(), such as one whose output nobody reads any more. */
-  readonly #forgetExit = atExit(() => this.dispose());
+  readonly #forgetExit = atExit(() => this.#delete());
 
-  constructor(paths: readonly LabPath[], tag = `${process.pid}`) {
+  constructor(paths: readonly LabPath[], tag = `${process.pid}`, seed = 1) {
     this.mn = `tlmn-${tag}`;
     this.mag = `tlmag-${tag}`;
     this.lma = `tllma-${tag}`;
@@ -50,10 +50,14 @@ export class Deployment {
     this.#paths = paths;
     try {
       for (const name of NAMES) this.#prepare(name);
+      this.wan = new EmulatedWan(this.mag, this.lma, paths, tag);
       this.#connect();
       this.countWirePackets(true);
+      this.wan.start(seed);
     } catch (error) {
-      this.dispose();
+      this.#forgetExit();
+      this.#delete();
+      deleteNamespace(wanNamespace(tag));
       throw error;
     }
   }
@@ -99,12 +103,20 @@ export class Deployment {
 
   /** Whether the devices of paths get packets as they would be on the wire, one by one, so that counters can be compared. */
   countWirePackets(on: boolean): void {
-    const changes = this.#paths.map(({ name }) => setLink(name, { maxSegments: on ? 1 : GSO_MAX_SEGS }));
-    for (const end of ['mag', 'lma'] as const) this.#change(end, changes);
+    this.wan.countWirePackets(on);
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.#forgetExit();
+    try {
+      await this.wan.stop();
+    } finally {
+      this.#delete();
+    }
+  }
+
+  #delete(): void {
+    this.wan?.delete();
     for (const name of NAMES) deleteNamespace(this[name]);
   }
 
@@ -131,12 +143,6 @@ export class Deployment {
   #connect(): void {
     withNamespaceFd(this.mn, (namespaceFd) =>
       this.#change('mag', [addVeth(ACCESS_DEVICE, { name: HOST_DEVICE, namespaceFd, address: HOST_MAC })]),
-    );
-    withNamespaceFd(this.lma, (namespaceFd) =>
-      this.#change(
-        'mag',
-        this.#paths.map(({ name }) => addVeth(name, { name, namespaceFd })),
-      ),
     );
     withNamespaceFd(this.cn, (namespaceFd) =>
       this.#change('lma', [addVeth(CORE_DEVICE, { name: HOST_DEVICE, namespaceFd })]),

@@ -6,7 +6,13 @@ import type { SessionStatus } from '../dataplane/status.ts';
 import { hasIperf3, iperf3Goodput } from './iperf3.ts';
 import type { PingResult } from './ping.ts';
 import type { LabOptions } from './plan.ts';
-import { type LabResult, type TransferResult, type UdpResult, findProblems } from './report.ts';
+import {
+  type EmulatedPathResult,
+  type LabResult,
+  type TransferResult,
+  type UdpResult,
+  findProblems,
+} from './report.ts';
 import { startTraffic } from './traffic.ts';
 
 const TCP_PORT = 5201;
@@ -28,6 +34,8 @@ export interface MeasuredLab {
   deviceTx(path: number): number;
   /** Whether devices get packets one by one, as on the wire. */
   countWirePackets(on: boolean): void;
+  /** What the link emulator has done so far, by path. */
+  emulated(): EmulatedPathResult[];
 }
 
 /** Runs all traffic and gives the result. */
@@ -72,6 +80,7 @@ export async function measure(lab: MeasuredLab, options: LabOptions, progress: P
     resequencer: { uplink: lma.resequencer, downlink: mag.resequencer },
     drops: lab.drops(),
     workers: options.workers,
+    emulated: lab.emulated(),
     signaling: [],
     sessions: [],
   };

@@ -123,6 +123,7 @@ export class MemoryLab {
       resequencer: { uplink: lma.resequencer, downlink: mag.resequencer },
       drops: mergeDrops(this.#mag.dataplane.status(), this.#lma.dataplane.status()),
       workers: options.workers,
+      emulated: [],
       signaling: [],
       sessions: [],
     };

@@ -10,7 +10,7 @@ import {
   SESSION,
   labSession,
 } from './plan.ts';
-import { type LabResult, type TransferResult, mergeDrops } from './report.ts';
+import { type EmulatedPathResult, type LabResult, type TransferResult, mergeDrops } from './report.ts';
 import { LabTopology } from './topology.ts';
 
 export class NamespaceLab implements MeasuredLab {
@@ -20,14 +20,14 @@ export class NamespaceLab implements MeasuredLab {
   readonly #options: LabOptions;
 
   static async start(options: LabOptions): Promise<NamespaceLab> {
-    const topology = new LabTopology(options.paths);
+    const topology = new LabTopology(options.paths, undefined, options.seed);
     const started: HostDataplane[] = [];
     try {
       for (const role of ['mag', 'lma'] as const) started.push(await startEnd(role, topology[role], options));
       return new NamespaceLab(options, topology, started[0]!, started[1]!);
     } catch (error) {
       for (const end of started) await end.stop();
-      topology.dispose();
+      await topology.dispose();
       throw error;
     }
   }
@@ -44,7 +44,7 @@ export class NamespaceLab implements MeasuredLab {
       await this.mag.stop();
       await this.lma.stop();
     } finally {
-      this.topology.dispose();
+      await this.topology.dispose();
     }
   }
 
@@ -64,6 +64,10 @@ export class NamespaceLab implements MeasuredLab {
     return (
       this.topology.statistics('mag', index).txPackets + this.topology.statistics('lma', index).txPackets
     );
+  }
+
+  emulated(): EmulatedPathResult[] {
+    return this.topology.wan.results();
   }
 
   countWirePackets(on: boolean): void {

@@ -1,4 +1,12 @@
 /** What a lab consists of: addresses, paths, sessions of both ends. Only documentation addresses (RFC 5737, RFC 3849). */
+import { readFileSync } from 'node:fs';
+import {
+  LINK_KEYS,
+  type LinkKey,
+  type LinkPair,
+  isLinkKey,
+  parseLinks,
+} from '../emulator/model/link-text.ts';
 import { TunloomError } from '../errors.ts';
 import {
   ENCAPSULATIONS,
@@ -12,9 +20,13 @@ export interface LabPath {
   readonly weight: number;
   readonly encapsulation: Encapsulation;
   readonly family: 4 | 6;
+  /** A link to emulate, both directions; null: the bare veth pair. */
+  readonly link: LinkPair | null;
 }
 
 export interface LabOptions {
+  /** Of the link emulator; 1 if left out. */
+  readonly seed?: number | undefined;
   readonly paths: readonly LabPath[];
   /** Seconds of each TCP transfer. */
   readonly duration: number;
@@ -85,8 +97,8 @@ export function labSession(role: 'mag' | 'lma', paths: readonly LabPath[]): Sess
 }
 
 /**
- * Paths from the command line: `--path lte,weight=3,encapsulation=gre,family=6` (repeatable), or as many as `weights`
- * has numbers. `encapsulation` null: what suits the family, if the signaling has to agree on it. Throws BAD_OPTION.
+ * Paths from the command line: `--path lte,weight=3,encapsulation=gre,family=6,rate=50mbit,delay=30ms` (repeatable), or as many
+ * as `weights` has numbers. `encapsulation` null: what suits the family, if the signaling has to agree on it. Throws BAD_OPTION, BAD_TRACE.
  */
 export function planPaths(options: {
   readonly paths: readonly string[];
@@ -101,7 +113,7 @@ export function planPaths(options: {
   };
   const wished = options.paths.length
     ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights[index] ?? 1 }))
-    : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight }));
+    : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight, link: null }));
   const paths = wished.map((path) => ({
     ...path,
     encapsulation: path.encapsulation ?? (path.family === 4 ? ('udp-gre' as const) : ('gre' as const)),
@@ -115,22 +127,25 @@ export function planPaths(options: {
 /** A path whose encapsulation may still be open. */
 type WishedPath = Omit<LabPath, 'encapsulation'> & { readonly encapsulation: Encapsulation | null };
 
-function parsePath(text: string, defaults: Omit<WishedPath, 'name'>): WishedPath {
+function parsePath(text: string, defaults: Omit<WishedPath, 'name' | 'link'>): WishedPath {
   const [name = '', ...settings] = text.split(',');
   if (!/^[\w-]{1,11}$/.test(name))
     throw new TunloomError('BAD_OPTION', `--path ${text}: a name of up to 11 letters first`);
-  let path: WishedPath = { ...defaults, name };
+  let path: WishedPath = { ...defaults, name, link: null };
+  const link: [LinkKey, string][] = [];
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=');
     if (key === 'weight') path = { ...path, weight: parseWeight(value) };
     else if (key === 'encapsulation') path = { ...path, encapsulation: parseEncapsulation(value) };
     else if (key === 'family') path = { ...path, family: parseFamily(value) };
+    else if (key !== undefined && isLinkKey(key)) link.push([key, value]);
     else
       throw new TunloomError(
         'BAD_OPTION',
-        `--path ${text}: unknown setting "${key}" (weight, encapsulation, family)`,
+        `--path ${text}: unknown setting "${key}" (weight, encapsulation, family, ${LINK_KEYS.join(', ')})`,
       );
   }
+  if (link.length) path = { ...path, link: parseLinks(link, (file) => readFileSync(file, 'utf8')) };
   return path;
 }
 

@@ -30,6 +30,17 @@ export interface UdpResult {
   readonly outOfOrder: number;
 }
 
+/** What the link emulator did to the frames of a path, both directions. */
+export interface EmulatedPathResult {
+  readonly name: string;
+  readonly uplink: string;
+  readonly downlink: string;
+  readonly offered: number;
+  /** Lost on the way, and refused by the full queue of the link. */
+  readonly lost: number;
+  readonly queueFull: number;
+}
+
 /** One message, or a tunnel that came up. */
 export interface SignalingLine {
   /** Seconds since the mobile node was switched on. */
@@ -75,6 +86,8 @@ export interface LabResult {
   readonly resequencer: { readonly uplink: ResequencerStatus; readonly downlink: ResequencerStatus };
   readonly drops: Readonly<Record<string, number>>;
   readonly workers: number;
+  /** Paths with an emulated link. */
+  readonly emulated: readonly EmulatedPathResult[];
   /** Messages of the set-up as they went, in order of time; empty in a static lab. */
   readonly signaling: readonly SignalingLine[];
   /** Sessions as both ends ended up with them; empty in a static lab. */
@@ -91,17 +104,19 @@ const DEVICE_NOISE = 64;
 export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boolean): string[] {
   const problems: string[] = [];
   const total = result.paths.reduce((sum, path) => sum + path.txPackets, 0);
+  // An emulated link that loses packets was asked to.
+  const lossy = result.emulated.some(({ lost, queueFull }) => lost + queueFull > 0);
   for (const direction of ['uplink', 'downlink'] as const) {
     const { sha256Match, bytes } = result.tcp[direction];
     if (!sha256Match || !bytes) problems.push(`TCP ${direction}: what arrived is not what was sent`);
     const udp = result.udp[direction];
-    if (udp.lost) problems.push(`UDP ${direction}: ${udp.lost} of ${udp.sent} datagrams lost`);
+    if (udp.lost && !lossy) problems.push(`UDP ${direction}: ${udp.lost} of ${udp.sent} datagrams lost`);
     // Late packets are delivered, as configured; what the resequencer did not count as late must be in order.
     const { late } = result.resequencer[direction];
     if (sequenced && udp.outOfOrder > late)
       problems.push(`UDP ${direction}: ${udp.outOfOrder} datagrams out of order, but only ${late} came late`);
   }
-  if (result.ping.lossPercent) problems.push(`ping: ${result.ping.lossPercent} % lost`);
+  if (result.ping.lossPercent && !lossy) problems.push(`ping: ${result.ping.lossPercent} % lost`);
   for (const path of result.paths) {
     if (Math.abs(path.share - path.configuredShare) > DEVICE_TOLERANCE) {
       problems.push(`${path.name}: share ${percent(path.share)} instead of ${percent(path.configuredShare)}`);
@@ -132,6 +147,7 @@ export function formatReport(result: LabResult): string {
   const lines = [
     ...(result.sessions.length ? [] : [staticTitle(result), '']),
     ...formatPaths(result),
+    ...formatEmulated(result),
     '',
     `ping           ${result.ping.rttMs.toFixed(3)} ms median, ${result.ping.lossPercent} % lost`,
     ...directions(
@@ -159,6 +175,15 @@ export function formatReport(result: LabResult): string {
       : 'Everything arrived intact, in order (but for late packets), in the configured shares.',
   ];
   return lines.join('\n');
+}
+
+function formatEmulated({ emulated }: LabResult): string[] {
+  return emulated.flatMap(({ name, uplink, downlink, lost, queueFull }) => [
+    ...(uplink === downlink
+      ? [`${name}: ${uplink}`]
+      : [`${name} up: ${uplink}`, `${name} down: ${downlink}`]),
+    `  the emulator lost ${lost} packets, its queue refused ${queueFull}`,
+  ]);
 }
 
 function staticTitle({ mode, encapsulation, weights, workers }: LabResult): string {

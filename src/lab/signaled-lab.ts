@@ -21,7 +21,13 @@ import { type DhcpLease, obtainLease } from './dhcp-client.ts';
 import { LAB_NODE, lmaConfiguration, magConfiguration } from './lab-configuration.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure } from './measurement.ts';
 import type { LabOptions } from './plan.ts';
-import { type LabResult, type LabSessionResult, type SignalingLine, mergeDrops } from './report.ts';
+import {
+  type EmulatedPathResult,
+  type LabResult,
+  type LabSessionResult,
+  type SignalingLine,
+  mergeDrops,
+} from './report.ts';
 import { shortAccess, shortMessage } from './short-message.ts';
 
 /** The signaling takes some hundredths of a second; retransmissions on a busy machine some seconds. */
@@ -58,7 +64,7 @@ export class SignaledLab implements MeasuredLab {
     let topology: Deployment | undefined;
     let lma: LmaNode | undefined;
     try {
-      topology = new Deployment(options.paths);
+      topology = new Deployment(options.paths, undefined, options.seed);
       const lmaFile = parseLmaConfig(lmaConfiguration(options, join(state, 'lma')), 'lma.yaml');
       const magFile = parseMagConfig(magConfiguration(options, join(state, 'mag')), 'mag.yaml');
       lma = await LmaNode.start({ config: lmaFile, namespace: topology.lma, log });
@@ -74,7 +80,7 @@ export class SignaledLab implements MeasuredLab {
       return lab;
     } catch (error) {
       await lma?.stop();
-      topology?.dispose();
+      await topology?.dispose();
       rmSync(state, { recursive: true });
       throw error;
     }
@@ -104,7 +110,7 @@ export class SignaledLab implements MeasuredLab {
       await this.mag.stop();
       await this.lma.stop();
     } finally {
-      this.topology.dispose();
+      await this.topology.dispose();
       rmSync(this.#state, { recursive: true });
     }
   }
@@ -181,6 +187,10 @@ export class SignaledLab implements MeasuredLab {
   /** Both ends together since they started. */
   #allDrops(): Record<string, number> {
     return mergeDrops(this.mag.host.dataplane.status(), this.lma.host.dataplane.status());
+  }
+
+  emulated(): EmulatedPathResult[] {
+    return this.topology.wan.results();
   }
 
   countWirePackets(on: boolean): void {

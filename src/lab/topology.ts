@@ -1,6 +1,6 @@
 /**
- * The lab's network: two namespaces joined by one veth pair a path. Everything is deleted by dispose(), which also runs
- * when the construction fails.
+ * The static lab's network: two namespaces joined by one veth pair a path, or by an emulated link (emulated-wan.ts). Everything is
+ * deleted by dispose(), and when the construction fails.
  *
  *   tlmag-PID                                        tlLMA-PID
  *   mobile node -- tun0 [MAG] == wan1 .. wanN == [LMA] tun0 -- correspondent
@@ -9,26 +9,20 @@ import { writeFileSync } from 'node:fs';
 import { atExit } from '../at-exit.ts';
 import { Netlink } from '../net/netlink.ts';
 import { replaceAddress } from '../net/netlink/address.ts';
-import { type LinkStatistics, addVeth, setLink } from '../net/netlink/link.ts';
-import {
-  createNamespace,
-  deleteNamespace,
-  withNamespace,
-  withNamespaceFd,
-} from '../net/network-namespace.ts';
+import { type LinkStatistics, setLink } from '../net/netlink/link.ts';
+import { createNamespace, deleteNamespace, withNamespace } from '../net/network-namespace.ts';
+import { EmulatedWan, wanNamespace } from './emulated-wan.ts';
 import { type LabPath, pathAddresses } from './plan.ts';
-
-/** netdevice.h: the most segments in a super-packet, and the default. */
-const GSO_MAX_SEGS = 65535;
 
 export class LabTopology {
   readonly mag: string;
   readonly lma: string;
+  readonly wan: EmulatedWan;
   readonly #paths: readonly LabPath[];
   /** Namespaces outlive a process that ends without dispose(), such as one whose output nobody reads any more. */
-  readonly #forgetExit = atExit(() => this.dispose());
+  readonly #forgetExit = atExit(() => this.#delete());
 
-  constructor(paths: readonly LabPath[], tag = `${process.pid}`) {
+  constructor(paths: readonly LabPath[], tag = `${process.pid}`, seed = 1) {
     this.mag = `tlmag-${tag}`;
     this.lma = `tllma-${tag}`;
     this.#paths = paths;
@@ -42,35 +36,30 @@ export class LabTopology {
           writeFileSync('/proc/sys/net/ipv6/conf/default/router_solicitations', '0');
         });
       }
-      this.#connect(paths);
+      this.wan = new EmulatedWan(this.mag, this.lma, paths, tag);
+      for (const end of ['mag', 'lma'] as const) this.#address(end);
       this.countWirePackets(true);
+      this.wan.start(seed);
     } catch (error) {
-      this.dispose();
+      this.#forgetExit();
+      this.#delete();
+      deleteNamespace(wanNamespace(tag));
       throw error;
     }
   }
 
-  #connect(paths: readonly LabPath[]): void {
-    const ends = { mag: new Netlink(this.mag), lma: new Netlink(this.lma) };
+  #address(end: 'mag' | 'lma'): void {
+    const netlink = new Netlink(this[end]);
     try {
-      withNamespaceFd(this.lma, (namespaceFd) =>
-        ends.mag.apply(paths.map(({ name }) => addVeth(name, { name, namespaceFd }))),
-      );
-      for (const end of ['mag', 'lma'] as const) {
-        ends[end].apply([
-          setLink('lo', { up: true }),
-          ...paths.flatMap(({ name, family }, index) => {
-            const addresses = pathAddresses(index, family);
-            return [
-              replaceAddress(name, `${addresses[end]}/${addresses.length}`),
-              setLink(name, { up: true }),
-            ];
-          }),
-        ]);
-      }
+      netlink.apply([
+        setLink('lo', { up: true }),
+        ...this.#paths.flatMap(({ name, family }, index) => {
+          const addresses = pathAddresses(index, family);
+          return [replaceAddress(name, `${addresses[end]}/${addresses.length}`), setLink(name, { up: true })];
+        }),
+      ]);
     } finally {
-      ends.mag.close();
-      ends.lma.close();
+      netlink.close();
     }
   }
 
@@ -84,23 +73,22 @@ export class LabTopology {
     }
   }
 
-  /**
-   * Whether the devices get packets as they would be on the wire, one by one, so that their counters can be compared with
-   * ours; otherwise several datagrams of a path pass them as one (UDP_SEGMENT).
-   */
+  /** See EmulatedWan. */
   countWirePackets(on: boolean): void {
-    for (const namespace of [this.mag, this.lma]) {
-      const netlink = new Netlink(namespace);
-      try {
-        netlink.apply(this.#paths.map(({ name }) => setLink(name, { maxSegments: on ? 1 : GSO_MAX_SEGS })));
-      } finally {
-        netlink.close();
-      }
+    this.wan.countWirePackets(on);
+  }
+
+  async dispose(): Promise<void> {
+    this.#forgetExit();
+    try {
+      await this.wan.stop();
+    } finally {
+      this.#delete();
     }
   }
 
-  dispose(): void {
-    this.#forgetExit();
+  #delete(): void {
+    this.wan?.delete();
     deleteNamespace(this.mag);
     deleteNamespace(this.lma);
   }

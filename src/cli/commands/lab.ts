@@ -17,6 +17,7 @@ interface Options {
   duration: string;
   workers: string;
   static?: boolean;
+  seed: string;
   memory?: boolean;
   offload: boolean;
   keep?: boolean;
@@ -30,7 +31,7 @@ export function labCommand(): Command {
     )
     .option(
       '--path <name,weight=N,...>',
-      'a path; repeatable (weight=, encapsulation=, family=)',
+      'a path; repeatable (weight=, encapsulation=, family=; an emulated link: rate=, delay=, jitter=, loss=, ...)',
       collect,
       [],
     )
@@ -40,6 +41,7 @@ export function labCommand(): Command {
       ),
     )
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
+    .option('--seed <n>', 'of emulated links', '1')
     .option('--weights <n:m:...>', 'one weight a path', '3:2')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
     .option('--workers <n>', 'worker threads at each end', '1')
@@ -63,6 +65,7 @@ export function labCommand(): Command {
       const result = await runLab(
         {
           paths,
+          seed: Math.floor(positive(options.seed, '--seed', 2 ** 32)),
           duration: positive(options.duration, '--duration', 3600),
           workers: Math.floor(positive(options.workers, '--workers', 16)),
           memory: options.memory ?? false,

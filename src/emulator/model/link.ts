@@ -85,15 +85,10 @@ export class Link {
     this.sizes = new Uint16Array(RING);
   }
 
-  /** Another link from `now` on; what is on its way arrives as it would have. */
+  /** Another link for packets that come from `now` on; what has been offered before arrives as it would have, and first. */
   change(spec: LinkSpec, now: number): void {
     if (spec.trace !== this.spec.trace) this.server = spec.trace && new TraceServer(spec.trace, now);
     if (spec.loss !== this.spec.loss) this.loss = new Loss(spec.loss, this.random);
-    // What waits is sent at the new rate.
-    this.settle(now);
-    if (spec.rate !== this.spec.rate && this.freeAt > now && spec.rate !== null) {
-      this.freeAt = now + (this.waiting * 8e6) / spec.rate;
-    }
     this.spec = spec;
   }
 
