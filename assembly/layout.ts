@@ -70,6 +70,8 @@ export const CONTROL_SMALL_FLOWS = 1696;
 export const CONTROL_PINNED = 1704;
 /** u32: pins unused for this many flow ticks have gone. */
 export const CONTROL_PIN_AGE = 1708;
+/** u32, atomic: raised and notified when a worker has left a probe in its WORKER_PROBES. */
+export const CONTROL_PROBED = 1712;
 export const CONTROL_SIZE = 2048;
 
 export const ROLE_MAG = 0;
@@ -347,7 +349,26 @@ export const STRANGER_PORT = 12;
 export const STRANGER_LOCAL = 16;
 export const STRANGER_HIGH = 24;
 export const STRANGER_LOW = 32;
-export const WORKER_END = WORKER_STRANGER + STRANGERS * STRANGER_STRIDE;
+/**
+ * Probes that came (docs/probes.md), a ring with one writer and one reader: u32 written, u32 taken (both atomic, they only grow), then
+ * PROBES notes. A note: u32 path number, u64 microseconds of arrival, u64 packets and octets of data that the path had received by
+ * then, and the probe itself.
+ */
+export const WORKER_PROBES = WORKER_STRANGER + STRANGERS * STRANGER_STRIDE;
+export const PROBES_WRITTEN = 0;
+export const PROBES_TAKEN = 4;
+export const PROBES_FIRST = 8;
+export const PROBES = 64;
+export const PROBE_PATH = 0;
+export const PROBE_ARRIVAL = 8;
+export const PROBE_PACKETS = 16;
+export const PROBE_OCTETS = 24;
+export const PROBE_MESSAGE = 32;
+export const PROBE_LENGTH = 64;
+export const PROBE_STRIDE = PROBE_MESSAGE + PROBE_LENGTH;
+/** GRE protocol type of probes: IEEE 802 Local Experimental EtherType 1. */
+export const PROBE_TYPE = 0x88b5;
+export const WORKER_END = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
 /**
@@ -751,4 +772,6 @@ export const DROP_SESSION_REMOVED = 34;
 export const DROP_VNET_MALFORMED = 35;
 export const DROP_POLICY = 36;
 export const DROP_KEEPALIVE = 37;
-export const DROP_REASON_COUNT = 38;
+export const DROP_PROBE_MALFORMED = 38;
+export const DROP_PROBE_QUEUE_FULL = 39;
+export const DROP_REASON_COUNT = 40;

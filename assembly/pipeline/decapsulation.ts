@@ -116,6 +116,7 @@ import { stripTunnel } from '../tunnel/strip';
 import { PROTOCOL_UDP, checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
+import { PROBE_TAKEN, takeProbe } from './probe';
 import { bufferCapacity, gatherReceived, receivedBuffer, takeReceived } from './receive';
 
 const MSG_TRUNC: u32 = 0x20;
@@ -162,10 +163,7 @@ function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
       reason || length > bufferCapacity()
         ? reason || DROP_OUTER_TRUNCATED
         : decapsulateOne(worker, endpoint, buffer, length, true);
-    if (verdict) {
-      countDrop(worker, verdict);
-      freeBuffer(worker, buffer);
-    }
+    if (verdict) refuse(worker, buffer, verdict);
     return;
   }
   if (reason || (length + segment - 1) / segment > DATAGRAMS_MAX) {
@@ -187,11 +185,15 @@ function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
     store<u32>(meta, octets, META_PAYLOAD_LENGTH);
     store<u32>(meta, PROTOCOL_UDP, META_PROTOCOL);
     const verdict = decapsulateOne(worker, endpoint, buffer, octets, false);
-    if (verdict) {
-      countDrop(worker, verdict);
-      freeBuffer(worker, buffer);
-    }
+    if (verdict) refuse(worker, buffer, verdict);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function refuse(worker: usize, buffer: usize, verdict: u32): void {
+  if (verdict != PROBE_TAKEN) countDrop(worker, verdict);
+  freeBuffer(worker, buffer);
 }
 
 /**
@@ -220,6 +222,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
 
   let inner = <usize>load<u32>(meta, META_INNER);
   const family = load<u32>(meta, META_INNER_FAMILY);
+  if (!family) return takeProbe(worker, load<u32>(endpoint, ENDPOINT_LOCAL), peer);
   const total = checkInner(inner, load<u32>(meta, META_INNER_LENGTH));
   if (total < 0) return <u32>-total;
   if (isMartianSource(inner, family)) return DROP_INNER_MARTIAN;

@@ -24,6 +24,7 @@ import {
   META_PROTOCOL,
   META_SEQUENCE,
   META_SEQUENCED,
+  PROBE_TYPE,
 } from '../layout';
 import { loadBe16, loadBe32 } from '../wire/bytes';
 import { checksumAdd, checksumFold } from '../wire/checksum';
@@ -77,6 +78,13 @@ function stripGre(meta: usize, at: usize, length: u32): u32 {
   const type = loadBe16(at, 2);
   if (type == 0x0800) return noteInner(meta, at + offset, length - offset, 4);
   if (type == 0x86dd) return noteInner(meta, at + offset, length - offset, 6);
+  if (type == PROBE_TYPE && flags & 0x2000) {
+    // Family 0: a probe (pipeline/probe.ts).
+    store<u32>(meta, <u32>(at + offset), META_INNER);
+    store<u32>(meta, length - offset, META_INNER_LENGTH);
+    store<u32>(meta, 0, META_INNER_FAMILY);
+    return 0;
+  }
   // Protocol type 0 is nobody's: our keepalive, a header and nothing else.
   if (type == 0 && length == offset) return DROP_KEEPALIVE;
   return DROP_GRE_PROTOCOL;

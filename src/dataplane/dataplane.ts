@@ -11,6 +11,8 @@ import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts'
 import { EndpointRegistry, type PortProvider } from './endpoints.ts';
 import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
+import { ProbePort } from './probe-port.ts';
+import type { PathTraffic, ProbedPaths, ReceivedProbe } from './probed-paths.ts';
 import type { SessionSpec } from './session-spec.ts';
 import { SessionStore } from './session-store.ts';
 import type {
@@ -60,12 +62,13 @@ export interface DataplaneEvents {
   stranger: [session: string, bid: number, port: number];
 }
 
-export class Dataplane extends EventEmitter<DataplaneEvents> implements DataplaneControl {
+export class Dataplane extends EventEmitter<DataplaneEvents> implements DataplaneControl, ProbedPaths {
   readonly memory: DataplaneMemory;
   readonly #options: DataplaneOptions;
   readonly #grace: GracePeriods;
   readonly #endpoints: EndpointRegistry;
   readonly #sessions: SessionStore;
+  readonly #probes: ProbePort;
   readonly #pool: WorkerPool;
   readonly #started = Date.now();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -109,6 +112,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       this.#pool.announce(worker, handles),
     );
     this.#sessions = new SessionStore(memory, wasm, this.#grace, this.#endpoints);
+    this.#probes = new ProbePort(memory, this.#sessions, this.#endpoints);
     this.#pool = new WorkerPool({
       memory,
       wasm,
@@ -230,6 +234,22 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
     this.#sessions.setPathEstimates(name, bid, estimates);
+  }
+
+  canProbe(session: string, bid: number): boolean {
+    return this.#probes.canProbe(session, bid);
+  }
+
+  sendProbe(session: string, bid: number, message: Uint8Array): boolean {
+    return this.#probes.send(session, bid, message);
+  }
+
+  traffic(session: string, bid: number): PathTraffic | null {
+    return this.#probes.traffic(session, bid);
+  }
+
+  onProbe(listener: (probe: ReceivedProbe) => void): () => void {
+    return this.#probes.listen(listener);
   }
 
   moveFlow(name: string, flow: FlowName, bid: number | null): void {

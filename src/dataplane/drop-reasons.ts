@@ -40,6 +40,8 @@ export const DROP_NAMES: Readonly<Record<number, string>> = {
   [L.DROP_VNET_MALFORMED]: 'vnet-malformed',
   [L.DROP_POLICY]: 'policy',
   [L.DROP_KEEPALIVE]: 'keepalive',
+  [L.DROP_PROBE_MALFORMED]: 'probe-malformed',
+  [L.DROP_PROBE_QUEUE_FULL]: 'probe-queue-full',
 };
 
 // errno(3) values of Linux on x86-64 and arm64.

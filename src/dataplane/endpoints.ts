@@ -33,6 +33,8 @@ export interface PortProvider {
   /** One device for each worker. Throws if the system refuses. */
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[];
   close(devices: readonly DeviceHandle[]): void;
+  /** Sends one packet, as the endpoint's mode wants it, to a struct sockaddr. Ports without it have no probes. Throws SystemCallError. */
+  send?(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void;
 }
 
 interface Endpoint {
@@ -143,6 +145,24 @@ export class EndpointRegistry {
       }
       this.#usedLocals.delete(local.number);
     };
+  }
+
+  /** Whether the control thread can send on endpoints. */
+  get canSend(): boolean {
+    return this.#ports.send !== undefined;
+  }
+
+  /** MODE_* of a path's endpoint. */
+  mode(ends: PathEnds): number {
+    return this.#memory.u32[
+      (this.#memory.endpoints + ends.endpoint * L.ENDPOINT_STRIDE + L.ENDPOINT_MODE) / 4
+    ]!;
+  }
+
+  /** Sends a packet of the control thread by a path's endpoint. Throws SystemCallError. */
+  send(ends: PathEnds, packet: Uint8Array, sockaddr: Uint8Array, length: number): void {
+    const device = this.#locals.get(ends.key)?.endpoints[0]?.devices[0];
+    if (device) this.#ports.send?.(device, packet, sockaddr, length);
   }
 
   /** Closes everything; no worker may run any more. */

@@ -22,8 +22,15 @@ import { compileDistribution } from './distribution-writer.ts';
 import type { EndpointRegistry, PathEnds } from './endpoints.ts';
 import { FlowPins } from './flow-pins.ts';
 import type { GracePeriods } from './grace.ts';
-import { LookupTables, type PeerAddress } from './lookup-tables.ts';
+import { LookupTables } from './lookup-tables.ts';
 import type { DataplaneMemory } from './memory.ts';
+import {
+  type InstalledPath,
+  type InstalledSession,
+  sameKeys,
+  sameRecord,
+  sameSchedule,
+} from './installed-session.ts';
 import { moveEstimates, writeEstimates } from './path-estimates.ts';
 import { addressKey, isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
@@ -31,26 +38,6 @@ import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
 import type { HotPath } from './wasm.ts';
-
-interface InstalledPath {
-  readonly spec: PathSpec;
-  readonly number: number;
-  readonly ends: PathEnds;
-  readonly peer: PeerAddress;
-  readonly peerNumber: number;
-  readonly keyed: boolean;
-  readonly selector: number;
-  /** Counters of records that this path had before. */
-  readonly before: PathCounters;
-  readonly state: PathState;
-}
-
-interface InstalledSession {
-  readonly index: number;
-  spec: SessionSpec;
-  paths: InstalledPath[];
-  config: ConfigBlock;
-}
 
 const SCHEDULE_SHOWN = 64;
 
@@ -63,6 +50,8 @@ export class SessionStore {
   readonly #classifiers: ClassifierCache;
   readonly #pins: FlowPins;
   readonly #sessions = new Map<string, InstalledSession>();
+  /** By number of the path record. */
+  readonly #owners = new Map<number, { readonly session: string; readonly bid: number }>();
   readonly #freeSessions: number[] = [];
   readonly #freePaths: number[] = [];
   #nextSession = 0;
@@ -266,6 +255,16 @@ export class SessionStore {
     };
   }
 
+  /** The path as it is installed now, null if there is none. */
+  installed(name: string, bid: number): InstalledPath | null {
+    return this.#sessions.get(name)?.paths.find(({ spec }) => spec.bid === bid) ?? null;
+  }
+
+  /** Whose path record it is, or was last. */
+  ownerOf(number: number): { readonly session: string; readonly bid: number } | null {
+    return this.#owners.get(number) ?? null;
+  }
+
   /** The path whose other end the stranger would be, were it not for the port; null: there is none. */
   pathOfStranger({
     keyed,
@@ -442,6 +441,7 @@ export class SessionStore {
           `${keyed ? `with key ${selector} ` : ''}belong to another path already`,
       );
     }
+    this.#owners.set(number, { session: session.name, bid: path.bid });
     clearPathCounters(this.#memory, number);
     writePath(this.#memory, number, index, path, session.sendKey, ends);
     // A path that joins a busy session is not silent yet.
@@ -476,24 +476,4 @@ export class SessionStore {
       this.#freePaths.push(path.number);
     });
   }
-}
-
-function sameRecord(a: PathSpec, b: PathSpec): boolean {
-  const same = { weight: 0, name: '', label: 0 };
-  return JSON.stringify({ ...a, ...same }) === JSON.stringify({ ...b, ...same });
-}
-
-function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
-  return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
-}
-
-/** Whether the session's present schedule serves the same paths in the same order. */
-function sameSchedule(
-  session: InstalledSession,
-  paths: readonly InstalledPath[],
-  weights: readonly number[],
-): boolean {
-  const key = (list: readonly InstalledPath[], shares: readonly number[]): string =>
-    list.map(({ spec }, i) => `${spec.bid}=${shares[i]}`).join();
-  return key(session.paths, session.config.distribution.weights) === key(paths, weights);
 }

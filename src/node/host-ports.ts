@@ -76,6 +76,10 @@ export class HostPorts implements PortProvider {
     }
   }
 
+  send(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void {
+    if (device.kind === 'socket') sendTo(device.fd, packet, sockaddr, length, 'probe');
+  }
+
   /** Sends a datagram from the local end of a path; nothing if no path uses it. Throws SystemCallError. */
   sendFrom(end: UdpEnd, data: Uint8Array, remote: string, remotePort: number): void {
     const fd = this.#udp.get(keyOf(end));

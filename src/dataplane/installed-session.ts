@@ -1,0 +1,48 @@
+/** Sessions and paths as the session store has installed them, and what of them a change leaves as it is. */
+import type { PathCounters } from './counters.ts';
+import type { PathState } from './distribution-spec.ts';
+import type { PathEnds } from './endpoints.ts';
+import type { PeerAddress } from './lookup-tables.ts';
+import type { ConfigBlock } from './session-record.ts';
+import type { PathSpec, SessionSpec } from './session-spec.ts';
+
+export interface InstalledPath {
+  readonly spec: PathSpec;
+  readonly number: number;
+  readonly ends: PathEnds;
+  readonly peer: PeerAddress;
+  readonly peerNumber: number;
+  readonly keyed: boolean;
+  readonly selector: number;
+  /** Counters of records that this path had before. */
+  readonly before: PathCounters;
+  readonly state: PathState;
+}
+
+export interface InstalledSession {
+  readonly index: number;
+  spec: SessionSpec;
+  paths: InstalledPath[];
+  config: ConfigBlock;
+}
+
+/** Whether both can share a record of the shared memory. */
+export function sameRecord(a: PathSpec, b: PathSpec): boolean {
+  const same = { weight: 0, name: '', label: 0 };
+  return JSON.stringify({ ...a, ...same }) === JSON.stringify({ ...b, ...same });
+}
+
+export function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
+  return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
+}
+
+/** Whether the session's present schedule serves the same paths in the same order. */
+export function sameSchedule(
+  session: InstalledSession,
+  paths: readonly InstalledPath[],
+  weights: readonly number[],
+): boolean {
+  const key = (list: readonly InstalledPath[], shares: readonly number[]): string =>
+    list.map(({ spec }, i) => `${spec.bid}=${shares[i]}`).join();
+  return key(session.paths, session.config.distribution.weights) === key(paths, weights);
+}

@@ -1,0 +1,96 @@
+/**
+ * Probes of a data plane: sends them by the paths' own sockets, and hands over those that the workers have left (docs/probes.md). It knows
+ * nothing of what is in them.
+ */
+import * as L from '../../assembly/layout.ts';
+import { readPathCounters } from './counters.ts';
+import type { EndpointRegistry } from './endpoints.ts';
+import type { InstalledPath } from './installed-session.ts';
+import type { DataplaneMemory } from './memory.ts';
+import { type ProbePacket, buildProbePacket, canProbe, uncountedOctets } from './probe-packet.ts';
+import { takeProbes } from './probe-notes.ts';
+import type { PathTraffic, ReceivedProbe } from './probed-paths.ts';
+import type { SessionStore } from './session-store.ts';
+
+export class ProbePort {
+  readonly #memory: DataplaneMemory;
+  readonly #sessions: SessionStore;
+  readonly #endpoints: EndpointRegistry;
+  readonly #packets = new WeakMap<InstalledPath, ProbePacket>();
+  #listener: ((probe: ReceivedProbe) => void) | null = null;
+
+  constructor(memory: DataplaneMemory, sessions: SessionStore, endpoints: EndpointRegistry) {
+    this.#memory = memory;
+    this.#sessions = sessions;
+    this.#endpoints = endpoints;
+  }
+
+  canProbe(session: string, bid: number): boolean {
+    const path = this.#sessions.installed(session, bid);
+    return path !== null && this.#endpoints.canSend && canProbe(path.spec);
+  }
+
+  send(session: string, bid: number, message: Uint8Array): boolean {
+    const path = this.#sessions.installed(session, bid);
+    if (!path || !canProbe(path.spec)) return false;
+    let packet = this.#packets.get(path);
+    if (!packet) {
+      const { sendKey } = this.#sessions.spec(session);
+      packet = buildProbePacket(path.spec, sendKey, this.#endpoints.mode(path.ends));
+      this.#packets.set(path, packet);
+    }
+    packet.message.set(message);
+    try {
+      this.#endpoints.send(path.ends, packet.bytes, packet.sockaddr, packet.sockaddrLength);
+      return true;
+    } catch {
+      // A probe that cannot be sent is one that is not answered, which is all that its path is judged by.
+      return false;
+    }
+  }
+
+  traffic(session: string, bid: number): PathTraffic | null {
+    const path = this.#sessions.installed(session, bid);
+    if (!path) return null;
+    const { txPackets, txBytes, rxPackets, rxBytes } = readPathCounters(this.#memory, path.number);
+    return { txPackets, txOctets: txBytes, rxPackets, rxOctets: rxBytes + rxPackets * this.#uncounted(path) };
+  }
+
+  /** The listener hears of every probe as soon as this thread gets round to it. */
+  listen(listener: (probe: ReceivedProbe) => void): () => void {
+    this.#listener = listener;
+    void this.#watch(listener);
+    return () => {
+      if (this.#listener === listener) this.#listener = null;
+    };
+  }
+
+  async #watch(listener: (probe: ReceivedProbe) => void): Promise<void> {
+    const place = (L.CONTROL + L.CONTROL_PROBED) / 4;
+    while (this.#listener === listener) {
+      const seen = Atomics.load(this.#memory.i32, place);
+      this.#takeAll(listener);
+      // The time-out lets go of a memory that nobody listens to any more.
+      const { value } = Atomics.waitAsync(this.#memory.i32, place, seen, WAIT_MS);
+      await value;
+    }
+  }
+
+  #takeAll(listener: (probe: ReceivedProbe) => void): void {
+    for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
+      for (const { path: number, arrivalUs, packets, octets, message } of takeProbes(this.#memory, worker)) {
+        const owner = this.#sessions.ownerOf(number);
+        const path = owner && this.#sessions.installed(owner.session, owner.bid);
+        if (!path) continue;
+        const all = octets + packets * this.#uncounted(path);
+        listener({ ...owner, arrivalUs, packets, octets: all, message });
+      }
+    }
+  }
+
+  #uncounted({ ends }: InstalledPath): number {
+    return uncountedOctets(this.#endpoints.mode(ends));
+  }
+}
+
+const WAIT_MS = 1000;

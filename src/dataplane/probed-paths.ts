@@ -1,0 +1,32 @@
+/** What whoever measures paths (src/node/path-watch.ts) may ask of a data plane: send a probe, take those that came, read counters. */
+import type { SessionSpec } from './session-spec.ts';
+
+/** Data over one path since its record was made, outer packets as they are on the wire. */
+export interface PathTraffic {
+  readonly txPackets: number;
+  readonly txOctets: number;
+  readonly rxPackets: number;
+  readonly rxOctets: number;
+}
+
+/** A probe that came over a path of this session. */
+export interface ReceivedProbe {
+  readonly session: string;
+  readonly bid: number;
+  readonly arrivalUs: number;
+  /** Data that the path had received when the probe came. */
+  readonly packets: number;
+  readonly octets: number;
+  readonly message: Uint8Array;
+}
+
+export interface ProbedPaths {
+  specs(): SessionSpec[];
+  /** Whether probes can go over the path: it carries GRE keys, and there are sockets to send by. */
+  canProbe(session: string, bid: number): boolean;
+  /** Sends 64 octets; false if the path is gone or the system refused. */
+  sendProbe(session: string, bid: number, message: Uint8Array): boolean;
+  traffic(session: string, bid: number): PathTraffic | null;
+  /** Calls `listener` with every probe that comes, until the returned function is called. */
+  onProbe(listener: (probe: ReceivedProbe) => void): () => void;
+}
