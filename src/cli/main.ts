@@ -15,6 +15,7 @@ import { magCommand } from './commands/mag.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { flowsCommand } from './commands/flows.ts';
 import { schedulerCommand } from './commands/scheduler.ts';
+import { signalingCommand } from './commands/signaling.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { statusCommand } from './commands/status.ts';
 import { weightsCommand } from './commands/weights.ts';
@@ -54,6 +55,7 @@ for (const command of [
   deregisterCommand(),
   interfaceCommand(),
   revokeCommand(),
+  signalingCommand(),
   eventsCommand(),
   schedulerCommand(),
   flowsCommand(),

@@ -1,5 +1,7 @@
 /** What a rejecting PBA does to a session (RFC 5213 §6.9.1.2; RFC 5844 §3.2, 5845 §3.2, 7148 §5.1, 8278 §3.2 and §4.3). */
 import { nameOf, Status } from '../wire/numbers.ts';
+import { timestampMilliseconds } from '../wire/option/timestamp.ts';
+import { findOption } from '../wire/options.ts';
 import { ANY_IPV4, ANY_IPV6 } from '../any-prefix.ts';
 import type { Answer } from './answer.ts';
 import type { MagContext } from './context.ts';
@@ -9,6 +11,9 @@ import { clearPath, type MagSession, type Path, type Round } from './update-list
 
 /** Changes of one request because of answers, before the LMA is given time. */
 const MAX_CORRECTIONS = 6;
+
+/** TimestampValidityWindow (RFC 5213 §9.1): clocks that differ less are good enough for every LMA. */
+const CLOCKS_AGREE_MS = 300;
 
 export class Rejection {
   private readonly context: MagContext;
@@ -33,6 +38,7 @@ export class Rejection {
         this.again(round);
         return;
       case Status.TIMESTAMP_MISMATCH:
+        if (this.wasLate(round, answer)) return;
         // Only a corrected clock helps, and the PBA's time is not to correct it by (§5.5).
         this.report('error', session, path, 'this clock and the LMA differ too much');
         this.later(path);
@@ -127,6 +133,19 @@ export class Rejection {
   /** At once with what has been changed, but not for ever. */
   private again(round: Round): void {
     if (++round.corrections <= MAX_CORRECTIONS) round.due = this.context.now.elapsed;
+  }
+
+  /**
+   * Whether the clocks agree, by the LMA's own time in the PBA, and only the PBU was long on its way: it waited for a neighbour's address
+   * (RFC 4861 §7.2.2), say. Then the next transmission, which has a time of its own, is all that is wanted.
+   */
+  private wasLate(round: Round, { ack }: Answer): boolean {
+    const timestamp = findOption(ack.options, 'timestamp');
+    const first = round.sent[0];
+    if (!timestamp || !first) return false;
+    const { utc, elapsed } = this.context.now;
+    const theirs = timestampMilliseconds(timestamp);
+    return theirs >= utc - (elapsed - first.at) - CLOCKS_AGREE_MS && theirs <= utc + CLOCKS_AGREE_MS;
   }
 
   /** The binding is not granted; the LMA is asked again when it has had time. */

@@ -1,0 +1,198 @@
+/**
+ * A MAG and an LMA as daemons in namespaces of their own, joined by two WAN links, with a Linux host behind the MAG that configures
+ * itself and a correspondent address at the LMA.
+ *
+ *   host eth0 -- acc0 [MAG] == wan0, wan1 == [LMA] 2001:db8:c::1
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BindingStatus } from '../../src/control/signaling-status.ts';
+import { callControl } from '../../src/control/client.ts';
+import type { SessionStatus } from '../../src/dataplane/status.ts';
+import { exchangeSysctl } from '../../src/net/sysctl.ts';
+import { Daemon, run, waitFor } from './daemon.ts';
+import { MobileHost } from './mobile-host.ts';
+
+export const CORRESPONDENT = '2001:db8:c::1';
+export const LMAA = '2001:db8:f::1';
+export const NODE = 'mn1@example.org';
+export const WAN = [
+  { mag: '2001:db8:a::1', lma: '2001:db8:a::ff' },
+  { mag: '2001:db8:b::1', lma: '2001:db8:b::ff' },
+] as const;
+
+const MEMORY = 'memory: { sessions: 64, paths: 256, heapMiB: 32, buffers: 4096 }';
+
+export class Deployment {
+  readonly mag: string;
+  readonly lma: string;
+  readonly host: MobileHost;
+  readonly folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
+  magDaemon: Daemon | undefined;
+  lmaDaemon: Daemon | undefined;
+
+  constructor(tag: string) {
+    this.mag = `tl${tag}m-${process.pid}`;
+    this.lma = `tl${tag}l-${process.pid}`;
+    for (const namespace of [this.mag, this.lma]) {
+      run('ip', 'netns', 'add', namespace);
+      run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+      exchangeSysctl(namespace, 'ipv6/conf/all/forwarding', '1');
+      exchangeSysctl(namespace, 'ipv4/conf/all/rp_filter', '0');
+      exchangeSysctl(namespace, 'ipv4/conf/default/rp_filter', '0');
+      // A link that goes down keeps its addresses, as those of a real access network come back.
+      exchangeSysctl(namespace, 'ipv6/conf/all/keep_addr_on_down', '1');
+      exchangeSysctl(namespace, 'ipv6/conf/default/keep_addr_on_down', '1');
+    }
+    WAN.forEach(({ mag, lma }, i) => {
+      run(
+        'ip',
+        '-n',
+        this.mag,
+        'link',
+        'add',
+        `wan${i}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        `wan${i}`,
+        'netns',
+        this.lma,
+      );
+      run('ip', '-n', this.mag, 'address', 'add', `${mag}/64`, 'dev', `wan${i}`, 'nodad');
+      run('ip', '-n', this.lma, 'address', 'add', `${lma}/64`, 'dev', `wan${i}`, 'nodad');
+      for (const namespace of [this.mag, this.lma])
+        run('ip', '-n', namespace, 'link', 'set', `wan${i}`, 'up');
+      run(
+        'ip',
+        '-n',
+        this.mag,
+        'route',
+        'add',
+        `${LMAA}/128`,
+        'via',
+        lma,
+        'dev',
+        `wan${i}`,
+        'metric',
+        String(10 + i),
+      );
+    });
+    for (const address of [LMAA, CORRESPONDENT]) {
+      run('ip', '-n', this.lma, 'address', 'add', `${address}/128`, 'dev', 'lo');
+    }
+    this.host = new MobileHost(`tl${tag}h-${process.pid}`, this.mag, 'acc0', '02:00:5e:00:53:01');
+    run('ip', '-n', this.mag, 'link', 'set', 'acc0', 'up');
+  }
+
+  async startLma(
+    extra = '',
+    mags = '{ address: 2001:db8:a::/64 }, { address: 2001:db8:b::/64 }',
+  ): Promise<void> {
+    this.lmaDaemon = await Daemon.start(
+      this.lma,
+      'lma',
+      join(this.folder, 'lma.yaml'),
+      `
+addresses: ['${LMAA}']
+state: ${this.folder}/lma
+workers: 1
+tun: { name: tlma, addresses: ['2001:db8:1000::ffff/128'] }
+${MEMORY}
+pools: { homePrefixes: ['2001:db8:1000::/48'], delegated: [{ pool: '2001:db8:4000::/36', length: 56 }] }
+mags: [${mags}]
+nodes: [{ identity: '*@example.org' }]
+${extra}`,
+      join(this.folder, 'lma.sock'),
+    );
+  }
+
+  async startMag(extra = '', lma = `{ ipv6: '${LMAA}' }`): Promise<void> {
+    this.magDaemon = await Daemon.start(
+      this.mag,
+      'mag',
+      join(this.folder, 'mag.yaml'),
+      `
+identity: mag1@example.org
+lma: ${lma}
+interfaces:
+  - { name: wan0, bid: 1, label: 11, technology: lte }
+  - { name: wan1, bid: 2, label: 9, technology: wlan, priority: 1 }
+nodes: [{ identity: '*@example.org' }]
+access: [{ name: acc0, node: ${NODE}, attachOn: [link, router-solicitation] }]
+state: ${this.folder}/mag
+workers: 1
+tun: { name: tmag }
+${MEMORY}
+heartbeat: { interval: 1s, missingAllowed: 1 }
+${extra}`,
+      join(this.folder, 'mag.sock'),
+    );
+  }
+
+  bindings(end: 'mag' | 'lma'): Promise<BindingStatus[]> {
+    return this.#get(end, '/v1/bindings') as Promise<BindingStatus[]>;
+  }
+
+  sessions(end: 'mag' | 'lma'): Promise<SessionStatus[]> {
+    return this.#get(end, '/v1/sessions') as Promise<SessionStatus[]>;
+  }
+
+  /** Until both ends have one session with exactly these paths. */
+  async pathsAre(bids: readonly number[]): Promise<void> {
+    let seen = '';
+    try {
+      await waitFor(async () => {
+        const both = await Promise.all((['mag', 'lma'] as const).map((end) => this.sessions(end)));
+        const states = both.map((sessions) =>
+          sessions.flatMap(({ paths }) => paths.map(({ bid }) => bid)).join(),
+        );
+        seen = states.join(' | ');
+        return states.every((state) => state === bids.join());
+      }, 20_000);
+    } catch (error) {
+      throw new Error(
+        `paths are ${seen}, expected ${bids.join()}; MAG: ${this.magDaemon?.log}; LMA: ${this.lmaDaemon?.log}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** The host's address by SLAAC. */
+  async address(): Promise<string> {
+    let address: string | undefined;
+    await waitFor(() => {
+      address = this.host
+        .addresses(6)
+        .find((one) => one.startsWith('2001:db8:1000:'))
+        ?.split('/')[0];
+      return address !== undefined;
+    }, 20_000);
+    return address!;
+  }
+
+  /** Whether the correspondent answers the host. */
+  pings(): boolean {
+    return (
+      spawnSync('ip', ['netns', 'exec', this.host.namespace, 'ping', '-c', '1', '-W', '1', CORRESPONDENT])
+        .status === 0
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.magDaemon?.end('SIGKILL');
+    await this.lmaDaemon?.end('SIGKILL');
+    this.host.dispose();
+    for (const namespace of [this.mag, this.lma]) spawnSync('ip', ['netns', 'delete', namespace]);
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #get(end: 'mag' | 'lma', path: string): Promise<unknown> {
+    return callControl((end === 'mag' ? this.magDaemon : this.lmaDaemon)!.socket, 'GET', path);
+  }
+}
