@@ -69,17 +69,18 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
 
 type Lab = NamespaceLab | SignaledLab | MemoryLab;
 
-function startLab(options: LabOptions, hooks: LabHooks): Promise<Lab> {
-  if (options.static) return NamespaceLab.start(options);
+async function startLab(options: LabOptions, hooks: LabHooks): Promise<Lab> {
+  if (options.static) return await NamespaceLab.start(options);
   checkNegotiable(options.paths);
-  return SignaledLab.start(options, hooks.message);
+  hooks.begin();
+  hooks.progress('starting LMA and MAG');
+  const lab = await SignaledLab.start(options, hooks.message);
+  hooks.progress('');
+  return lab;
 }
 
 async function runOne(lab: Lab, hooks: LabHooks): Promise<LabResult> {
-  if (lab instanceof SignaledLab) {
-    hooks.begin();
-    hooks.configured(await lab.switchOn());
-  }
+  if (lab instanceof SignaledLab) hooks.configured(await lab.switchOn());
   return await lab.run(hooks.progress);
 }
 

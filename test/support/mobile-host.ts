@@ -44,7 +44,8 @@ export class MobileHost {
   }
 
   /** Switches eth0 on or off. */
-  set(up: boolean): void {
+  set(up: boolean, { ipv6 = true } = {}): void {
+    exchangeSysctl(this.namespace, 'ipv6/conf/eth0/disable_ipv6', ipv6 ? '0' : '1');
     const netlink = new Netlink(this.namespace);
     netlink.apply([setLink('eth0', { up })]);
     netlink.close();

@@ -1,0 +1,169 @@
+/**
+ * What reaches the LMA from the access links of a real MAG, and back: DHCP before anything else, a LAN on a delegated prefix, a host
+ * that is unplugged. Needs root.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { parseLmaConfig } from '../../src/config/lma-config.ts';
+import { parseMagConfig } from '../../src/config/mag-config.ts';
+import { Deployment, FAR_HOST } from '../../src/lab/deployment.ts';
+import { lmaConfiguration, magConfiguration } from '../../src/lab/lab-configuration.ts';
+import { planPaths } from '../../src/lab/plan.ts';
+import { LmaNode } from '../../src/node/lma-node.ts';
+import { MagNode } from '../../src/node/mag-node.ts';
+import { Netlink } from '../../src/net/netlink.ts';
+import { setLink } from '../../src/net/netlink/link.ts';
+import { MobileHost } from '../support/mobile-host.ts';
+
+const OPTIONS = {
+  paths: planPaths({ paths: [], weights: '3:2', encapsulation: null, family: '4' }),
+  duration: 1,
+  workers: 1,
+  memory: false,
+  static: false,
+};
+const log = pino({ level: 'silent' });
+const undo: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const action of undo.splice(0).reverse()) await action();
+});
+
+interface Bench {
+  readonly deployment: Deployment;
+  readonly lma: LmaNode;
+  readonly mag: MagNode;
+  /** PBU and PBA as the MAG sees them, and what passes its access links. */
+  readonly messages: string[];
+}
+
+/** MAG and LMA of the lab, the MAG's file changed by `change`; `hosts` plugs hosts in before it starts. */
+async function bench(
+  change: (file: Record<string, unknown>) => void,
+  hosts: (deployment: Deployment) => void = () => {},
+  changeLma: (file: Record<string, unknown>) => void = () => {},
+): Promise<Bench> {
+  const state = mkdtempSync(join(tmpdir(), 'tunloom-access-'));
+  undo.push(() => rmSync(state, { recursive: true }));
+  const deployment = new Deployment(OPTIONS.paths, `acc${process.pid}`);
+  undo.push(() => deployment.dispose());
+  hosts(deployment);
+  const file = (text: string, edit: (file: Record<string, unknown>) => void): string => {
+    const value = parse(text) as Record<string, unknown>;
+    edit(value);
+    return stringify(value);
+  };
+  const lmaText = file(lmaConfiguration(OPTIONS, join(state, 'lma')), changeLma);
+  const lma = await LmaNode.start({
+    config: parseLmaConfig(lmaText, 'lma.yaml'),
+    namespace: deployment.lma,
+    log,
+  });
+  undo.push(() => lma.stop());
+  const messages: string[] = [];
+  const mag = await MagNode.start({
+    config: parseMagConfig(file(magConfiguration(OPTIONS, join(state, 'mag')), change), 'mag.yaml'),
+    namespace: deployment.mag,
+    log,
+    watchAccess: ({ message }) => messages.push(message),
+  });
+  undo.push(() => mag.stop());
+  mag.events.on('event', (event) => {
+    if (event.event === 'message') messages.push(event.message);
+  });
+  return { deployment, lma, mag, messages };
+}
+
+function host(deployment: Deployment, device: string, mac: string): MobileHost {
+  const made = new MobileHost(`tlah${device}-${process.pid}`, deployment.mag, device, mac);
+  undo.push(() => made.dispose());
+  return made;
+}
+
+function up(deployment: Deployment, device: string): void {
+  const netlink = new Netlink(deployment.mag);
+  netlink.apply([setLink(device, { up: true })]);
+  netlink.close();
+}
+
+test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only', async () => {
+  let mn!: MobileHost;
+  const { messages, lma, deployment } = await bench(
+    (file) => {
+      file['nodes'] = [{ identity: 'v4@example.org', ipv6: false, ipv4: true }];
+      file['access'] = [{ name: 'acc1', known: { '02:00:5e:00:53:09': 'v4@example.org' } }];
+    },
+    (deployment) => {
+      mn = host(deployment, 'acc1', '02:00:5e:00:53:09');
+    },
+  );
+  up(deployment, 'acc1');
+  // Router Solicitations would have it registered before it asks for an address.
+  mn.set(true, { ipv6: false });
+  const { log: lines } = mn.startDhcp();
+  await expect.poll(() => readFileSync(lines, 'utf8'), { timeout: 15_000 }).toMatch(/^bound /m);
+  // The second path's registration goes on meanwhile.
+  const essential = [...new Set(messages)];
+  expect(essential.slice(0, 4)).toEqual(['DHCPDISCOVER', 'PBU', 'PBA', 'DHCPOFFER']);
+  expect(essential).toContain('DHCPACK');
+  const [binding] = lma.bindings();
+  expect(binding).toMatchObject({ node: 'v4@example.org', prefixes: [] });
+  expect(mn.addresses(4)).toEqual([binding!.homeAddress]);
+  expect(mn.reaches(FAR_HOST[4])).toBe(true);
+});
+
+test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a logical mobile node', async () => {
+  let lan!: MobileHost;
+  const { mag, lma } = await bench(
+    (file) => {
+      file['logicalNodes'] = [{ identity: 'box@example.org' }];
+      file['lans'] = [{ name: 'lan0', node: 'box@example.org', subnet: 2 }];
+    },
+    (deployment) => {
+      lan = host(deployment, 'lan0', '02:00:5e:00:53:0a');
+      up(deployment, 'lan0');
+    },
+    (file) => {
+      (file['pools'] as Record<string, unknown>)['delegated'] = [{ pool: '2001:db8:d000::/36', length: 56 }];
+    },
+  );
+  await expect
+    .poll(() => mag.bindings()[0]?.paths.map(({ state }) => state), { timeout: 5000 })
+    .toEqual(['active', 'active']);
+  lan.set(true);
+  await expect.poll(() => lan.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  const [delegated] = lma.bindings()[0]!.delegated;
+  expect(delegated).toMatch(/^2001:db8:d000:.*\/56$/);
+  expect(lan.addresses(6)[0]!.split(':')[3]).toBe('2');
+  expect(lan.reaches(FAR_HOST[6])).toBe(true);
+});
+
+test('a host that is unplugged is de-registered, and comes back with the same prefix', async () => {
+  let mn!: MobileHost;
+  const { messages, lma, deployment } = await bench(
+    (file) => {
+      file['access'] = [{ name: 'acc1', node: 'mn1@example.org' }];
+    },
+    (deployment) => {
+      mn = host(deployment, 'acc1', '02:00:5e:00:53:0b');
+    },
+  );
+  up(deployment, 'acc1');
+  mn.set(true);
+  await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  const [before] = lma.bindings();
+  mn.set(false);
+  await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(0);
+  expect(messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
+  const netlink = new Netlink(deployment.mag);
+  expect(netlink.routes({ protocol: 188 }).filter(({ device }) => device === 'acc1')).toEqual([]);
+  netlink.close();
+  mn.set(true);
+  await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(2);
+  expect(lma.bindings()[0]!.prefixes).toEqual(before!.prefixes);
+  await expect.poll(() => mn.reaches(FAR_HOST[6]), { timeout: 15_000 }).toBe(true);
+});
