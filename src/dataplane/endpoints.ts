@@ -35,11 +35,18 @@ export interface PortProvider {
   close(devices: readonly DeviceHandle[]): void;
   /** Sends one packet, as the endpoint's mode wants it, to a struct sockaddr. Ports without it have no probes. Throws SystemCallError. */
   send?(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void;
+  /**
+   * A path from `remote` comes to the endpoint's local address, or is gone again: what comes from nobody's path may be dropped
+   * before it costs anything. Each admit() has its dismiss().
+   */
+  admit?(endpoint: EndpointSpec, remote: string): void;
+  dismiss?(endpoint: EndpointSpec, remote: string): void;
 }
 
 interface Endpoint {
   readonly index: number;
   readonly key: string;
+  readonly spec: EndpointSpec;
   readonly devices: readonly DeviceHandle[];
   uses: number;
 }
@@ -121,16 +128,19 @@ export class EndpointRegistry {
       }
     }
     local.uses++;
+    this.#ports.admit?.(local.endpoints[0]!.spec, path.remote);
     return { key, local: local.number, endpoint: local.endpoints[0]!.index };
   }
 
   /**
    * Gives the endpoints of a path back. If nobody else uses them, workers are told to let them go; the returned
-   * function closes the devices and is to be called when they have.
+   * function does the rest (closes the devices) and is to be called when they have.
    */
-  release(ends: PathEnds): (() => void) | null {
+  release(ends: PathEnds, remote: string): () => void {
     const local = this.#locals.get(ends.key);
-    if (!local || --local.uses > 0) return null;
+    if (!local) return () => {};
+    const dismiss = (): void => this.#ports.dismiss?.(local.endpoints[0]!.spec, remote);
+    if (--local.uses > 0) return dismiss;
     this.#locals.delete(ends.key);
     for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
       this.#announce(
@@ -139,6 +149,7 @@ export class EndpointRegistry {
       );
     }
     return () => {
+      dismiss();
       for (const endpoint of local.endpoints) {
         this.#ports.close(endpoint.devices);
         this.#used.delete(endpoint.index);
@@ -198,7 +209,7 @@ export class EndpointRegistry {
         const index = takeNumber(this.#used, L.MAX_ENDPOINTS, `endpoints (${key})`);
         try {
           const devices = this.#ports.open(spec, this.#memory.sizes.workers);
-          endpoints.push({ index, key, devices, uses: 0 });
+          endpoints.push({ index, key, spec, devices, uses: 0 });
         } catch (error) {
           this.#used.delete(index);
           throw error;

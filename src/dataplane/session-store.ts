@@ -470,9 +470,9 @@ export class SessionStore {
       }
     }
     this.#tables.releasePeer(path.peer);
-    const close = this.#endpoints.release(path.ends);
+    const close = this.#endpoints.release(path.ends, path.spec.remote);
     this.#grace.retire(() => {
-      close?.();
+      close();
       this.#freePaths.push(path.number);
     });
   }

@@ -38,6 +38,7 @@ export const Op = {
   IF_GREATER_EQUAL: 0x35,
   IF_SET: 0x45,
   RETURN: 0x06,
+  RETURN_A: 0x16,
 } as const;
 
 /** Offsets from here on are relative to the network header, wherever the socket's data start. */

@@ -4,11 +4,26 @@ import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { close, sendTo } from '../net/libc.ts';
+import { SystemCallError } from '../net/errno.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
-import { attachFilter, spreadFilter } from '../net/socket-filter.ts';
+import { PeerAssignment } from '../net/peer-assignment.ts';
+import {
+  type Listening,
+  attachFilter,
+  attachSelector,
+  rawFilter,
+  udpFilter,
+  udpSelector,
+} from '../net/socket-filter.ts';
 
 const PROTOCOL_UDP = 17;
+
+interface OpenEndpoint {
+  readonly spec: EndpointSpec;
+  /** By worker. */
+  readonly fds: readonly number[];
+}
 
 /** A local end of UDP paths. */
 export type UdpEnd = Pick<EndpointSpec, 'local' | 'port' | 'interface'>;
@@ -21,6 +36,12 @@ export class HostPorts implements PortProvider {
   readonly #namespace: string | null;
   readonly #offload: { readonly segment: boolean; readonly merge: boolean };
   readonly #open = new Set<number>();
+  readonly #endpoints = new Set<OpenEndpoint>();
+  #assignment: PeerAssignment | null = null;
+  /** Local addresses whose filters are out of date. */
+  readonly #stale = new Set<string>();
+  /** Local addresses whose filters the kernel has no room for (net.core.optmem_max). */
+  readonly #crowded = new Set<string>();
   /** One descriptor of each UDP endpoint, by local end. */
   readonly #udp = new Map<string, number>();
   #closedDrops = 0;
@@ -50,23 +71,35 @@ export class HostPorts implements PortProvider {
     try {
       withNamespace(this.#namespace, () => {
         for (let worker = 0; worker < workers; worker++) {
-          const fd = openPathSocket({ ...endpoint, merge: this.#offload.merge });
-          fds.push(fd);
-          if (endpoint.protocol !== PROTOCOL_UDP && workers > 1) {
-            attachFilter(fd, spreadFilter(endpoint.family, worker, workers));
-          }
+          fds.push(openPathSocket({ ...endpoint, merge: this.#offload.merge }));
         }
       });
+      this.#assignment ??= new PeerAssignment(workers);
+      this.#filter({ spec: endpoint, fds });
     } catch (error) {
       for (const fd of fds) close(fd);
       throw error;
     }
+    this.#endpoints.add({ spec: endpoint, fds });
     for (const fd of fds) this.#open.add(fd);
     if (endpoint.protocol === PROTOCOL_UDP) this.#udp.set(keyOf(endpoint), fds[0]!);
     return fds.map((fd) => ({ kind: 'socket', fd }));
   }
 
+  /** Filters follow before the control thread does anything else, all changes of one moment at once. */
+  admit({ local }: EndpointSpec, remote: string): void {
+    if (this.#assignment?.add(local, parseAddress(remote).bytes)) this.#renew(local);
+  }
+
+  dismiss({ local }: EndpointSpec, remote: string): void {
+    if (this.#assignment?.remove(local, parseAddress(remote).bytes)) this.#renew(local);
+  }
+
   close(devices: readonly DeviceHandle[]): void {
+    const [first] = devices;
+    for (const endpoint of this.#endpoints) {
+      if (first?.kind === 'socket' && endpoint.fds[0] === first.fd) this.#endpoints.delete(endpoint);
+    }
     for (const device of devices) {
       if (device.kind !== 'socket') continue;
       for (const [key, fd] of this.#udp) if (fd === device.fd) this.#udp.delete(key);
@@ -88,10 +121,51 @@ export class HostPorts implements PortProvider {
     sendTo(fd, data, bytes, length, `${end.local} to ${remote}`);
   }
 
-  /** Packets that the kernel dropped because a socket's receive buffer was full. */
+  #renew(local: string): void {
+    if (!this.#stale.size) queueMicrotask(() => this.#refresh());
+    this.#stale.add(local);
+  }
+
+  #refresh(): void {
+    for (const endpoint of this.#endpoints) {
+      if (this.#stale.has(endpoint.spec.local)) this.#filter(endpoint);
+    }
+    this.#stale.clear();
+  }
+
+  /**
+   * Gives an endpoint its filters. No packet is lost or doubled by that: a peer that stays keeps its worker, one filter takes the place
+   * of another at once, and the packets of a peer that is new or gone have no session.
+   */
+  #filter(endpoint: OpenEndpoint): void {
+    const { local, family } = endpoint.spec;
+    const listening = this.#assignment!.listening(local, family);
+    if (!this.#crowded.has(local)) {
+      try {
+        attachFilters(endpoint, listening);
+        return;
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        this.#crowded.add(local);
+      }
+    }
+    attachFilters(endpoint, { ...listening, peers: [], open: true });
+  }
+
+  /** Packets that the kernel dropped because a socket's receive buffer was full or, UDP, by its filter. */
   get receiveDrops(): number {
     let sum = this.#closedDrops;
     for (const fd of this.#open) sum += socketDrops(fd);
     return sum;
   }
+}
+
+function attachFilters({ spec, fds }: OpenEndpoint, listening: Listening): void {
+  if (spec.protocol !== PROTOCOL_UDP) {
+    fds.forEach((fd, worker) => attachFilter(fd, rawFilter(worker, listening)));
+    return;
+  }
+  if (fds.length > 1) attachSelector(fds[0]!, udpSelector(listening));
+  const filter = udpFilter(listening);
+  for (const fd of fds) attachFilter(fd, filter);
 }

@@ -86,6 +86,8 @@ export function runBpf(program: readonly Instruction[], packet: Uint8Array): num
           break;
         case Op.RETURN:
           return k;
+        case Op.RETURN_A:
+          return a;
         default:
           throw new Error(`no instruction ${code}`);
       }

@@ -1,0 +1,148 @@
+/**
+ * Path sockets of several workers in the kernel: every packet of a known peer reaches exactly one worker, always the same, also while
+ * filters are exchanged; nothing of anybody else reaches any. Needs root.
+ */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EndpointSpec } from '../../src/dataplane/endpoints.ts';
+import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
+import { bind, close, receive, sendTo, socket } from '../../src/net/libc.ts';
+import { withNamespace } from '../../src/net/network-namespace.ts';
+import { HostPorts } from '../../src/node/host-ports.ts';
+import { run } from '../support/daemon.ts';
+
+const NAMESPACE = `tlpf-${process.pid}`;
+const WORKERS = 3;
+const FLAGS = 0o4000 | 0o2000000;
+
+const peerOf = (family: 4 | 6, n: number): string => (family === 4 ? `198.51.100.${n}` : `2001:db8:5::${n}`);
+const localOf = (family: 4 | 6): string => (family === 4 ? '203.0.113.1' : '2001:db8:f::1');
+
+beforeAll(() => {
+  run('ip', 'netns', 'add', NAMESPACE);
+  run('ip', '-n', NAMESPACE, 'link', 'set', 'lo', 'up');
+  for (const family of [4, 6] as const) {
+    const length = family === 4 ? 32 : 128;
+    for (const address of [localOf(family), ...Array.from({ length: 8 }, (_, i) => peerOf(family, i + 1))])
+      run('ip', '-n', NAMESPACE, 'address', 'add', `${address}/${length}`, 'dev', 'lo', 'nodad');
+  }
+});
+
+afterAll(() => {
+  spawnSync('ip', ['netns', 'delete', NAMESPACE]);
+});
+
+/** Sends numbered packets from a peer's address. */
+class Sender {
+  readonly #fd: number;
+  readonly #to: { bytes: Uint8Array; length: number };
+  readonly #peer: number;
+  #next = 0;
+
+  constructor(family: 4 | 6, protocol: number, peer: number) {
+    const udp = protocol === 17;
+    this.#peer = peer;
+    this.#to = encodeSockaddr(parseAddress(localOf(family)), udp ? 5437 : 0);
+    this.#fd = withNamespace(NAMESPACE, () => socket(family === 4 ? 2 : 10, (udp ? 2 : 3) | FLAGS, protocol));
+    const own = encodeSockaddr(parseAddress(peerOf(family, peer)), udp ? 40_000 + peer : 0);
+    bind(this.#fd, own.bytes, own.length, 'peer');
+  }
+
+  send(): void {
+    const data = new Uint8Array(8);
+    new DataView(data.buffer).setUint32(0, this.#peer);
+    new DataView(data.buffer).setUint32(4, this.#next++);
+    sendTo(this.#fd, data, this.#to.bytes, this.#to.length, 'local');
+  }
+
+  get sent(): number {
+    return this.#next;
+  }
+
+  close(): void {
+    close(this.#fd);
+  }
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test.each([
+  [4, 17],
+  [6, 17],
+  [4, 47],
+  [6, 47],
+] as const)('IPv%d protocol %d', async (family, protocol) => {
+  const ports = new HostPorts(NAMESPACE, { segment: false, merge: false });
+  const endpoint: EndpointSpec = {
+    family,
+    local: localOf(family),
+    encapsulation: protocol === 17 ? 'udp-gre' : 'gre',
+    protocol,
+    port: protocol === 17 ? 5437 : 0,
+    hopLimit: 64,
+    dontFragment: true,
+  };
+  const devices = ports.open(endpoint, WORKERS);
+  const fds = devices.map((device) => (device.kind === 'socket' ? device.fd : -1));
+  const senders = Array.from({ length: 8 }, (_, i) => new Sender(family, protocol, i + 1));
+  /** Numbers received, by worker and peer. */
+  const received = fds.map(() => new Map<number, number[]>());
+  const drain = (): void => {
+    fds.forEach((fd, worker) => {
+      const buffer = new Uint8Array(256);
+      for (let length = receive(fd, buffer); length > 0; length = receive(fd, buffer)) {
+        const view = new DataView(buffer.buffer, length - 8, 8);
+        const numbers = received[worker]!.get(view.getUint32(0)) ?? [];
+        numbers.push(view.getUint32(4));
+        received[worker]!.set(view.getUint32(0), numbers);
+      }
+    });
+  };
+  try {
+    // Peers 1..6 are known, 7 and 8 are not. 9 and more come and go.
+    for (let peer = 1; peer <= 6; peer++) ports.admit(endpoint, peerOf(family, peer));
+    await settled();
+    for (let round = 0; round < 100; round++) {
+      for (const sender of senders) sender.send();
+      const guest = peerOf(family, 9 + (round % 5));
+      ports.admit(endpoint, guest);
+      await settled();
+      for (const sender of senders) sender.send();
+      ports.dismiss(endpoint, guest);
+      await settled();
+      drain();
+    }
+    const everything = Array.from({ length: 200 }, (_, i) => i);
+    for (let peer = 1; peer <= 8; peer++) {
+      const places = received.flatMap((byPeer, worker) => (byPeer.has(peer) ? [worker] : []));
+      expect([peer, places.length]).toEqual([peer, peer <= 6 ? 1 : 0]);
+      if (peer <= 6) expect(received[places[0]!]!.get(peer)).toEqual(everything);
+    }
+    expect(received.map((byPeer) => byPeer.size)).toEqual([2, 2, 2]);
+
+    // More peers than a filter holds: nobody is refused any more, and still each packet reaches one worker.
+    for (const byPeer of received) byPeer.clear();
+    const blocks = ['192.0.2', '198.51.100', '203.0.113'];
+    const crowd = Array.from({ length: family === 4 ? 600 : 2000 }, (_, n) =>
+      family === 4 ? `${blocks[n % 3]}.${50 + Math.floor(n / 3)}` : `2001:db8:77::${n.toString(16)}`,
+    );
+    for (const address of crowd) ports.admit(endpoint, address);
+    await settled();
+    for (let round = 0; round < 50; round++) for (const sender of senders) sender.send();
+    await settled();
+    drain();
+    for (let peer = 1; peer <= 8; peer++) {
+      const numbers = received.flatMap((byPeer) => byPeer.get(peer) ?? []);
+      expect(numbers).toEqual(Array.from({ length: 50 }, (_, i) => 200 + i));
+    }
+    for (const address of crowd) ports.dismiss(endpoint, address);
+    await settled();
+    for (const sender of senders) sender.send();
+    for (const byPeer of received) byPeer.clear();
+    drain();
+    expect(received.map((byPeer) => [...byPeer.keys()].filter((peer) => peer > 6)).flat()).toEqual([]);
+  } finally {
+    ports.close(devices);
+    for (const sender of senders) sender.close();
+  }
+});
