@@ -94,6 +94,8 @@ function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfi
       gre: file.gre,
       tlv: file.tlv,
       acceptForcedUdp: file.forcedUdp,
+      flowBindings: file.flowBindings,
+      maxFlows: file.maxFlows,
       revocation: file.revocation,
       heartbeat: file.heartbeat && {
         intervalSeconds: file.heartbeat.interval / 1e6,

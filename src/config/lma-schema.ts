@@ -77,6 +77,8 @@ export const lmaSchema = keys({
   gre: oneOf(['off', 'on', 'required']).default('on'),
   tlv: flag.default(true),
   forcedUdp: flag.default(true),
+  flowBindings: oneOf(['on', 'off', 'prohibited']).default('on'),
+  maxFlows: integer(1, 4096).default(256),
   revocation: flag.default(true),
   heartbeat: heartbeatSchema.nullable().default(null),
   vendor: integer(1, 0xffff_ffff).default(32473),

@@ -1,4 +1,6 @@
 /** Reads the configuration of `tunloom mag`: the file's words to those of the state machine, the access side and the data plane. */
+import { checkServices } from './flow-rules.ts';
+import { checkNegotiated, negotiatedFlows } from './negotiated-flows.ts';
 import type { AccessInterfaceConfig, LanInterfaceConfig } from '../access/access-config.ts';
 import { formatAddress, parseAddress } from '../ip.ts';
 import type { LmaAddress, LogicalNode, MagConfig, MagNode } from '../pmipv6/mag/config.ts';
@@ -44,7 +46,12 @@ function check(value: unknown): Checked<MagDaemonConfig> {
   const checked = magSchema.safeParse(value);
   if (!checked.success) return { config: null, complaints: describeIssues(checked.error, magSchema) };
   const file = checked.data;
-  const complaints = [...checkAddresses(file), ...checkInterfaces(file), ...checkAccess(file)];
+  const complaints = [
+    ...checkAddresses(file),
+    ...checkInterfaces(file),
+    ...checkAccess(file),
+    ...checkFlows(file),
+  ];
   const lmas: readonly (readonly [FileLma | undefined, readonly PropertyKey[]])[] = [
     [file.lma, ['lma']],
     ...file.logicalNodes.map((node, i) => [node.lma, ['logicalNodes', i, 'lma']] as const),
@@ -77,10 +84,10 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
         careOf: careOf === undefined ? null : plain(careOf),
       })),
       logicalNodes: file.logicalNodes.map((node): LogicalNode => ({
-        ...nodeOf(node),
+        ...nodeOf(node, file.services),
         technology: node.technology,
       })),
-      nodes: file.nodes.map(nodeOf),
+      nodes: file.nodes.map((node) => nodeOf(node, file.services)),
       multipath: file.multipath,
       bulk: registration.bulk,
       furtherPathHandoff: registration.furtherPathHandoff,
@@ -120,7 +127,7 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
   };
 }
 
-function nodeOf(node: MagFile['nodes'][number]): MagNode {
+function nodeOf(node: MagFile['nodes'][number], services: MagFile['services']): MagNode {
   return {
     identity: node.identity,
     lma: node.lma ? lmaAddress(node.lma) : null,
@@ -131,6 +138,7 @@ function nodeOf(node: MagFile['nodes'][number]): MagNode {
     delegated: node.delegated.map(canonical),
     multipath: node.multipath,
     interfaces: node.interfaces ?? null,
+    flows: negotiatedFlows(node.flows, services),
   };
 }
 
@@ -208,6 +216,19 @@ function checkInterfaces(file: MagFile): Complaint[] {
     });
   }
   return complaints;
+}
+
+function checkFlows(file: MagFile): Complaint[] {
+  return (['logicalNodes', 'nodes'] as const).flatMap((list) =>
+    file[list].flatMap(({ flows }, i) => {
+      const path = [list, i, 'flows'];
+      const unknown = checkServices(flows, file.services).map(({ path: inner, message }) => ({
+        path: [...path, ...inner.slice(1)],
+        message,
+      }));
+      return unknown.length ? unknown : checkNegotiated(flows, file.services, path);
+    }),
+  );
 }
 
 function checkAccess(file: MagFile): Complaint[] {

@@ -1,4 +1,5 @@
 /** The configuration file of `tunloom mag`: keys, form and defaults; docs/mag.md explains every key. */
+import { flowSchema, servicesSchema } from './flow-schema.ts';
 import { z } from 'zod';
 import {
   address,
@@ -70,6 +71,8 @@ const nodeKeys = {
   homeAddress: interfaceAddress.optional(),
   multipath: flag.default(true),
   interfaces: list(interfaceName).optional(),
+  /** Negotiated with the LMA (RFC 6089). */
+  flows: list(flowSchema).default([]),
 };
 
 const node = keys({ identity: pattern, ...nodeKeys, delegated: list(prefix).default([]) });
@@ -135,6 +138,7 @@ export const magSchema = keys({
   access: list(access).default([]),
   lans: list(lan).default([]),
   multipath: flag.default(true),
+  services: servicesSchema.default({}),
   registration: registration.prefault({}),
   gre: oneOf(['off', 'on', 'keyless', 'demanded']).default('on'),
   tlv: flag.default(true),

@@ -1,6 +1,7 @@
 /** A session in the words of the signaling to one in those of the data plane. */
 import type { FileTunnels } from '../config/schema.ts';
 import { completeSession } from '../config/session-defaults.ts';
+import { flowRules } from '../dataplane/distribution-spec.ts';
 import { isSequenced } from '../dataplane/path-template.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import type { TunnelPath, TunnelSession } from '../pmipv6/tunnel-session.ts';
@@ -12,7 +13,7 @@ export function toSessionSpec(
   tunnels: FileTunnels,
 ): SessionSpec {
   const keyed = session.receiveKey !== null && session.sendKey !== null;
-  const spec = completeSession(
+  const complete = completeSession(
     {
       name: session.name,
       prefixes: [...session.prefixes],
@@ -36,6 +37,10 @@ export function toSessionSpec(
     },
     tunnels,
   );
+  // What the two ends have agreed on goes among the rules of this end (RFC 6089).
+  const agreed = flowRules(session.flows ?? []);
+  const flows = [...agreed, ...(complete.flows ?? [])].toSorted((a, b) => a.priority - b.priority);
+  const spec: SessionSpec = { ...complete, ...(agreed.length ? { flows } : {}) };
   return spec.allowReordering || spec.paths.every(isSequenced) ? spec : onOnePath(spec);
 }
 

@@ -3,6 +3,7 @@
  * it into the data plane's own words and works out weights from the hints.
  */
 import type { Endpoint } from './endpoint.ts';
+import type { FlowBinding } from './flow-binding.ts';
 
 /** What the signaling says about a WAN interface; rates in bit/s, times in microseconds, loss in 1/1,000,000. */
 export interface WanMetrics {
@@ -43,4 +44,6 @@ export interface TunnelSession {
   readonly receiveKey: number | null;
   /** At least one, ascending by BID. */
   readonly paths: readonly TunnelPath[];
+  /** Negotiated flow bindings by FID-PRI, selectors towards the mobile node at both ends; left out: none. */
+  readonly flows?: readonly FlowBinding[];
 }

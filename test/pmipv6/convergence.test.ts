@@ -1,8 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { FlowBinding } from '../../src/pmipv6/flow-binding.ts';
 import { LOGICAL_NODE_DEFAULTS, WAN_DEFAULTS } from '../../src/pmipv6/mag/config.ts';
+import type { TunnelSession } from '../../src/pmipv6/tunnel-session.ts';
 import { lmaConfig, magConfig } from '../support/mag-bench.ts';
 import { FAIR, type MagNode, SignalingNetwork } from '../support/signaling-network.ts';
+
+const FLOWS: readonly FlowBinding[] = [[1], [2, 3], [1, 2, 3]].map((bids, i) => ({
+  flow: i + 1,
+  priority: i + 1,
+  bids,
+  selector: { family: 6, protocol: { start: i, end: i } },
+}));
 
 /** Seconds. Short, so that a run covers many lifetimes. */
 const LIFETIME = 60;
@@ -34,7 +43,9 @@ function network(seed: number, ordering: 'timestamp' | 'sequence'): SignalingNet
             technology: 8,
             priority: bid,
           })),
-          logicalNodes: [{ ...LOGICAL_NODE_DEFAULTS, identity: `box${n}@example.org` }],
+          logicalNodes: [
+            { ...LOGICAL_NODE_DEFAULTS, identity: `box${n}@example.org`, flows: FLOWS.slice(0, 2) },
+          ],
           lifetime: LIFETIME,
           refreshBefore: 20,
           ordering,
@@ -58,6 +69,7 @@ type Step =
   | { readonly step: 'weather'; readonly loss: number; readonly doubling: number; readonly maxDelay: number }
   | { readonly step: 'attach' | 'detach'; readonly mag: number; readonly node: number }
   | { readonly step: 'interface'; readonly mag: number; readonly bid: number; readonly host: number }
+  | { readonly step: 'flows'; readonly mag: number; readonly count: number }
   | { readonly step: 'restart-mag'; readonly mag: number }
   | { readonly step: 'restart-lma' }
   | { readonly step: 'clock'; readonly who: number; readonly milliseconds: number };
@@ -92,6 +104,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       host: fc.nat(2),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('flows' as const), mag, count: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('restart-mag' as const), mag }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('restart-lma' as const) }) },
   {
@@ -130,6 +143,13 @@ function act(net: SignalingNetwork, action: Step, invariant: () => void): void {
       );
       break;
     }
+    case 'flows':
+      net.tell(net.mags[action.mag]!, {
+        event: 'flows',
+        node: `box${action.mag}@example.org`,
+        flows: FLOWS.slice(0, action.count),
+      });
+      break;
     case 'restart-mag':
       net.restartMag(net.mags[action.mag]!);
       break;
@@ -178,24 +198,24 @@ function heal(net: SignalingNetwork): void {
   net.pass(LIFETIME * 1000);
 }
 
-/** Node, BIDs with care-of addresses, prefixes: as the MAGs, and as the LMA see it. */
+/** Node, BIDs with care-of addresses, prefixes, flows: as the MAGs, and as the LMA see it. */
 function views(net: SignalingNetwork): { mags: string[]; lma: string[] } {
-  const text = (node: string, paths: string[], prefixes: readonly string[]): string =>
-    `${node} ${paths.toSorted().join(' ')} ${prefixes.toSorted().join(' ')}`;
+  const text = ({ node, prefixes, flows = [] }: TunnelSession, paths: string[]): string => {
+    const negotiated = flows.map(({ flow, bids }) => `flow ${flow}>${bids.join('+')}`);
+    return [node, ...paths.toSorted(), ...prefixes.toSorted(), ...negotiated].join(' ');
+  };
   const mags = net.mags.flatMap(({ world }) =>
-    [...world.installed.values()].map(({ node, paths, prefixes }) =>
+    [...world.installed.values()].map((session) =>
       text(
-        node,
-        paths.map(({ bid, local }) => `${bid}=${local.address}`),
-        prefixes,
+        session,
+        session.paths.map(({ bid, local }) => `${bid}=${local.address}`),
       ),
     ),
   );
-  const lma = [...net.lmaWorld.installed.values()].map(({ node, paths, prefixes }) =>
+  const lma = [...net.lmaWorld.installed.values()].map((session) =>
     text(
-      node,
-      paths.map(({ bid, remote }) => `${bid}=${remote.address}`),
-      prefixes,
+      session,
+      session.paths.map(({ bid, remote }) => `${bid}=${remote.address}`),
     ),
   );
   return { mags: mags.toSorted(), lma: lma.toSorted() };

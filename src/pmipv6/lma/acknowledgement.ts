@@ -68,7 +68,13 @@ export function accept(
   /** null for a de-registration. */
   binding: Binding | null,
   config: LmaConfig,
-  granted: { readonly lifetime: number; readonly multipath: boolean; readonly utc: number },
+  granted: {
+    readonly lifetime: number;
+    readonly multipath: boolean;
+    readonly utc: number;
+    /** Answers to the flows of the PBU. */
+    readonly flows?: readonly MobilityOption[];
+  },
 ): BindingAck {
   const options = copied(request, granted.utc, Status.ACCEPTED);
   const greRefused = request.greKey !== undefined && session.gre === null;
@@ -98,6 +104,7 @@ export function accept(
   if (binding && (binding.encapsulation === 'udp' || binding.encapsulation === 'udp-gre')) {
     options.push({ option: 'nat-detection', force: true, refreshTime: NAT_KEEPALIVE_S });
   }
+  options.push(...(granted.flows ?? []));
   if (granted.multipath && request.multipath) options.push(request.multipath);
   options.push(...request.vendorOptions);
   if (request.qos) options.push({ ...request.qos, request: request.qos.request || 1, operation: 0 });

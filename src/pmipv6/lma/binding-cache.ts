@@ -1,5 +1,6 @@
 /** The Binding Cache (RFC 5213 §5.1, RFC 8278 §3): sessions with their bindings, found by node and by prefix. */
 import { type Endpoint, endpointKey } from '../endpoint.ts';
+import type { FlowBinding } from '../flow-binding.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
 import type { Identifier } from '../wire/option/identifier.ts';
 
@@ -19,7 +20,8 @@ export interface Binding {
   label: number | null;
   encapsulation: TunnelEncapsulation;
   metrics: WanMetrics;
-  /** Elapsed milliseconds. */
+  /** When it was last registered other than by an extension (HI 5); elapsed milliseconds, as `expires`. */
+  since: number;
   expires: number;
   lastSequence: number;
   /** null in sequence mode. */
@@ -44,6 +46,8 @@ export interface Session {
   /** GRE as agreed (RFC 5845): the keys are null for GRE without keys. */
   gre: { downlinkKey: number | null; uplinkKey: number | null } | null;
   readonly bindings: Map<number, Binding>;
+  /** By FID. */
+  flows: ReadonlyMap<number, FlowBinding>;
   /** All bindings are gone; the session is kept until then (MinDelayBeforeBCEDelete). */
   lingerUntil: number | null;
   /** Last accepted order marks of BIDs that are gone, so that an old message cannot bring them back. */

@@ -52,6 +52,10 @@ export interface LmaConfig {
   readonly tlv: boolean;
   /** AcceptForcedIPv4UDPEncapsulationRequest (RFC 5844 §5). */
   readonly acceptForcedUdp: boolean;
+  /** Flow bindings (RFC 6089): taken, skipped as an LMA that does not know them would, or refused with status 128. */
+  readonly flowBindings: 'on' | 'off' | 'prohibited';
+  /** Flow bindings that one session may have. */
+  readonly maxFlows: number;
   /** Bindings are revoked by BRI (RFC 5846) on handoff and on the operator's word. */
   readonly revocation: boolean;
   /** PBUs a second that one MAG address may send; more are dropped. */
@@ -81,6 +85,8 @@ export const LMA_DEFAULTS = {
   gre: 'on',
   tlv: true,
   acceptForcedUdp: true,
+  flowBindings: 'on',
+  maxFlows: 256,
   revocation: true,
   maxUpdatesPerSecond: 1000,
   restartCounter: 0,

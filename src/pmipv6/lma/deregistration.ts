@@ -36,6 +36,7 @@ export class Deregistration {
       unbind(this.cache, session, binding);
     }
     const last = session.bindings.size === 0;
+    if (last) session.flows = new Map();
     if (last && session.lingerUntil === null) {
       session.lingerUntil = now.elapsed + this.config.minDelayBeforeDelete;
     }

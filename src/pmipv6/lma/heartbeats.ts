@@ -49,9 +49,11 @@ export class Heartbeats {
     peer.missing = 0;
     const counter = findOption(message.options, 'restart-counter')?.counter;
     if (counter === undefined) return;
-    const before = peer.restartCounter;
+    const { restartCounter: before, counterAt } = peer;
     peer.restartCounter = counter;
-    if (before !== null && before !== counter) this.peerIsGone(peer, 'has restarted without its bindings');
+    peer.counterAt = now.elapsed;
+    if (before !== null && before !== counter)
+      this.peerIsGone(peer, 'has restarted without its bindings', counterAt);
   }
 
   /** Sends the requests that are due. */
@@ -89,11 +91,13 @@ export class Heartbeats {
     }
   }
 
-  private peerIsGone(peer: Peer, why: string): void {
+  /** `since`: bindings registered anew after this are of the peer as it is now. */
+  private peerIsGone(peer: Peer, why: string, since = Infinity): void {
     this.context.log('warn', `MAG ${why}; its bindings are removed`, undefined, peer.address);
     for (const session of this.context.cache.withCareOf(peer.endpoint)) {
-      for (const { bid, careOf } of [...session.bindings.values()]) {
-        if (careOf.address === peer.address) this.context.cache.deleteBinding(session, bid);
+      for (const { bid, careOf, since: registered } of [...session.bindings.values()]) {
+        if (careOf.address === peer.address && registered <= since)
+          this.context.cache.deleteBinding(session, bid);
       }
       this.context.settle(session);
     }

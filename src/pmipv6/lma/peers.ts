@@ -12,6 +12,8 @@ export interface Peer {
   /** It has sent a heartbeat, so it may be sent some. */
   knowsHeartbeats: boolean;
   restartCounter: number | null;
+  /** When it was last told; elapsed milliseconds. */
+  counterAt: number;
   /** Requests without an answer since the last answer. */
   missing: number;
   nextHeartbeat: number | null;
@@ -40,6 +42,7 @@ export class Peers {
         refilled: now.elapsed,
         knowsHeartbeats: false,
         restartCounter: null,
+        counterAt: now.elapsed,
         missing: 0,
         nextHeartbeat: null,
         heartbeatSequence: 0,

@@ -1,4 +1,5 @@
 /** What the data plane has to know of a session. */
+import { activeFlows } from '../flow-binding.ts';
 import type { TunnelPath, TunnelSession } from '../tunnel-session.ts';
 import { DATA_PORT } from '../wire/numbers.ts';
 import { homeAddressHost } from './acknowledgement.ts';
@@ -22,6 +23,7 @@ export function tunnelSession(session: Session): TunnelSession {
       };
     })
     .sort((a, b) => a.bid - b.bid);
+  const flows = activeFlows(session.flows.values(), new Set(session.bindings.keys()));
   return {
     name: session.name,
     node: session.nodeKey,
@@ -33,5 +35,6 @@ export function tunnelSession(session: Session): TunnelSession {
     sendKey: session.gre?.downlinkKey ?? null,
     receiveKey: session.gre?.uplinkKey ?? null,
     paths,
+    ...(flows.length ? { flows } : {}),
   };
 }

@@ -3,13 +3,15 @@ import type { Endpoint, Instant } from '../endpoint.ts';
 import type { TunnelEncapsulation } from '../tunnel-session.ts';
 import type { BindingAck } from '../wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
-import { LIFETIME_UNIT_S, Status } from '../wire/numbers.ts';
+import { Handoff, LIFETIME_UNIT_S, Status } from '../wire/numbers.ts';
+import type { MobilityOption } from '../wire/options.ts';
 import { accept, homeAddressHost, reject } from './acknowledgement.ts';
 import { type Allocation, isGranted } from './allocation.ts';
 import { type Binding, type BindingCache, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import { admit, checkOrder, missingOption, multipathFault, type Rejection } from './checks.ts';
 import type { LmaConfig, MultipathPolicy, NodeProfile } from './config.ts';
 import { Deregistration } from './deregistration.ts';
+import { updateFlows } from './flow-bindings.ts';
 import { findSession } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { readRequest, type Request } from './request.ts';
@@ -40,6 +42,8 @@ export class Registration {
   private readonly tunnels: TunnelAgreement;
   private readonly deregistration: Deregistration;
   private linkLocals = 0;
+  /** Of the PBU in hand: the PBA's answers to its flows. */
+  private flows: readonly MobilityOption[] = [];
 
   constructor(config: LmaConfig, cache: BindingCache, allocation: Allocation, policy: Policy) {
     this.config = config;
@@ -147,6 +151,7 @@ export class Registration {
       mag: multipath ? request.mag! : null,
       gre: null,
       bindings: new Map(),
+      flows: new Map(),
       lingerUntil: null,
       past: new Map(),
       installed: false,
@@ -160,6 +165,7 @@ export class Registration {
     this.setLinkLocal(session, request);
     this.cache.add(session);
     const binding = this.bind(session, request, bid, tunnel.encapsulation, now);
+    this.updateFlows(session, request, multipath);
     return {
       outcome: 'accepted',
       answer: this.answer(request, session, binding, multipath, now),
@@ -235,6 +241,7 @@ export class Registration {
     this.setLinkLocal(session, request);
     this.tunnels.agreeOnGre(session, request, tunnel.encapsulation, handoff);
     const binding = this.bind(session, request, bid, tunnel.encapsulation, now);
+    this.updateFlows(session, request, multipath);
     if (multipath && request.multipath!.bulk) {
       // B: one message extends the lifetime of every binding of the node.
       for (const other of session.bindings.values()) other.expires = binding.expires;
@@ -248,6 +255,15 @@ export class Registration {
       replaced,
       released: false,
     };
+  }
+
+  /** BIDs are those of the MMB: without it there is nothing that a flow could be bound to. */
+  private updateFlows(session: Session, request: Request, multipath: boolean): void {
+    if (multipath) this.flows = updateFlows(session, request.options, this.config);
+    else {
+      session.flows = new Map();
+      this.flows = [];
+    }
   }
 
   private extendAssignment(request: Request, profile: NodeProfile, session: Session): Rejection | undefined {
@@ -281,6 +297,7 @@ export class Registration {
       label: bid === PLAIN_BID ? null : multipath!.label,
       encapsulation,
       metrics: request.metrics,
+      since: known && request.handoff === Handoff.NOT_CHANGED ? known.since : now.elapsed,
       expires: now.elapsed + lifetime,
       lastSequence: request.update.sequence,
       lastTimestamp: request.timestamp ?? null,
@@ -307,7 +324,8 @@ export class Registration {
     now: Instant,
   ): BindingAck {
     const lifetime = this.lifetime(request);
-    return accept(request, session, binding, this.config, { lifetime, multipath, utc: now.utc });
+    const { flows } = this;
+    return accept(request, session, binding, this.config, { lifetime, multipath, utc: now.utc, flows });
   }
 
   /** ALL_ZERO asks us to choose; anything else is the MAG's choice and kept (RFC 5213 §5.3.6). */
@@ -332,6 +350,9 @@ function dataPlaneText(session: Session): string {
   let text = `${session.gre?.downlinkKey}/${session.gre?.uplinkKey}/${session.homeAddress}/${session.prefixes.length}/${session.delegated.length}`;
   for (const { bid, careOf, local, encapsulation, label, technology, metrics } of session.bindings.values()) {
     text += `;${bid},${careOf.address},${local.address},${encapsulation},${label},${technology},${metrics.weight},${metrics.uplinkRate},${metrics.downlinkRate},${metrics.latency},${metrics.loss}`;
+  }
+  for (const { flow, priority, bids, selector } of session.flows.values()) {
+    text += `;${flow}/${priority}/${bids.join()}/${JSON.stringify(selector)}`;
   }
   return text;
 }

@@ -4,7 +4,7 @@ import { Status } from '../wire/numbers.ts';
 import type { Answer } from './answer.ts';
 import type { MagContext } from './context.ts';
 import type { PathPlan } from './path-plan.ts';
-import { clearPath, type MagSession, type Path, type Round } from './update-list.ts';
+import { clearPath, type MagSession, type Path, type Transmission } from './update-list.ts';
 
 export class Acceptance {
   private readonly context: MagContext;
@@ -19,11 +19,12 @@ export class Acceptance {
   }
 
   /** `sent`: the transmission that was answered. The lifetime counts from then, so that ours never ends after the LMA's. */
-  handle(session: MagSession, path: Path, answer: Answer, sent: Round['sent'][number]): void {
+  handle(session: MagSession, path: Path, answer: Answer, sent: Transmission): void {
     const round = path.round!;
     if (!this.takeAddresses(session, path, answer)) return;
     this.agreeOnMultipath(session, path, answer, sent.overwrite);
     this.agreeOnTunnel(session, path, answer);
+    this.agreeOnFlows(session, path, answer, sent);
     const { timers } = this.context.anchors.of(path.lma!.address);
     const expires = sent.at + answer.lifetime;
     const refreshAt = expires - Math.min(timers.refreshBefore, answer.lifetime / 2);
@@ -132,6 +133,15 @@ export class Acceptance {
     session.asks = { ...session.asks, gre: false };
     if (ack.status !== Status.GRE_KEY_OPTION_NOT_REQUIRED) {
       this.context.anchors.of(path.lma!.address).ignoresGre = true;
+    }
+  }
+
+  private agreeOnFlows(session: MagSession, path: Path, { ack }: Answer, sent: Transmission): void {
+    if (session.multipath !== 'on') return;
+    // A BID that was not there is there now, perhaps.
+    if (!path.active) session.flows.retry(path.bid);
+    for (const refusal of session.flows.answered(sent.flows, ack.options)) {
+      this.context.log('warn', refusal, session.node, path.lma!.address);
     }
   }
 

@@ -1,4 +1,5 @@
 /** What an operator tells the MAG state machine. All addresses and prefixes are in the form of src/ip.ts. */
+import type { FlowBinding } from '../flow-binding.ts';
 import type { WanMetrics } from '../tunnel-session.ts';
 
 /** Addresses of one LMA; at least one of the two. */
@@ -46,6 +47,8 @@ export interface MagNode {
   readonly multipath: boolean;
   /** Names of the WAN interfaces that carry the node; null: all. */
   readonly interfaces: readonly string[] | null;
+  /** Flow bindings to ask for (RFC 6089), at most 100; a `flows` event changes them. They need multipath. */
+  readonly flows: readonly FlowBinding[];
 }
 
 /** A node that is always there (RFC 8278 §3.1): the MAG itself is the subscriber. `identity` is no pattern. */
@@ -145,6 +148,7 @@ export const MAG_NODE_DEFAULTS = {
   delegated: [],
   multipath: true,
   interfaces: null,
+  flows: [],
 } as const satisfies Partial<MagNode>;
 
 export const LOGICAL_NODE_DEFAULTS = {

@@ -1,5 +1,6 @@
 /** What the world tells the MAG state machine. */
 import type { Endpoint } from '../endpoint.ts';
+import type { FlowBinding } from '../flow-binding.ts';
 import type { WanMetrics } from '../tunnel-session.ts';
 import type { Message } from '../wire/mobility-header.ts';
 
@@ -31,6 +32,8 @@ export type MagEvent =
     }
   /** What is known of a WAN interface has changed: the LMA is told by a re-registration of its paths. */
   | { readonly event: 'metrics'; readonly name: string; readonly metrics: WanMetrics }
+  /** Other flow bindings of the node: those that it has and this list does not name are removed (RFC 6089). */
+  | { readonly event: 'flows'; readonly node: string; readonly flows: readonly FlowBinding[] }
   /** The operator's word: extend the node's bindings now, also if the LMA has refused the node before; without node, of all. */
   | { readonly event: 'register'; readonly node?: string | undefined }
   /** The operator's word: end the node's session until it attaches anew or `register` names it; without node, of all. */

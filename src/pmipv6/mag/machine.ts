@@ -64,6 +64,16 @@ export class MagMachine {
       case 'metrics':
         this.metricsAre(event);
         break;
+      case 'flows':
+        for (const session of this.named(event.node)) {
+          if (session.flows.want(event.flows))
+            this.registration.extend(
+              session,
+              session.paths.find((path) => path.active),
+            );
+          this.registration.attend(session);
+        }
+        break;
       case 'register':
         for (const session of this.named(event.node)) this.register(session);
         break;
@@ -249,6 +259,7 @@ export class MagMachine {
     session.denied = null;
     session.asks = asksOf(this.context, session.profile);
     for (const path of session.paths) path.revoked = false;
+    session.flows.forget();
     if (session.multipath === 'off') session.multipath = 'unknown';
     this.registration.extend(session);
     this.registration.attend(session);

@@ -69,6 +69,7 @@ export class PathPlan {
       path.known = false;
     }
     session.farewells = [];
+    session.flows.forget();
     session.multipath = 'unknown';
     session.lead = null;
   }
@@ -132,6 +133,7 @@ export class PathPlan {
       path.known = false;
     }
     session.lead = null;
+    session.flows.forget();
     session.boundUntil = null;
     if (!say) session.farewells = [];
   }

@@ -2,6 +2,7 @@
 import { splitPrefix } from '../wire/octets.ts';
 import { DATA_PORT } from '../wire/numbers.ts';
 import type { AccessGrant } from '../access-grant.ts';
+import { activeFlows } from '../flow-binding.ts';
 import type { TunnelEncapsulation, TunnelPath, TunnelSession } from '../tunnel-session.ts';
 import type { MagContext } from './context.ts';
 import type { MagSession, Path } from './update-list.ts';
@@ -47,6 +48,10 @@ export function publish(context: MagContext, session: MagSession): void {
 export function tunnelSession(session: MagSession): TunnelSession | null {
   const active = session.paths.filter((path) => path.active).sort((a, b) => a.bid - b.bid);
   if (!active.length) return null;
+  const flows =
+    session.multipath === 'on'
+      ? activeFlows(session.flows.granted(), new Set(active.map(({ bid }) => bid)))
+      : [];
   return {
     name: session.name,
     node: session.node,
@@ -58,6 +63,7 @@ export function tunnelSession(session: MagSession): TunnelSession | null {
     sendKey: session.gre?.sendKey ?? null,
     receiveKey: session.gre?.receiveKey ?? null,
     paths: active.map((path) => tunnelPath(session, path)),
+    ...(flows.length ? { flows } : {}),
   };
 }
 

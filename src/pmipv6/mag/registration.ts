@@ -39,6 +39,7 @@ export class Registration {
     const now = this.context.now.elapsed;
     this.expire(session, now);
     this.plan.carryOut(session);
+    this.defineFlows(session);
     this.refresh(session, now);
     for (const path of session.paths) this.advance(session, path, now);
     this.sayFarewells(session, now);
@@ -97,6 +98,15 @@ export class Registration {
     const turn = active.find(({ bid }) => bid > session.bulkTurn) ?? active[0]!;
     session.bulkTurn = turn.bid;
     turn.round = this.rounds.open('bulk', turn.lma!);
+  }
+
+  /** Flows that the LMA does not have yet, once all of their paths stand and nothing else is on its way. */
+  private defineFlows(session: MagSession): void {
+    if (session.multipath !== 'on' || session.paths.some(({ round }) => round)) return;
+    const active = session.paths.filter((path) => path.active);
+    if (!session.flows.pending(new Set(active.map(({ bid }) => bid)))) return;
+    const [path] = active;
+    if (path) path.round = this.rounds.open('refresh', path.lma!);
   }
 
   private bulkAllowed(session: MagSession, now: number): boolean {
@@ -186,6 +196,8 @@ export class Registration {
     if (!found) return this.context.ignore('unmatched-pba', from);
     const { session, path, round, farewell } = found;
     const different = mismatch(ack, session, round, config.strict);
+    // Status 135 does not hold our number: if the rest differs as well, it is about a PBU from before our restart.
+    if (different && ack.sequence !== found.sequence) return this.context.ignore('unmatched-pba', from);
     if (different) {
       count(ignored, 'mismatch');
       session.denied = `answer of the LMA has another ${different}`;

@@ -47,7 +47,9 @@ export function buildUpdate(subject: Subject, config: MagConfig, utc: number): B
     ...addressOptions(session),
   ];
   if (gre) options.push({ option: 'gre-key', key: config.gre === 'keyless' ? null : session.downlinkKey });
-  if (subject.multipath) options.push(...multipathOptions(subject, config));
+  if (subject.multipath) {
+    options.push(...flowOptions(subject), ...multipathOptions(subject, config));
+  }
   if (!ending) {
     const metrics = encodeWanMetrics(config.vendor, subject.multipath ? path.bid : 1, path.link.metrics);
     if (metrics) options.push(metrics);
@@ -90,6 +92,14 @@ function addressOptions({ asks, homeAddress, delegated }: MagSession): MobilityO
     options.push({ option: 'delegated-mobile-network-prefix', prefix });
   }
   return options;
+}
+
+/** Every accepted PBU removes the flows that it does not name, so each names them all (RFC 6089 §5.2.3). */
+function flowOptions({ session, path, purpose }: Subject): MobilityOption[] {
+  if (session.multipath !== 'on') return [];
+  const bids = new Set(session.paths.filter((other) => other.active).map(({ bid }) => bid));
+  if (purpose !== 'deregister') bids.add(path.bid);
+  return session.flows.options(bids, purpose !== 'deregister');
 }
 
 /** MMB and MAG Identifier, in each PBU over each WAN interface (RFC 8278 §3.2: MUST). */

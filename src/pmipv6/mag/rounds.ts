@@ -1,5 +1,6 @@
 /** Sending PBUs and repeating them: back-off, fresh numbers, limits of rate (RFC 6275 §11.8, RFC 5213 §6.9.4). */
 import type { Endpoint } from '../endpoint.ts';
+import { findOptions } from '../wire/options.ts';
 import { count, type MagContext } from './context.ts';
 import { buildUpdate, handoffOf } from './request.ts';
 import type { Farewell, MagSession, Path, Purpose, Round } from './update-list.ts';
@@ -109,7 +110,12 @@ export class Rounds {
     count(context.sent, round.sent.length ? 'retransmission' : purpose);
     round.gre = session.asks.gre;
     round.forcedUdp = session.asks.forceUdp && careOf.port !== null;
-    round.sent.push({ sequence: update.sequence, at: elapsed, overwrite: overwrite && multipath });
+    round.sent.push({
+      sequence: update.sequence,
+      at: elapsed,
+      overwrite: overwrite && multipath,
+      flows: findOptions(update.options, 'flow-identification'),
+    });
     const { maxTimeout } = context.anchors.of(way.lma.address).timers;
     round.due = elapsed + round.delay;
     round.delay = Math.min(round.delay * 2, maxTimeout);

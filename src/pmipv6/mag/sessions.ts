@@ -2,6 +2,7 @@
 import { nai } from '../wire/option/identifier.ts';
 import type { MagContext } from './context.ts';
 import type { LogicalNode, MagNode } from './config.ts';
+import { Flows } from './flows.ts';
 import { Pace } from './pace.ts';
 import type { MagSession, Path } from './update-list.ts';
 
@@ -77,6 +78,7 @@ export function newSession(
     delegated: [],
     linkLocal: '::',
     asks: asksOf(context, profile),
+    flows: new Flows(profile.flows),
     downlinkKey: freeKey(context),
     gre: null,
     sequence: config.random() & 0xffff,

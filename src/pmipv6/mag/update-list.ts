@@ -3,17 +3,29 @@ import { Deadlines } from '../deadlines.ts';
 import type { Endpoint } from '../endpoint.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
 import { type Identifier, identifierText } from '../wire/option/identifier.ts';
+import type { Flows } from './flows.ts';
+import type { OptionOf } from '../wire/options.ts';
 import type { LmaAddress, MagNode } from './config.ts';
 import type { Pace } from './pace.ts';
 import type { WanLink } from './wan-links.ts';
 
 export type Purpose = 'register' | 'refresh' | 'bulk' | 'deregister';
 
+export interface Transmission {
+  readonly sequence: number;
+  /** Elapsed milliseconds. */
+  readonly at: number;
+  /** O was set. */
+  readonly overwrite: boolean;
+  /** The flows that it defined (RFC 6089). */
+  readonly flows: readonly OptionOf<'flow-identification'>[];
+}
+
 /** One request to the LMA with its retransmissions; each has a sequence number (and a timestamp) of its own. */
 export interface Round {
   purpose: Purpose;
-  /** Transmissions so far, oldest first; elapsed milliseconds. */
-  readonly sent: { readonly sequence: number; readonly at: number; readonly overwrite: boolean }[];
+  /** Transmissions so far, oldest first. */
+  readonly sent: Transmission[];
   /** When the next transmission is due. */
   due: number;
   /** What the one after it will wait. */
@@ -97,6 +109,7 @@ export interface MagSession {
   linkLocal: string;
   /** What is asked for: less than the profile allows once the LMA has refused a part. */
   asks: { ipv6: boolean; ipv4: boolean; delegated: readonly string[]; gre: boolean; forceUdp: boolean };
+  readonly flows: Flows;
   readonly downlinkKey: number;
   /** As agreed (RFC 5845); null: no GRE. */
   gre: { readonly sendKey: number | null; readonly receiveKey: number | null } | null;
