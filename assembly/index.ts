@@ -15,6 +15,7 @@ import * as expiry from './pipeline/expire';
 import * as receive from './pipeline/receive';
 import * as send from './pipeline/send';
 import * as pins from './schedule/pins';
+import * as scheduler from './schedule/scheduler';
 import * as workers from './pipeline/worker';
 
 // ---- worker loop
@@ -142,6 +143,10 @@ export function tableMove(form: u32, reference: u32, address: u32, bits: u32): v
   const to = ((<u64>bits) << 32) | (<u64>address);
   tables.copyTable(form, atomic.load<u64>(reference), to);
   atomic.store<u64>(reference, to);
+}
+/** Picks `picks` times for packets of `length` octets, 4 microseconds apart and each of another flow (bench/schedulers.ts). */
+export function pickMany(worker: u32, group: u32, length: u32, picks: u32): u32 {
+  return <u32>scheduler.pickMany(worker, group, length, picks);
 }
 /** Leaves the flow key of the checked inner packet at `at` at CONTROL_KEY; `worker` is the control thread's region. */
 export function readFlowKey(worker: u32, family: u32, at: u32, total: u32): void {

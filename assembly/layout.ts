@@ -722,7 +722,7 @@ export const MODEL_JITTER = 4;
 export const MODEL_OCTET_TIME = 8;
 /** u32: lost packets in a million. */
 export const MODEL_LOSS = 12;
-/** u64, atomic: nanoseconds when the path will have sent what was given to it. */
+/** u64: nanoseconds when the path will have sent what was given to it. */
 export const MODEL_FREE_AT = 24;
 
 /** Per worker and path: u64 packets and octets (outer, as far as we see them) sent and received. */

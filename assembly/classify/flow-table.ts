@@ -4,7 +4,8 @@
  *   set (64 octets) = 4 ways of    | key ^ data | data |     data = | flow tick 32 | value 32 |
  *
  * A reader takes an entry only if both words together give its key, so an entry torn by two writers is no entry: a flow may be
- * forgotten by a race, but never takes another one's value. A full set gives its oldest entry away.
+ * forgotten by a race, but never takes another one's value. Therefore plain loads and stores do, and no fence is paid for.
+ * A full set gives its oldest entry away.
  */
 import { FLOW_ENTRY, FLOW_TICK_SHIFT, FLOW_WAYS } from '../layout';
 
@@ -27,8 +28,8 @@ export function findFlow(table: u64, key: u64): u64 {
   const set = setOf(table, key);
   for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
     const entry = set + way * FLOW_ENTRY;
-    const data = atomic.load<u64>(entry, 8);
-    if (data && (atomic.load<u64>(entry) ^ data) == key) return data;
+    const data = load<u64>(entry, 8);
+    if (data && (load<u64>(entry) ^ data) == key) return data;
   }
   return 0;
 }
@@ -47,8 +48,8 @@ export function storeData(table: u64, key: u64, now: u64, data: u64): void {
   let age: u32 = 0;
   for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
     const entry = set + way * FLOW_ENTRY;
-    const old = atomic.load<u64>(entry, 8);
-    if (!old || (atomic.load<u64>(entry) ^ old) == key) {
+    const old = load<u64>(entry, 8);
+    if (!old || (load<u64>(entry) ^ old) == key) {
       victim = entry;
       break;
     }
@@ -58,8 +59,8 @@ export function storeData(table: u64, key: u64, now: u64, data: u64): void {
       victim = entry;
     }
   }
-  atomic.store<u64>(victim, key ^ data);
-  atomic.store<u64>(victim, data, 8);
+  store<u64>(victim, key ^ data);
+  store<u64>(victim, data, 8);
 }
 
 /** Upper bits of the key choose the set: the lower ones choose a path (schedule/flow-hash.ts). */

@@ -46,7 +46,7 @@ export function sendingTime(model: usize, length: u32): u64 {
 // @ts-ignore: decorator
 @inline
 export function queueTime(model: usize, now: u64): u64 {
-  const free = atomic.load<u64>(model, MODEL_FREE_AT);
+  const free = load<u64>(model, MODEL_FREE_AT);
   return free > now ? min<u64>(free - now, LONGEST_QUEUE) : 0;
 }
 
@@ -55,5 +55,5 @@ export function charge(path: usize, length: u32, now: u64): void {
   const model = <usize>load<u32>(path, PATH_MODEL);
   if (!octetTime(model)) return;
   const busy = queueTime(model, now) + sendingTime(model, length + load<u32>(path, PATH_HEADER_LENGTH));
-  atomic.store<u64>(model, now + busy, MODEL_FREE_AT);
+  store<u64>(model, now + busy, MODEL_FREE_AT);
 }

@@ -30,6 +30,7 @@ export interface HotPath {
   tableFind(form: number, reference: number): number;
   tableMove(form: number, reference: number, address: number, bits: number): void;
   findSession(family: number, at: number): number;
+  pickMany(worker: number, group: number, length: number, picks: number): number;
   readFlowKey(worker: number, family: number, at: number, total: number): void;
   pinFlow(bid: number, now: number): void;
 }

@@ -120,3 +120,52 @@ test(
     });
   },
 );
+
+test.each([
+  // Each turn once: exact. An account of octets may be overdrawn by a packet of every thread. A lottery: five deviations and more.
+  ['weighted', 0],
+  ['deficit', THREADS + 1],
+  ['random', 3000],
+] as const)(
+  'four threads in one %s group: numbers once, shares as promised',
+  { timeout: 120_000 },
+  async (scheduler, tolerance) => {
+    const count = 100_000;
+    const rule = {
+      priority: 1,
+      name: 'all',
+      selectors: [{ family: 4 as const }],
+      action: {
+        action: 'paths' as const,
+        bids: [1, 2],
+        weights: { 1: 3, 2: 1 },
+        distribution: { scheduler },
+      },
+    };
+    const mag = new BenchNode('mag', { workers: THREADS, buffers: 8192 }).add(
+      testSession({ paths: [testPath(1), testPath(2)], flows: [rule] }),
+    );
+    const all = await runThreads<Uint32Array>(new Int32Array(new SharedArrayBuffer(16)), (index) => ({
+      kind: 'draw',
+      index,
+      count,
+      memory: mag.memory.memory,
+      packet,
+      endpoint: 0,
+      session: 0,
+    }));
+    const seen = new Uint8Array(count * THREADS);
+    let first = 0;
+    for (const pairs of all) {
+      for (let i = 0; i < pairs.length; i += 2) {
+        seen[pairs[i]!]!++;
+        if (pairs[i + 1] === 0) first++;
+      }
+    }
+    expect(seen.every((times) => times === 1)).toBe(true);
+    // A turn of the deficit scheduler is up to 4500 octets, and the run may end in the middle of one.
+    const turn = scheduler === 'deficit' ? Math.ceil(6000 / packet.length) : 0;
+    expect(Math.abs(first - (count * THREADS * 3) / 4)).toBeLessThanOrEqual(tolerance + turn);
+    expect(mag.drops).toEqual({});
+  },
+);
