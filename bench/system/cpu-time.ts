@@ -1,5 +1,7 @@
 /** CPU time by /proc/stat and /proc/PID/stat (proc(5)): of the machine, softirqs included, and of a tunnel's processes. */
 import { readFileSync, readdirSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** USER_HZ: clock ticks of /proc a second, the same on every Linux. */
 const TICKS = 100;
@@ -13,6 +15,13 @@ export function busySeconds(stat: string): number {
   const line = stat.split('\n').find((line) => line.startsWith('cpu '));
   const [user, nice, system, , , irq, softirq] = (line ?? '').split(/\s+/).slice(1).map(Number);
   return (user! + nice! + system! + irq! + softirq!) / TICKS;
+}
+
+/** What part of all cores something else keeps busy, watched for a second in which we do nothing. */
+export async function otherLoad(signal: AbortSignal): Promise<number> {
+  const before = machineBusySeconds();
+  await pause(1000, undefined, { signal });
+  return Math.min(1, (machineBusySeconds() - before) / cpus().length);
 }
 
 /** User and system seconds of processes; those that are gone count 0. */

@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { hasIperf3 } from '../../src/lab/iperf3.ts';
+import { otherLoad } from './cpu-time.ts';
 import { replaceSections } from './marked-section.ts';
 import { measure } from './measurement.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
@@ -55,6 +56,8 @@ async function main(options: BenchOptions): Promise<number> {
   };
   const { only, seconds } = options;
   for (let run = 1; run <= options.runs && !signal.aborted; run++) {
+    tell('looking at other load');
+    collection.addOtherLoad(await otherLoad(signal).catch(() => 0));
     await forEach(scenarios, `run ${run}/${options.runs}`, async (scenario, progress) => {
       collection.add(scenario.name, await measure(scenario, { only, seconds, signal, guesses, progress }));
     });

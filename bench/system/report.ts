@@ -112,7 +112,7 @@ function targetRow({ what, target, value, met, against }: TargetResult): string[
 function heading({ machine, runs, seconds }: BenchResult): string {
   return (
     `${machine.cores} cores (${machine.cpu}), Linux ${machine.kernel}, Node ${machine.node}; ` +
-    `medians of ${runs}, TCP for ${seconds} s; in parentheses: ratio to bare veth in this run, or difference from it.`
+    `other load ${(machine.otherLoad * 100).toFixed(0)} % of the cores; medians of ${runs}, TCP for ${seconds} s; in parentheses: ratio to bare veth in this run, or difference from it.`
   );
 }
 

@@ -31,6 +31,8 @@ export interface BenchResult {
     readonly cpu: string;
     readonly cores: number;
     readonly node: string;
+    /** Part of all cores that was busy with something else before the runs, the median of one look a run. */
+    readonly otherLoad: number;
   };
   readonly runs: number;
   readonly seconds: number;
@@ -46,9 +48,14 @@ export class Collection {
   readonly #samples = new Map<string, Sample[]>();
   readonly #errors = new Map<string, string[]>();
   readonly #profiles: Profile[] = [];
+  readonly #otherLoads: number[] = [];
 
   add(scenario: string, sample: Sample): void {
     this.#samples.set(scenario, [...(this.#samples.get(scenario) ?? []), sample]);
+  }
+
+  addOtherLoad(part: number): void {
+    this.#otherLoads.push(part);
   }
 
   addProfiles(profiles: readonly Profile[]): void {
@@ -82,6 +89,7 @@ export class Collection {
         cpu: cpus()[0]?.model ?? 'unknown',
         cores: cpus().length,
         node: process.version,
+        otherLoad: this.#otherLoads.length ? median(this.#otherLoads) : 0,
       },
       runs: options.runs,
       seconds: options.seconds,
