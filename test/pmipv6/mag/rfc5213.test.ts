@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MAG_NODE_DEFAULTS } from '../../../src/pmipv6/mag/config.ts';
 import type { MobilityOption } from '../../../src/pmipv6/wire/options.ts';
+import { timestampOf } from '../../../src/pmipv6/wire/option/timestamp.ts';
 import { HNP, LTE, MagBench, MN, optionOf, type SentUpdate } from '../../support/mag-bench.ts';
 
 const PHYSICAL = 'mn7@example.org';
@@ -264,7 +265,8 @@ describe('MAG: RFC 5213 §6.9.1.2, answers', () => {
     const bench = registered();
     const [refresh] = bench.pass(560_000);
     bench.take();
-    bench.answer(refresh!, { status: 156 });
+    const replace = [timestampOf(bench.now.utc - 3_600_000)];
+    bench.answer(refresh!, { status: 156, replace });
     expect(bench.updates()).toEqual([]);
     expect(bench.bids()).toEqual([1]);
     expect(bench.pass(32_000)).toHaveLength(1);
