@@ -608,7 +608,6 @@ export const ALGORITHM_REDUNDANT = 10;
 export const ALGORITHM_CUSTOM = 11;
 
 /** A flow policy: classifiers by family, groups by verdict, the latency class. A block on the heap. */
-export const POLICY_GENERATION = 0;
 /** u32 addresses, 0 = no rule for the family. */
 export const POLICY_CLASSIFIER4 = 4;
 export const POLICY_CLASSIFIER6 = 8;
@@ -633,6 +632,8 @@ export const CLASSIFIER_WORDS = 0;
 export const CLASSIFIER_DIMENSIONS = 4;
 /** u32: address of a u16 a rule: its verdict. */
 export const CLASSIFIER_VERDICTS = 8;
+/** u32: no classifier had it before; verdicts are remembered under it, so those of others are not found any more. */
+export const CLASSIFIER_ID = 12;
 export const CLASSIFIER_DIMENSION = 16;
 /** u32: FIELD_* offset. 128-bit fields are named by their HIGH word and have DIMENSION_WIDE. */
 export const DIMENSION_FIELD = 0;

@@ -8,6 +8,7 @@
  * Leaves the flow key at WORKER_FLOW for the schedulers that work by flow.
  */
 import {
+  CLASSIFIER_ID,
   CONFIG_GROUP,
   CONFIG_POLICY,
   CONTROL,
@@ -15,7 +16,6 @@ import {
   COUNTER_CLASSIFIED,
   POLICY_CLASSIFIER4,
   POLICY_CLASSIFIER6,
-  POLICY_GENERATION,
   POLICY_GROUPS,
   POLICY_SMALL_GROUP,
   VERDICT_DEFAULT,
@@ -51,7 +51,7 @@ function classifyFlow(worker: usize, config: usize, inner: usize, family: u32, t
       (family == 4 ? load<u32>(policy, POLICY_CLASSIFIER4) : load<u32>(policy, POLICY_CLASSIFIER6))
     );
     if (classifier) {
-      const verdict = verdictOf(worker, policy, classifier, flow, now);
+      const verdict = verdictOf(worker, classifier, flow, now);
       if (verdict == VERDICT_DROP) return VERDICT_DROP;
       if (verdict != VERDICT_DEFAULT) {
         return <usize>load<u32>(policy + POLICY_GROUPS + ((<usize>(verdict - VERDICT_GROUP)) << 2));
@@ -64,9 +64,9 @@ function classifyFlow(worker: usize, config: usize, inner: usize, family: u32, t
 }
 
 /** From the table; else from the classifier and into the table. */
-function verdictOf(worker: usize, policy: usize, classifier: usize, flow: u64, now: u64): u32 {
+function verdictOf(worker: usize, classifier: usize, flow: u64, now: u64): u32 {
   const table = load<u64>(CONTROL, CONTROL_VERDICTS);
-  const key = verdictKey(worker + WORKER_FIELDS, flow, load<u32>(policy, POLICY_GENERATION));
+  const key = verdictKey(worker + WORKER_FIELDS, flow, load<u32>(classifier, CLASSIFIER_ID));
   const data = findFlow(table, key);
   // Verdicts are kept one higher, so that the word is never 0.
   if (data) return <u32>data - 1;

@@ -43,10 +43,10 @@ export function flowKey(fields: usize, now: u64): u64 {
 /** What a verdict is remembered by: the flow, and the fields that a rule may look at and a flow may change. */
 // @ts-ignore: decorator
 @inline
-export function verdictKey(fields: usize, flow: u64, generation: u32): u64 {
+export function verdictKey(fields: usize, flow: u64, classifier: u32): u64 {
   const dscp = <u64>load<u32>(fields, FIELD_DSCP);
   const label = <u64>load<u32>(fields, FIELD_LABEL);
-  return finish(flow ^ (((<u64>generation) << 32) | (dscp << 20) | label));
+  return finish(flow ^ (((<u64>classifier) << 32) | (dscp << 20) | label));
 }
 
 // @ts-ignore: decorator

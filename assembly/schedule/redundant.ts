@@ -2,10 +2,17 @@
  * Redundant: a copy of the packet on every path of the group, all with the same sequence number, so that the far end's
  * resequencer delivers the first and drops the rest (RFC 6089 §4.2.1.3: a copy to each BID listed).
  */
-import { COUNTER_COPIES, BUFFER_PACKET, PATH_HEADER_LENGTH, WORKER_NOW, WORKER_RESERVE } from '../layout';
+import {
+  COUNTER_COPIES,
+  DROP_NO_BUFFER,
+  BUFFER_PACKET,
+  PATH_HEADER_LENGTH,
+  WORKER_NOW,
+  WORKER_RESERVE,
+} from '../layout';
 import { allocateBuffer } from '../memory/buffers';
 import { queueSend, sendRoom } from '../pipeline/send';
-import { count } from '../stats';
+import { count, countDrop } from '../stats';
 import { encapsulatePacket, outerTos } from '../tunnel/encapsulate';
 import { memberAt, memberCount, memberPath } from './group';
 import { charge } from './path-model';
@@ -22,9 +29,12 @@ export function sendCopies(
   const members = memberCount(group);
   const reserve = load<u32>(worker, WORKER_RESERVE);
   const now = load<u64>(worker, WORKER_NOW) * 1000;
-  for (let i: u32 = 1; i < members && sendRoom(worker) > reserve; i++) {
-    const buffer = allocateBuffer(worker);
-    if (!buffer) return;
+  for (let i: u32 = 1; i < members; i++) {
+    const buffer = sendRoom(worker) > reserve ? allocateBuffer(worker) : 0;
+    if (!buffer) {
+      countDrop(worker, DROP_NO_BUFFER);
+      continue;
+    }
     const path = memberPath(memberAt(group, i));
     const copy = buffer + BUFFER_PACKET;
     memory.copy(copy, inner, total);

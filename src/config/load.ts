@@ -4,12 +4,12 @@ import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
 import { checkServices, distributionOf, flowRulesOf } from './flow-rules.ts';
-import { schedulerBody, servicesSchema } from './flow-schema.ts';
+import { type FileServices, schedulerBody, servicesSchema } from './flow-schema.ts';
 import { type FileConfig, configSchema, defaultsSchema, sessionSchema } from './schema.ts';
 import { type Gateway, completeSession, gatewaysOf } from './session-defaults.ts';
 import { type Checked, describeIssues, formatKey, parseYaml, readConfigFile } from './yaml-file.ts';
 
-export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults' | 'services'> {
+export interface DataplaneConfig extends Omit<FileConfig, 'sessions' | 'defaults'> {
   readonly sessions: readonly SessionSpec[];
   readonly gateways: readonly Gateway[];
 }
@@ -27,12 +27,12 @@ export function parseConfig(text: string, file: string): DataplaneConfig {
 }
 
 /** Checks one session given as an object (control socket). Throws BAD_SESSION. */
-export function parseSession(value: unknown): SessionSpec {
+export function parseSession(value: unknown, services: FileServices = {}): SessionSpec {
   const checked = sessionSchema.safeParse(value);
   const complaints = checked.success ? [] : describeIssues(checked.error, sessionSchema);
-  const session = checked.success ? completeSession(checked.data, defaultsSchema.parse({})) : null;
+  const session = checked.success ? completeSession(checked.data, defaultsSchema.parse({}), services) : null;
   if (session) complaints.push(...checkSession(session));
-  if (checked.success) complaints.push(...checkServices(checked.data.flows ?? [], {}));
+  if (checked.success) complaints.push(...checkServices(checked.data.flows ?? [], services));
   if (!session || complaints.length) {
     throw new TunloomError(
       'BAD_SESSION',
@@ -77,16 +77,16 @@ export function withScheduler(session: SessionSpec, value: unknown): SessionSpec
   return checkedOr('BAD_SCHEDULER', 'scheduler', result, complaints);
 }
 
-/** The session with the flow rules in `value` (a list as in the file) in the place of its own. Throws BAD_FLOW. */
-export function withFlows(session: SessionSpec, value: unknown): SessionSpec {
+/** The session with the flow rules in `value` (a list as in the file) in the place of its own; `services` are those of the file. Throws BAD_FLOW. */
+export function withFlows(session: SessionSpec, value: unknown, services: FileServices = {}): SessionSpec {
   const schema = sessionSchema.shape.flows.unwrap();
   const checked = schema.safeParse(value);
   if (!checked.success) {
     return checkedOr('BAD_FLOW', 'flows', session, describeIssues(checked.error, schema));
   }
-  const result = { ...session, flows: flowRulesOf(checked.data, {}) };
+  const result = { ...session, flows: flowRulesOf(checked.data, services) };
   return checkedOr('BAD_FLOW', 'flows', result, [
-    ...checkServices(checked.data, {}),
+    ...checkServices(checked.data, services),
     ...checkSession(result),
   ]);
 }
@@ -148,7 +148,7 @@ function check(value: unknown): Checked<DataplaneConfig> {
     complaints.push({ ...complaint, path: ['sessions', ...complaint.path] });
   }
   if (!checked.success || complaints.length) return { config: null, complaints };
-  const { sessions: _sessions, services: _services, defaults: fallback, ...rest } = checked.data;
+  const { sessions: _sessions, defaults: fallback, ...rest } = checked.data;
   const config = {
     ...rest,
     sessions: sessions.map(([, session]) => session),

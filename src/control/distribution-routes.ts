@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { FileServices } from '../config/flow-schema.ts';
 import { withFlows, withScheduler } from '../config/load.ts';
 import { PATH_STATES } from '../dataplane/distribution-spec.ts';
 import type { DataplaneControl, SessionStatus } from '../dataplane/status.ts';
@@ -38,18 +39,20 @@ export function addDistributionRoutes(
   server: FastifyInstance,
   control: DataplaneControl,
   changed: () => void,
+  services: () => FileServices,
 ): void {
   const done = (name: string): SessionStatus => {
     changed();
     return control.session(name);
   };
   server.put<Named>('/v1/sessions/:name/scheduler', ({ params, body }) => {
-    control.updateSession(withScheduler(control.spec(params.name), body));
+    const { distribution = {} } = withScheduler(control.spec(params.name), body);
+    control.setDistribution(params.name, distribution);
     return done(params.name);
   });
   server.get<Named>('/v1/sessions/:name/flows', ({ params }) => control.session(params.name).flows);
   server.put<Named>('/v1/sessions/:name/flows', ({ params, body }) => {
-    control.updateSession(withFlows(control.spec(params.name), body));
+    control.updateSession(withFlows(control.spec(params.name), body, services()));
     return done(params.name);
   });
   server.put<Named>('/v1/sessions/:name/moves', ({ params, body }) => {

@@ -7,6 +7,7 @@ import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
+import type { FileServices } from '../config/flow-schema.ts';
 import { addDistributionRoutes } from './distribution-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import { type SignalingControl, addSignalingRoutes } from './signaling-routes.ts';
@@ -26,6 +27,8 @@ export interface ControlOptions {
   readonly changed: () => void;
   /** Reads the configuration again; rejects with what is wrong in it. */
   readonly reload: () => Promise<object>;
+  /** Services that the configuration names, for flow rules in requests. */
+  readonly services?: () => FileServices;
   /** What GET /v1/events tells; without it there is no such request. */
   readonly events?: EventSource;
   /** Of a MAG or LMA. */
@@ -60,6 +63,7 @@ export function buildControlServer({
   control,
   changed,
   reload,
+  services = () => ({}),
   events,
   signaling,
 }: ControlOptions): FastifyInstance {
@@ -74,8 +78,8 @@ export function buildControlServer({
       .send({ error: { code: 'NOT_FOUND', message: `there is no ${request.method} ${request.url}` } }),
   );
   server.get('/v1/status', () => control.status());
-  addDistributionRoutes(server, control, changed);
-  addSessionRoutes(server, control, changed);
+  addDistributionRoutes(server, control, changed, services);
+  addSessionRoutes(server, control, changed, services);
   if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());
   server.get('/metrics', (_request, reply) =>

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { FileServices } from '../config/flow-schema.ts';
 import { parseSession, withPath } from '../config/load.ts';
 import type { DataplaneControl, SessionStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
@@ -26,6 +27,7 @@ export function addSessionRoutes(
   server: FastifyInstance,
   control: DataplaneControl,
   changed: () => void,
+  services: () => FileServices = () => ({}),
 ): void {
   const done = (name: string): SessionStatus => {
     changed();
@@ -37,7 +39,7 @@ export function addSessionRoutes(
   });
   server.get<Named>('/v1/sessions/:name', ({ params }) => control.session(params.name));
   server.put<Named>('/v1/sessions/:name', ({ params, body }) => {
-    const session = parseSession(withKey(body, 'name', params.name, 'BAD_SESSION'));
+    const session = parseSession(withKey(body, 'name', params.name, 'BAD_SESSION'), services());
     if (!isInstalled(control, session.name)) control.addSession(session);
     else if (isDeepStrictEqual(control.spec(session.name), session)) return control.session(session.name);
     else control.updateSession(session);

@@ -11,16 +11,10 @@ interface Shared {
 export class ClassifierCache {
   readonly #memory: DataplaneMemory;
   readonly #shared = new Map<string, Shared>();
-  #generation = 0;
+  #lastId = 0;
 
   constructor(memory: DataplaneMemory) {
     this.#memory = memory;
-  }
-
-  /** A number that no policy block has had lately: verdicts remembered under others are not found any more. */
-  nextGeneration(): number {
-    this.#generation = (this.#generation + 1) >>> 0;
-    return this.#generation;
   }
 
   /** The classifier for the rules of one family; null without rules. `release` when no worker reads it any more. */
@@ -32,7 +26,8 @@ export class ClassifierCache {
     const key = JSON.stringify([family, rules]);
     let entry = this.#shared.get(key);
     if (!entry) {
-      entry = { ...compileClassifier(this.#memory, family, rules)!, users: 0 };
+      this.#lastId = (this.#lastId + 1) >>> 0;
+      entry = { ...compileClassifier(this.#memory, family, rules, this.#lastId)!, users: 0 };
       this.#shared.set(key, entry);
     }
     const { address, size } = entry;

@@ -7,7 +7,7 @@ import * as L from '../../assembly/layout.ts';
 import { parseAddress } from '../ip.ts';
 import { readDrops, readWorkerCounter, sumResequencers, sumWorkerCounters } from './counters.ts';
 import type { DeviceHandle } from './device/device.ts';
-import type { FlowName, PathEstimates, PathState } from './distribution-spec.ts';
+import type { DistributionSpec, FlowName, PathEstimates, PathState } from './distribution-spec.ts';
 import { EndpointRegistry, type PortProvider } from './endpoints.ts';
 import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
@@ -226,6 +226,10 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       session: name,
       weights: Object.fromEntries(paths.map((path) => [path.bid, path.weight])),
     });
+  }
+
+  setDistribution(name: string, distribution: Partial<DistributionSpec>): void {
+    this.updateSession({ ...this.spec(name), distribution });
   }
 
   setPathState(name: string, bid: number, state: PathState): void {

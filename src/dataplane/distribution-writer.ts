@@ -195,7 +195,6 @@ class DistributionCompiler {
     const set = (field: number, value: number): void => {
       this.#memory.u32[(address + field) / 4] = value;
     };
-    set(L.POLICY_GENERATION, this.#classifiers.nextGeneration());
     for (const [family, field] of [
       [4, L.POLICY_CLASSIFIER4],
       [6, L.POLICY_CLASSIFIER6],

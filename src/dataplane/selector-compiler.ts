@@ -84,11 +84,12 @@ export function mirrorSelector(selector: FlowSelector): FlowSelector {
   };
 }
 
-/** Lays the classifier for `rules` (all of `family`) out in one block; null without rules. Throws OUT_OF_MEMORY. */
+/** Lays the classifier number `id` for `rules` (all of `family`) out in one block; null without rules. Throws OUT_OF_MEMORY. */
 export function compileClassifier(
   memory: DataplaneMemory,
   family: 4 | 6,
   rules: readonly CompiledRule[],
+  id: number,
 ): Block | null {
   if (!rules.length) return null;
   const words = Math.ceil(rules.length / 64);
@@ -126,6 +127,7 @@ export function compileClassifier(
     u32[(address + at) / 4] = value;
   };
   set(L.CLASSIFIER_WORDS, words);
+  set(L.CLASSIFIER_ID, id);
   set(L.CLASSIFIER_DIMENSIONS, placed.length);
   set(L.CLASSIFIER_VERDICTS, address + verdictsAt);
   bytes.set(new Uint8Array(Uint16Array.from(rules, ({ verdict }) => verdict).buffer), address + verdictsAt);

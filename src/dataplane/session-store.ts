@@ -31,7 +31,7 @@ import {
   sameRecord,
   sameSchedule,
 } from './installed-session.ts';
-import { moveEstimates, writeEstimates } from './path-estimates.ts';
+import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
 import { addressKey, isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -147,8 +147,7 @@ export class SessionStore {
     const session = this.#get(spec.name);
     const old = session.spec;
     if (old.resequencer.window !== spec.resequencer.window) {
-      this.remove(spec.name);
-      this.add(spec);
+      this.#replace(session, spec);
       return;
     }
     const added: string[] = [];
@@ -214,6 +213,22 @@ export class SessionStore {
       ...estimates,
     });
     for (const group of session.config.distribution.groups) group.refresh();
+  }
+
+  /** A new window needs a new session; what is known of its paths goes over to it. */
+  #replace(session: InstalledSession, spec: SessionSpec): void {
+    const known = session.paths.map(({ spec: { bid }, number, state }) => ({
+      bid,
+      state,
+      estimates: readEstimates(this.#memory, number),
+    }));
+    this.remove(spec.name);
+    this.add(spec);
+    for (const { bid, state, estimates } of known) {
+      if (!spec.paths.some((path) => path.bid === bid)) continue;
+      this.setPathEstimates(spec.name, bid, estimates);
+      this.setPathState(spec.name, bid, state);
+    }
   }
 
   /** New weights by BID; others stay. Throws UNKNOWN_BID and BAD_WEIGHT. */

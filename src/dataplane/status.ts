@@ -3,6 +3,7 @@
  * the lab show. Counters are totals since the start of the data plane; all of them are plain numbers.
  */
 import type {
+  DistributionSpec,
   FlowAction,
   FlowName,
   FlowSelector,
@@ -167,6 +168,8 @@ export interface DataplaneControl {
   /** Replaces prefixes, paths, keys and weights; keeps sequence numbers and counters where the session goes on. */
   updateSession(session: SessionSpec): void;
   setWeights(name: string, weights: ReadonlyMap<number, number>): void;
+  /** Another scheduler, or other parameters of it; what is not given is as by default. Throws `BAD_WEIGHT`. */
+  setDistribution(name: string, distribution: Partial<DistributionSpec>): void;
   /** Paths that are down carry nothing; `setPathState` and the two below throw `UNKNOWN_BID`. */
   setPathState(name: string, bid: number, state: PathState): void;
   /** What was measured of a path, for the schedulers; may be called often. */

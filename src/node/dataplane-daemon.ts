@@ -81,6 +81,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
       control: observer ? guardedControl(dataplane, observer.installer) : dataplane,
       changed: () => host.sessionsChanged(),
       reload,
+      services: () => config.services,
       events,
       ...(observer ? { signaling: observer } : {}),
     });

@@ -1,4 +1,4 @@
-/** The data plane's control surface on a MAG or LMA: sessions of the signaling are not to be changed by hand, except their weights. */
+/** The data plane's control surface on a MAG or LMA: sessions of the signaling are not to be changed by hand, except their weights and scheduler. */
 import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import type { SessionInstaller } from './session-installer.ts';
@@ -8,7 +8,7 @@ export function guardedControl(control: DataplaneControl, installer: SessionInst
     if (!installer.has(name)) return;
     throw new TunloomError(
       'SESSION_BY_SIGNALING',
-      `session "${name}" belongs to the signaling; only its weights can be set here`,
+      `session "${name}" belongs to the signaling; only its weights and scheduler can be set here`,
     );
   };
   return {
@@ -16,6 +16,10 @@ export function guardedControl(control: DataplaneControl, installer: SessionInst
     sessions: () => control.sessions(),
     session: (name) => control.session(name),
     spec: (name) => control.spec(name),
+    setDistribution: (name, distribution) => {
+      if (installer.has(name)) installer.setDistribution(name, distribution);
+      else control.setDistribution(name, distribution);
+    },
     setPathState: (...change) => control.setPathState(...change),
     setPathEstimates: (...change) => control.setPathEstimates(...change),
     moveFlow: (...change) => control.moveFlow(...change),

@@ -3,6 +3,7 @@
  * said about weights for as long as the session lives.
  */
 import type { FileTunnels } from '../config/schema.ts';
+import type { DistributionSpec } from '../dataplane/distribution-spec.ts';
 import { TunloomError } from '../errors.ts';
 import type { Endpoint } from '../pmipv6/endpoint.ts';
 import type { TunnelPath, TunnelSession } from '../pmipv6/tunnel-session.ts';
@@ -27,6 +28,9 @@ export class SessionInstaller {
   readonly #ports = new Map<string, ReadonlyMap<number, Endpoint>>();
   readonly #operator = new Map<string, ReadonlyMap<number, number>>();
 
+  /** Schedulers set by the operator, by session. */
+  readonly #distributions = new Map<string, Partial<DistributionSpec>>();
+
   constructor(
     host: HostDataplane,
     direction: 'uplink' | 'downlink',
@@ -46,13 +50,16 @@ export class SessionInstaller {
     const session = this.#withLearnedPorts(told);
     const before = this.#installed.get(session.name);
     const weights = this.#weigh(session);
-    this.#host.install(toSessionSpec(session, weights.weights, this.#tunnels));
+    const spec = toSessionSpec(session, weights.weights, this.#tunnels);
+    const distribution = this.#distributions.get(session.name);
+    this.#host.install(distribution ? { ...spec, distribution } : spec);
     this.#installed.set(session.name, { session, weights });
     if (this.#events.heard) this.#tell(before, { session, weights });
   }
 
   remove(name: string): void {
     this.#operator.delete(name);
+    this.#distributions.delete(name);
     this.#ports.delete(name);
     if (!this.#installed.delete(name)) return;
     this.#host.remove(name);
@@ -82,6 +89,20 @@ export class SessionInstaller {
 
   weights(name: string): PathWeights | undefined {
     return this.#installed.get(name)?.weights;
+  }
+
+  /** The operator's scheduler for as long as the session lives. Throws UNKNOWN_SESSION and what the data plane throws. */
+  setDistribution(name: string, distribution: Partial<DistributionSpec>): void {
+    const { session } = this.#get(name);
+    const before = this.#distributions.get(name);
+    this.#distributions.set(name, distribution);
+    try {
+      this.install(session);
+    } catch (error) {
+      if (before) this.#distributions.set(name, before);
+      else this.#distributions.delete(name);
+      throw error;
+    }
   }
 
   /** The operator's word, which goes before all else until clearWeights(). Throws UNKNOWN_SESSION and UNKNOWN_BID. */

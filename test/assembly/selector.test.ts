@@ -136,7 +136,7 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
   });
 });
 
-test('a verdict is asked of the classifier once a flow, and again after the rules changed', () => {
+test('a verdict is asked of the classifier once a flow, and again after its conditions changed', () => {
   const packet: FlowPacket = { ...probe(4, '203.0.113.9'), ports: [80, 5000] };
   const rule = (bid: number): FlowRule => ({
     priority: 1,
@@ -151,6 +151,11 @@ test('a verdict is asked of the classifier once a flow, and again after the rule
   expect(classified()).toBe(1);
   node.sessions.update(testSession({ paths: PATHS, flows: [rule(2)] }));
   for (let i = 0; i < 10; i++) expect(bidOf(node, packet)).toBe(2);
+  // The same conditions: which rule it is is still known.
+  expect(classified()).toBe(1);
+  const other = { ...rule(1), selectors: [{ family: 4 as const, protocol: { start: 17, end: 17 } }] };
+  node.sessions.update(testSession({ paths: PATHS, flows: [other, { ...rule(3), priority: 2 }] }));
+  for (let i = 0; i < 10; i++) expect(bidOf(node, packet)).toBe(3);
   expect(classified()).toBe(2);
 });
 

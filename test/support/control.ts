@@ -34,6 +34,7 @@ export function controlOf(node: BenchNode): DataplaneControl {
     removeSession: (name) => sessions.remove(name),
     updateSession: (session) => sessions.update(session),
     setWeights: (name, weights) => sessions.setWeights(name, weights),
+    setDistribution: (name, distribution) => sessions.update({ ...sessions.spec(name), distribution }),
     setPathState: (name, bid, state) => sessions.setPathState(name, bid, state),
     setPathEstimates: (name, bid, estimates) => sessions.setPathEstimates(name, bid, estimates),
     moveFlow: (name, flow, bid) => sessions.moveFlow(name, flow, bid, node.now),
