@@ -22,3 +22,13 @@ export interface AccessContext {
   readonly changed: () => void;
   readonly log: (level: 'info' | 'warn', text: string, node?: string) => void;
 }
+
+/** What access links and LANs have in common: we are the router there, and forward. */
+export function prepareRouter({ host, log }: AccessContext, device: string): void {
+  host.removeLeftoverRoutes(device);
+  host.setSysctl(`ipv6/conf/${device}/accept_ra`, '0');
+  // Neighbour Advertisements say that we are a router (R flag), or hosts would not take us for one (RFC 4861 §7.2.5).
+  host.setSysctl(`ipv6/conf/${device}/forwarding`, '1');
+  if (host.forwardFrom(device)) return;
+  log('warn', `${device}: IPv6 is not forwarded, set net.ipv6.conf.all.forwarding=1`);
+}

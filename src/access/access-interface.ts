@@ -7,7 +7,7 @@ import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
 import { type AccessInterfaceConfig, type AttachTrigger, identify } from './access-config.ts';
-import type { AccessContext } from './access-context.ts';
+import { type AccessContext, prepareRouter } from './access-context.ts';
 import { AccessPort, linkLocalText } from './access-port.ts';
 import type { Asker } from './advertiser.ts';
 import { AttachedNode } from './attached-node.ts';
@@ -121,9 +121,7 @@ export class AccessInterface {
   #prepare(): void {
     const { host } = this.#context;
     const { name } = this.#config;
-    host.removeLeftoverRoutes(name);
-    host.setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
-    host.setSysctl(`ipv4/conf/${name}/forwarding`, '1');
+    prepareRouter(this.#context, name);
     // RFC 5844 §3.2.4: the home subnet is not on this link, whatever the node's mask says; we answer for all of it.
     host.setSysctl(`ipv4/conf/${name}/proxy_arp`, '1');
     host.setSysctl(`ipv4/neigh/${name}/proxy_delay`, '0');

@@ -7,7 +7,7 @@ import { formatAddress, parsePrefix } from '../ip.ts';
 import type { Link } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
 import type { LanInterfaceConfig } from './access-config.ts';
-import type { AccessContext } from './access-context.ts';
+import { type AccessContext, prepareRouter } from './access-context.ts';
 import { AccessPort } from './access-port.ts';
 import { Advertiser } from './advertiser.ts';
 
@@ -49,8 +49,7 @@ export class LanInterface {
     const fresh = this.port.link?.index !== link.index;
     this.port.open(link);
     if (!fresh) return;
-    this.#context.host.removeLeftoverRoutes(this.name);
-    this.#context.host.setSysctl(`ipv6/conf/${this.name}/accept_ra`, '0');
+    prepareRouter(this.#context, this.name);
     this.#configure(this.#addresses, this.#routes);
   }
 

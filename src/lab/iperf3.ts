@@ -18,8 +18,12 @@ export interface Iperf3Result {
 }
 
 /** Bit/s that one TCP stream delivers, null if iperf3 gave no result. */
-export async function iperf3Goodput(ends: TransferEnds, seconds: number): Promise<number | null> {
-  return (await iperf3(ends, seconds))?.bitsPerSecond ?? null;
+export async function iperf3Goodput(
+  ends: TransferEnds,
+  seconds: number,
+  signal?: AbortSignal,
+): Promise<number | null> {
+  return (await iperf3(ends, seconds, 1, signal))?.bitsPerSecond ?? null;
 }
 
 /** TCP streams through `ends` for whole seconds, null if iperf3 gave no result or `signal` ended it. */

@@ -7,6 +7,7 @@ import { NamespaceLab } from './namespace-lab.ts';
 import type { LabOptions } from './plan.ts';
 import type { LabResult, SignalingLine } from './report.ts';
 import { type ConfiguredHost, SignaledLab } from './signaled-lab.ts';
+import { stopAllTraffic } from './traffic.ts';
 
 export interface LabHooks {
   readonly keep: boolean;
@@ -28,15 +29,18 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
       `tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking, no signaling`,
     );
   }
-  const lab = reason === null ? await startLab(options, hooks) : await MemoryLab.start(options);
+  // From here on a signal must not leave a namespace behind, so it waits until starting is done.
   const interrupted = new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
+  const lab = reason === null ? await startLab(options, hooks) : await MemoryLab.start(options);
+  const abort = new AbortController();
   try {
     const result = await Promise.race([
-      runOne(lab, hooks),
+      runOne(lab, hooks, abort.signal),
       interrupted.then(() => {
+        abort.abort();
         throw new Error('interrupted');
       }),
     ]);
@@ -63,6 +67,7 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
     }
     return result;
   } finally {
+    await stopAllTraffic();
     await lab.stop();
   }
 }
@@ -79,9 +84,9 @@ async function startLab(options: LabOptions, hooks: LabHooks): Promise<Lab> {
   return lab;
 }
 
-async function runOne(lab: Lab, hooks: LabHooks): Promise<LabResult> {
+async function runOne(lab: Lab, hooks: LabHooks, signal: AbortSignal): Promise<LabResult> {
   if (lab instanceof SignaledLab) hooks.configured(await lab.switchOn());
-  return await lab.run(hooks.progress);
+  return await lab.run(hooks.progress, signal);
 }
 
 /** Why TUN devices and namespaces are not to be had, null if they are. */

@@ -38,29 +38,38 @@ export interface MeasuredLab {
   emulated(): EmulatedPathResult[];
 }
 
-/** Runs all traffic and gives the result. */
-export async function measure(lab: MeasuredLab, options: LabOptions, progress: Progress): Promise<LabResult> {
+/** Runs all traffic and gives the result. Throws `signal`'s reason once that is aborted. */
+export async function measure(
+  lab: MeasuredLab,
+  options: LabOptions,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<LabResult> {
+  const step = (what: string): void => {
+    signal?.throwIfAborted();
+    progress(what);
+  };
   const devicesBefore = options.paths.map((_, index) => lab.deviceTx(index));
-  progress('ping');
+  step('ping');
   const echo = await echoes(lab.ends('downlink'));
-  progress(`TCP uplink, ${options.duration} s`);
+  step(`TCP uplink, ${options.duration} s`);
   const uplink = await tcpTransfer(lab.ends('uplink'), options.duration);
-  progress(`TCP downlink, ${options.duration} s`);
+  step(`TCP downlink, ${options.duration} s`);
   const downlink = await tcpTransfer(lab.ends('downlink'), options.duration);
-  progress('UDP uplink');
+  step('UDP uplink');
   const udpUplink = await datagrams(lab.ends('uplink'));
-  progress('UDP downlink');
+  step('UDP downlink');
   const udpDownlink = await datagrams(lab.ends('downlink'));
   const devices = options.paths.map((_, index) => lab.deviceTx(index) - devicesBefore[index]!);
   const paths = summarisePaths(lab.session('mag'), lab.session('lma'), devices);
   let iperf3: LabResult['iperf3'] = null;
   if (hasIperf3()) {
-    progress('iperf3');
+    step('iperf3');
     // Everything is counted: from here on speed is what matters.
     lab.countWirePackets(false);
     iperf3 = {
-      uplink: await iperf3Goodput(lab.ends('uplink'), options.duration),
-      downlink: await iperf3Goodput(lab.ends('downlink'), options.duration),
+      uplink: await iperf3Goodput(lab.ends('uplink'), options.duration, signal),
+      downlink: await iperf3Goodput(lab.ends('downlink'), options.duration, signal),
     };
   }
   const mag = lab.session('mag');

@@ -48,8 +48,8 @@ export class NamespaceLab implements MeasuredLab {
     }
   }
 
-  run(progress: Progress): Promise<LabResult> {
-    return measure(this, this.#options, progress);
+  run(progress: Progress, signal?: AbortSignal): Promise<LabResult> {
+    return measure(this, this.#options, progress, signal);
   }
 
   session(end: 'mag' | 'lma'): SessionStatus {

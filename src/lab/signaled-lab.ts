@@ -115,9 +115,9 @@ export class SignaledLab implements MeasuredLab {
     }
   }
 
-  async run(progress: Progress): Promise<LabResult> {
+  async run(progress: Progress, signal?: AbortSignal): Promise<LabResult> {
     if (!this.#configured) await this.switchOn();
-    const result = await measure(this, this.#options, progress);
+    const result = await measure(this, this.#options, progress, signal);
     return {
       ...result,
       signaling: this.#signaling,

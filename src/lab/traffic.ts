@@ -15,10 +15,18 @@ export interface Traffic<Result> {
   stop(): Promise<void>;
 }
 
+const running = new Set<Worker>();
+
+/** Ends every task that still runs: a lab that is interrupted has nobody who waits for them, and their connections hang. */
+export async function stopAllTraffic(): Promise<void> {
+  await Promise.all([...running].map((worker) => worker.terminate()));
+}
+
 /** Starts a task. Both promises reject with LAB_TRAFFIC if it fails. */
 export function startTraffic<Result>(task: TrafficTask): Traffic<Result> {
   const file = import.meta.url.endsWith('.ts') ? './traffic-worker.ts' : './traffic-worker.js';
   const worker = new Worker(new URL(file, import.meta.url), { workerData: task });
+  running.add(worker);
   const ready = Promise.withResolvers<void>();
   const result = Promise.withResolvers<Result>();
   const fail = (reason: string): void => {
@@ -37,7 +45,10 @@ export function startTraffic<Result>(task: TrafficTask): Traffic<Result> {
     }
   });
   worker.on('error', (error) => fail(String(error)));
-  worker.on('exit', () => fail('ended without a report'));
+  worker.on('exit', () => {
+    running.delete(worker);
+    fail('ended without a report');
+  });
   return {
     ready: ready.promise,
     result: result.promise,

@@ -8,7 +8,7 @@ import { setLink } from './netlink/link.ts';
 import type { Change } from './netlink/object.ts';
 import { type Route, deleteRoute, replaceRoute } from './netlink/route.ts';
 import { type Rule, addRule, deleteRule } from './netlink/rule.ts';
-import { exchangeSysctl } from './sysctl.ts';
+import { exchangeSysctl, readSysctl } from './sysctl.ts';
 
 /** Marks our routes and rules (rtnetlink(7), rtm_protocol); free in /etc/iproute2/rt_protos. */
 const PROTOCOL = 188;
@@ -85,6 +85,19 @@ export class HostConfiguration {
   setSysctl(key: string, value: string): void {
     const before = exchangeSysctl(this.#namespace, key, value);
     if (before !== value && !this.#sysctls.has(key)) this.#sysctls.set(key, before);
+  }
+
+  /**
+   * Packets that come in by `device` are forwarded, whatever the rest of the host does; for IPv6 this takes Linux 6.17
+   * (force_forwarding) unless conf/all/forwarding is on. Gives whether IPv6 is forwarded now.
+   */
+  forwardFrom(device: string): boolean {
+    this.setSysctl(`ipv4/conf/${device}/forwarding`, '1');
+    if (readSysctl(this.#namespace, 'ipv6/conf/all/forwarding') === '1') return true;
+    const key = `ipv6/conf/${device}/force_forwarding`;
+    if (readSysctl(this.#namespace, key) === null) return false;
+    this.setSysctl(key, '1');
+    return true;
   }
 
   /** Removes routes through `device` that a predecessor left in the main table. */

@@ -17,3 +17,14 @@ export function exchangeSysctl(namespace: string | null, key: string, value: str
     }
   });
 }
+
+/** The value of a setting, null if this kernel does not have it. */
+export function readSysctl(namespace: string | null, key: string): string | null {
+  return withNamespace(namespace, () => {
+    try {
+      return readFileSync(`/proc/sys/net/${key}`, 'utf8').trim();
+    } catch {
+      return null;
+    }
+  });
+}

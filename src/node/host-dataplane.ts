@@ -234,6 +234,9 @@ export class HostDataplane {
     this.#host.setLink(this.#tunName, { mtu: this.#mtu, queueLength: tun.queueLength });
     for (const address of tun.addresses) this.#host.addAddress(this.#tunName, address);
     if (!routing.manage) return;
+    this.#host.forwardFrom(this.#tunName);
+    // What comes out of a tunnel has its way back by another table (MAG), or by none that the host knows of.
+    this.#host.setSysctl(`ipv4/conf/${this.#tunName}/rp_filter`, '0');
     this.#host.addRoutes(routing.routes.map((prefix) => ({ prefix, device: this.#tunName })));
     if (this.#options.role === 'mag') this.#routeUplink();
     for (const { name, prefixes } of sessions) this.#routes.set(name, prefixes);

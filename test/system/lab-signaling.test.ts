@@ -1,5 +1,6 @@
 /** `tunloom lab` as a user runs it: a real MAG and a real LMA, a host that configures itself, figure 2 of RFC 8278. Needs root. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { LabResult } from '../../src/lab/report.ts';
 
@@ -137,6 +138,15 @@ test('a reader that has seen enough leaves nothing behind', () => {
     timeout: 60_000,
   });
   processes.push(Number(/^\d+/.exec(stderr)![0]));
+});
+
+test.each([200, 900, 2500])('Ctrl-C after %i ms leaves nothing behind', async (milliseconds) => {
+  const child = spawn(process.execPath, [MAIN, 'lab'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  processes.push(child.pid!);
+  const ended = once(child, 'exit');
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  child.kill('SIGINT');
+  await ended;
 });
 
 describe('what needs --static says so', () => {

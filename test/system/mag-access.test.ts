@@ -17,6 +17,7 @@ import { LmaNode } from '../../src/node/lma-node.ts';
 import { MagNode } from '../../src/node/mag-node.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { setLink } from '../../src/net/netlink/link.ts';
+import { exchangeSysctl, readSysctl } from '../../src/net/sysctl.ts';
 import { MobileHost } from '../support/mobile-host.ts';
 
 const OPTIONS = {
@@ -90,6 +91,15 @@ function up(deployment: Deployment, device: string): void {
   netlink.close();
 }
 
+/** The host forwards nothing by itself: MAG and access side see to their own interfaces. */
+function forwardNothing({ mag }: Deployment): void {
+  exchangeSysctl(mag, 'ipv4/ip_forward', '0');
+  // Older kernels forward IPv6 only where all of the host does.
+  if (readSysctl(mag, 'ipv6/conf/all/force_forwarding') !== null) {
+    exchangeSysctl(mag, 'ipv6/conf/all/forwarding', '0');
+  }
+}
+
 test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only', async () => {
   let mn!: MobileHost;
   const { messages, lma, deployment } = await bench(
@@ -98,6 +108,7 @@ test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only
       file['access'] = [{ name: 'acc1', known: { '02:00:5e:00:53:09': 'v4@example.org' } }];
     },
     (deployment) => {
+      forwardNothing(deployment);
       mn = host(deployment, 'acc1', '02:00:5e:00:53:09');
     },
   );
@@ -124,6 +135,7 @@ test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a
       file['lans'] = [{ name: 'lan0', node: 'box@example.org', subnet: 2 }];
     },
     (deployment) => {
+      forwardNothing(deployment);
       lan = host(deployment, 'lan0', '02:00:5e:00:53:0a');
       up(deployment, 'lan0');
     },
@@ -149,6 +161,7 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
       file['access'] = [{ name: 'acc1', node: 'mn1@example.org' }];
     },
     (deployment) => {
+      forwardNothing(deployment);
       mn = host(deployment, 'acc1', '02:00:5e:00:53:0b');
     },
   );
