@@ -1,0 +1,63 @@
+/**
+ * What the simulator knows of each inner packet, outside the octets that travel: a ring of records in typed arrays. The record's
+ * number is the tag that the packet carries in its first payload octets, so the packet that comes out of the far end's WASM
+ * is recognised by its own bytes.
+ */
+import { TunloomError } from '../errors.ts';
+
+/** SACK blocks of an acknowledgement (first, after last), as many as fit beside timestamps (RFC 2018 §3). */
+export const SACK_BLOCKS = 3;
+
+export class PacketStore {
+  readonly #mask: number;
+  readonly #tags: Int32Array;
+  /** Number of the flow in the simulation. */
+  readonly flows: Int32Array;
+  /** Packets that the flow has sent before in this direction. */
+  readonly numbers: Int32Array;
+  /** Inner octets. */
+  readonly sizes: Int32Array;
+  /** Nanoseconds. */
+  readonly sent: Float64Array;
+  /** When it came out of the path, before the resequencer; 0: not yet. */
+  readonly arrived: Float64Array;
+  /** A data segment's number, an acknowledgement's cumulative one. */
+  readonly segments: Int32Array;
+  readonly sacks: Int32Array;
+  #next = 1;
+
+  /** `capacity` is a power of two above the number of packets that can be on their way at once. */
+  constructor(capacity = 1 << 18) {
+    this.#mask = capacity - 1;
+    this.#tags = new Int32Array(capacity);
+    this.flows = new Int32Array(capacity);
+    this.numbers = new Int32Array(capacity);
+    this.sizes = new Int32Array(capacity);
+    this.sent = new Float64Array(capacity);
+    this.arrived = new Float64Array(capacity);
+    this.segments = new Int32Array(capacity);
+    this.sacks = new Int32Array(capacity * SACK_BLOCKS * 2);
+  }
+
+  /** Gives the tag of a new record. */
+  add(flow: number, number: number, size: number, now: number): number {
+    const tag = this.#next++ | 0;
+    const at = tag & this.#mask;
+    this.#tags[at] = tag;
+    this.flows[at] = flow;
+    this.numbers[at] = number;
+    this.sizes[at] = size;
+    this.sent[at] = now;
+    this.arrived[at] = 0;
+    return tag;
+  }
+
+  /** Position of the record in the arrays. Throws STORE_TOO_SMALL if it was overwritten. */
+  find(tag: number): number {
+    const at = tag & this.#mask;
+    if (this.#tags[at] !== tag) {
+      throw new TunloomError('STORE_TOO_SMALL', `packet ${tag} was on its way longer than the store reaches`);
+    }
+    return at;
+  }
+}

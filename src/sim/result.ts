@@ -1,0 +1,238 @@
+/** What a run found: plain numbers, JSON as it is. docs/compare.md describes every field. */
+import type { ResequencerStatus } from '../dataplane/status.ts';
+import type { Density } from './metrics/density.ts';
+import { type Quantiles, jainIndex, quantiles } from './metrics/distribution.ts';
+import type { Reordering } from './metrics/reordering.ts';
+import type { Sampler, TimeSeries } from './sampler.ts';
+import type { Simulation } from './simulation.ts';
+import { DIRECTIONS, type Direction, type SimRun } from './spec.ts';
+
+export interface PathResult {
+  readonly bid: number;
+  readonly name: string;
+  readonly packets: number;
+  readonly share: number;
+  readonly weightShare: number;
+  readonly delivered: number;
+  readonly lost: number;
+  readonly queueDrops: number;
+  readonly downDrops: number;
+  /** Of the link's capacity. */
+  readonly utilisation: number;
+}
+
+export interface DirectionResult {
+  readonly paths: readonly PathResult[];
+  /** Packets by which a path got more or fewer than its weight says, over the worst run of packets. */
+  readonly shareDeviation: number;
+  /** Milliseconds, before and after the resequencer. */
+  readonly delayBefore: Quantiles;
+  readonly delayAfter: Quantiles;
+  readonly resequencer: ResequencerStatus;
+  readonly drops: Readonly<Record<string, number>>;
+  readonly series: TimeSeries;
+  /** Quantiles 0, 1/50 ... 1 of the delay after the resequencer in milliseconds. */
+  readonly delayCurve: readonly number[];
+}
+
+export interface StreamResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly lossRatio: number;
+  readonly reorderingBefore: Reordering;
+  readonly reorderingAfter: Reordering;
+  readonly densityBefore: readonly Density[];
+  readonly densityAfter: readonly Density[];
+  readonly bufferDensityBefore: readonly Density[];
+  readonly bufferDensityAfter: readonly Density[];
+}
+
+export interface FlowSummary {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly model: string;
+  /** Bits a second of what the application got. */
+  readonly goodput: number;
+  readonly retransmits: number;
+  readonly timeouts: number;
+  /** Milliseconds. */
+  readonly completion: Quantiles;
+  readonly stream: StreamResult;
+}
+
+export interface SimResult {
+  /** Bits a second, all flows. */
+  readonly goodput: number;
+  /** Of the sum of the links' capacities in the directions in which data flows. */
+  readonly efficiency: number;
+  /** Jain's index over flows of the most frequent model. */
+  readonly fairness: number;
+  readonly retransmits: number;
+  readonly timeouts: number;
+  /** Milliseconds after the resequencer, of all packets in the directions in which data flows. */
+  readonly delay: Quantiles;
+  readonly completion: Quantiles;
+  /** RFC 4737 ratio over all data packets. */
+  readonly reorderedBefore: number;
+  readonly reorderedAfter: number;
+  readonly lossRatio: number;
+  readonly directions: Readonly<Record<Direction, DirectionResult>>;
+  readonly flows: readonly FlowSummary[];
+  readonly conservation: {
+    /** Inner packets given to the tunnel. */
+    readonly sent: number;
+    /** Outer packets given to links, copies included. */
+    readonly transmitted: number;
+    readonly lost: number;
+    readonly queueDrops: number;
+    readonly downDrops: number;
+    readonly dataplaneDrops: number;
+    readonly delivered: number;
+    readonly underway: number;
+  };
+  readonly events: number;
+}
+
+const CURVE_POINTS = 50;
+const MS = 1e6;
+
+/** What counts only up to the end of the traffic: later arrivals are no goodput. */
+export interface Snapshot {
+  /** Octets that each flow's application has got. */
+  readonly octets: readonly number[];
+  readonly delivered: Readonly<Record<Direction, readonly number[]>>;
+}
+
+export function takeSnapshot(simulation: Simulation): Snapshot {
+  const delivered = (direction: Direction): number[] =>
+    simulation.sides[direction].links.map((link) => link.counters.deliveredOctets);
+  return {
+    octets: simulation.flows.map(({ flow }) => flow.result().octets),
+    delivered: { uplink: delivered('uplink'), downlink: delivered('downlink') },
+  };
+}
+
+/** To be called when nothing is on its way any more. */
+export function summariseRun(
+  simulation: Simulation,
+  run: SimRun,
+  sampler: Sampler,
+  snapshot: Snapshot,
+): SimResult {
+  const { spec } = run;
+  const seconds = spec.duration / 1e9;
+  const flows = simulation.flows.map((running, i): FlowSummary => {
+    const result = running.flow.result();
+    const { forward } = running;
+    const active = (Math.min(running.spec.stop, spec.duration) - running.spec.start) / 1e9;
+    return {
+      name: running.spec.name,
+      direction: running.direction,
+      model: running.spec.model === 'tcp' ? running.spec.congestion : running.spec.model,
+      goodput: (snapshot.octets[i]! * 8) / Math.max(active, 1e-9),
+      retransmits: result.retransmits,
+      timeouts: result.timeouts,
+      completion: milliseconds(result.completions),
+      stream: {
+        sent: forward.sent,
+        received: forward.before.numbers.length,
+        lossRatio: forward.sent ? 1 - forward.before.numbers.length / forward.sent : 0,
+        reorderingBefore: forward.before.reordering(),
+        reorderingAfter: forward.after.reordering(),
+        densityBefore: forward.before.density(forward.sent),
+        densityAfter: forward.after.density(forward.sent),
+        bufferDensityBefore: forward.before.bufferDensity(forward.sent),
+        bufferDensityAfter: forward.after.bufferDensity(forward.sent),
+      },
+    };
+  });
+  const directions = Object.fromEntries(
+    DIRECTIONS.map((direction) => [
+      direction,
+      summariseDirection(simulation, run, sampler, snapshot, direction),
+    ]),
+  ) as Record<Direction, DirectionResult>;
+  const used = DIRECTIONS.filter((direction) => flows.some((flow) => flow.direction === direction));
+  const capacity = used
+    .flatMap((direction) => simulation.sides[direction].links)
+    .reduce((sum, link) => sum + link.rate, 0);
+  const goodput = snapshot.octets.reduce((sum, octets) => sum + (octets * 8) / seconds, 0);
+  return {
+    goodput,
+    efficiency: capacity ? goodput / capacity : 0,
+    fairness: jainIndex(commonest(flows).map((flow) => flow.goodput)),
+    retransmits: total((flow) => flow.retransmits),
+    timeouts: total((flow) => flow.timeouts),
+    delay: milliseconds(used.flatMap((direction) => [...sampler.delays[direction].after.values])),
+    completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
+    reorderedBefore: total(({ stream }) => stream.reorderingBefore.reordered) / received,
+    reorderedAfter: total(({ stream }) => stream.reorderingAfter.reordered) / received,
+    lossRatio:
+      total(({ stream }) => stream.sent - stream.received) /
+      Math.max(
+        1,
+        total(({ stream }) => stream.sent),
+      ),
+    directions,
+    flows,
+    conservation: simulation.conservation(),
+    events: simulation.loop.events,
+  };
+}
+
+function summariseDirection(
+  simulation: Simulation,
+  run: SimRun,
+  sampler: Sampler,
+  snapshot: Snapshot,
+  direction: Direction,
+): DirectionResult {
+  const { spec } = run;
+  const { links, shares } = simulation.sides[direction];
+  const sent = shares.counts.reduce((sum, count) => sum + count, 0);
+  const weights = spec.paths.reduce((sum, path) => sum + path.weight, 0);
+  const receiver = direction === 'uplink' ? simulation.lma : simulation.mag;
+  const { before, after } = sampler.delays[direction];
+  const sorted = Float64Array.from(after.values).sort();
+  return {
+    paths: spec.paths.map((path, i): PathResult => {
+      const link = links[i]!;
+      const { delivered, lost, queueDrops, downDrops } = link.counters;
+      return {
+        bid: path.bid,
+        name: path.name,
+        packets: shares.counts[i]!,
+        share: sent ? shares.counts[i]! / sent : 0,
+        weightShare: path.weight / weights,
+        delivered,
+        lost,
+        queueDrops,
+        downDrops,
+        utilisation: (snapshot.delivered[direction][i]! * 8e9) / (link.rate * spec.duration),
+      };
+    }),
+    shareDeviation: shares.largest,
+    delayBefore: milliseconds(before.values),
+    delayAfter: milliseconds(after.values),
+    resequencer: receiver.resequencer,
+    drops: receiver.drops,
+    series: sampler.series[direction],
+    delayCurve: sorted.length
+      ? Array.from(
+          { length: CURVE_POINTS + 1 },
+          (_, i) => sorted[Math.round((i / CURVE_POINTS) * (sorted.length - 1))]! / MS,
+        )
+      : [],
+  };
+}
+
+function commonest(flows: readonly FlowSummary[]): readonly FlowSummary[] {
+  const groups = Map.groupBy(flows, (flow) => `${flow.model} ${flow.direction}`);
+  return [...groups.values()].reduce((most, group) => (group.length > most.length ? group : most), []);
+}
+
+function milliseconds(sample: Float64Array | readonly number[]): Quantiles {
+  const { count, ...values } = quantiles(sample);
+  const scaled = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, value / MS]));
+  return { count, ...(scaled as Omit<Quantiles, 'count'>) };
+}

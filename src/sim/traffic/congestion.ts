@@ -1,0 +1,259 @@
+/**
+ * Congestion control, in segments: Reno (RFC 5681), CUBIC (RFC 9438) with HyStart as Linux has it, and a model after
+ * BBR version 1 (draft-cardwell-iccrg-bbr-congestion-control-00). The sender (tcp-sender.ts) tells what was acknowledged.
+ */
+import type { CongestionControlName } from '../spec.ts';
+
+/** What an acknowledgement told; times in nanoseconds. */
+export interface AckSample {
+  readonly now: number;
+  /** Segments newly delivered, in sequence or by SACK. */
+  readonly delivered: number;
+  /** Null if the acknowledgement has no usable sample. */
+  readonly rtt: number | null;
+  readonly minRtt: number;
+  readonly inFlight: number;
+  /** Segments a nanosecond over the last round trip; null if not known. */
+  readonly rate: number | null;
+  /** The sender had nothing to send while the sample was taken. */
+  readonly appLimited: boolean;
+  /** A new round trip has begun. */
+  readonly roundStart: boolean;
+  readonly inRecovery: boolean;
+}
+
+export interface CongestionControl {
+  /** Segments. */
+  window: number;
+  threshold: number;
+  /** Segments a nanosecond; null: not paced. */
+  readonly pacing: number | null;
+  onAck(sample: AckSample): void;
+  /** Loss was detected; gives the window to fall to. */
+  onLoss(now: number, inFlight: number): number;
+  onTimeout(now: number): void;
+  /** The loss was none: everything as it was before. */
+  undo(): void;
+}
+
+/** RFC 6928. */
+export const INITIAL_WINDOW = 10;
+const SMALLEST_WINDOW = 2;
+
+class Reno implements CongestionControl {
+  window = INITIAL_WINDOW;
+  threshold = Infinity;
+  readonly pacing = null;
+  protected before = { window: INITIAL_WINDOW, threshold: Infinity };
+
+  onAck({ delivered, inRecovery }: AckSample): void {
+    if (inRecovery) return;
+    if (this.window < this.threshold) this.window += delivered;
+    else this.window += delivered / this.window;
+  }
+
+  onLoss(_now: number, _inFlight: number): number {
+    this.before = { window: this.window, threshold: this.threshold };
+    this.threshold = Math.max(SMALLEST_WINDOW, this.window / 2);
+    return this.threshold;
+  }
+
+  onTimeout(now: number): void {
+    this.onLoss(now, 0);
+    this.window = 1;
+  }
+
+  undo(): void {
+    this.window = Math.max(this.window, this.before.window);
+    this.threshold = Math.max(this.threshold, this.before.threshold);
+  }
+}
+
+/** RFC 9438 §5: C in segments per second cubed, and the multiplicative decrease. */
+const CUBIC_C = 0.4;
+const CUBIC_BETA = 0.7;
+/** HyStart (Ha and Rhee, 2011) with the constants of Linux: from this window on, bounds of the delay's growth, samples a round. */
+const HYSTART_WINDOW = 16;
+const HYSTART_MIN = 4e6;
+const HYSTART_MAX = 16e6;
+const HYSTART_SAMPLES = 8;
+/** Acknowledgements closer than this belong to one train. */
+const HYSTART_TRAIN = 2e6;
+
+class Cubic extends Reno {
+  #maximum = 0;
+  #epoch = -1;
+  #k = 0;
+  #origin = 0;
+  #estimate = 0;
+  #roundRtt = Infinity;
+  #samples = 0;
+  #roundBegan = 0;
+  #lastAck = 0;
+
+  override onAck(sample: AckSample): void {
+    if (sample.inRecovery) return;
+    if (this.window < this.threshold) {
+      this.window += sample.delivered;
+      if (this.#queueGrows(sample)) this.threshold = this.window;
+      return;
+    }
+    const { now, delivered, minRtt } = sample;
+    if (this.#epoch < 0) {
+      this.#epoch = now;
+      this.#estimate = this.window;
+      this.#origin = Math.max(this.#maximum, this.window);
+      this.#k = this.#maximum > this.window ? Math.cbrt((this.#maximum - this.window) / CUBIC_C) : 0;
+    }
+    const t = (now - this.#epoch + minRtt) / 1e9 - this.#k;
+    const target = Math.min(this.#origin + CUBIC_C * t * t * t, 1.5 * this.window);
+    // §4.3: what Reno would have, given our smaller decrease.
+    this.#estimate += ((3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA)) * (delivered / this.window);
+    if (target > this.window) this.window += ((target - this.window) / this.window) * delivered;
+    else this.window += (0.01 * delivered) / this.window;
+    this.window = Math.max(this.window, this.#estimate);
+  }
+
+  override onLoss(_now: number, _inFlight: number): number {
+    this.before = { window: this.window, threshold: this.threshold };
+    this.#epoch = -1;
+    // §4.7 fast convergence.
+    this.#maximum = this.window < this.#maximum ? (this.window * (1 + CUBIC_BETA)) / 2 : this.window;
+    this.threshold = Math.max(SMALLEST_WINDOW, this.window * CUBIC_BETA);
+    return this.threshold;
+  }
+
+  override undo(): void {
+    super.undo();
+    this.#maximum = this.window;
+    this.#epoch = -1;
+  }
+
+  /** The round's smallest delay has grown, or its acknowledgements came without a gap for half a round trip. */
+  #queueGrows({ now, rtt, minRtt, roundStart }: AckSample): boolean {
+    if (roundStart) {
+      this.#roundRtt = Infinity;
+      this.#samples = 0;
+      this.#roundBegan = now;
+      this.#lastAck = now;
+    }
+    if (this.window < HYSTART_WINDOW) return false;
+    if (now - this.#lastAck <= HYSTART_TRAIN) {
+      this.#lastAck = now;
+      if (now - this.#roundBegan > minRtt / 2) return true;
+    }
+    if (rtt === null || this.#samples >= HYSTART_SAMPLES) return false;
+    this.#roundRtt = Math.min(this.#roundRtt, rtt);
+    if (++this.#samples < HYSTART_SAMPLES) return false;
+    return this.#roundRtt > minRtt + Math.min(Math.max(minRtt / 8, HYSTART_MIN), HYSTART_MAX);
+  }
+}
+
+const BBR_HIGH_GAIN = 2.885;
+const BBR_CYCLE = [1.25, 0.75, 1, 1, 1, 1, 1, 1];
+const BBR_RATE_ROUNDS = 10;
+const BBR_RTT_EXPIRY = 10e9;
+const BBR_PROBE_RTT = 200e6;
+const BBR_PROBE_WINDOW = 4;
+
+class Bbr implements CongestionControl {
+  window = INITIAL_WINDOW;
+  threshold = Infinity;
+  pacing: number | null = null;
+  #state: 'startup' | 'drain' | 'probe-rate' | 'probe-rtt' = 'startup';
+  #rates: { round: number; rate: number }[] = [];
+  #round = 0;
+  #fullRate = 0;
+  #fullRounds = 0;
+  #minRtt = Infinity;
+  #minRttAt = 0;
+  #cycle = 2;
+  #cycleAt = 0;
+  #probeEnd = 0;
+
+  onAck(sample: AckSample): void {
+    const { now, rtt, rate, inFlight, roundStart, appLimited } = sample;
+    if (roundStart) this.#round++;
+    if (rate !== null && (!appLimited || rate > this.#rate)) {
+      this.#rates = this.#rates.filter(
+        (entry) => entry.round > this.#round - BBR_RATE_ROUNDS && entry.rate > rate,
+      );
+      this.#rates.push({ round: this.#round, rate });
+    }
+    const expired = now > this.#minRttAt + BBR_RTT_EXPIRY;
+    if (rtt !== null && (rtt <= this.#minRtt || expired)) {
+      this.#minRtt = rtt;
+      this.#minRttAt = now;
+      if (expired && this.#state !== 'probe-rtt') {
+        this.#state = 'probe-rtt';
+        this.#probeEnd = now + Math.max(BBR_PROBE_RTT, rtt);
+      }
+    }
+    if (this.#state === 'startup' && roundStart && !appLimited) this.#checkFull();
+    const product = this.#rate * this.#minRtt;
+    if (this.#state === 'drain' && inFlight <= product) this.#enterProbe(now);
+    if (this.#state === 'probe-rate' && now - this.#cycleAt > this.#minRtt) {
+      if (BBR_CYCLE[this.#cycle] !== 0.75 || inFlight <= product || now - this.#cycleAt > 2 * this.#minRtt) {
+        this.#cycle = (this.#cycle + 1) % BBR_CYCLE.length;
+        this.#cycleAt = now;
+      }
+    }
+    if (this.#state === 'probe-rtt' && now >= this.#probeEnd) {
+      this.#minRttAt = now;
+      if (this.#fullRounds >= 3) this.#enterProbe(now);
+      else this.#state = 'startup';
+    }
+    this.#set(sample.delivered, product);
+  }
+
+  onLoss(_now: number, inFlight: number): number {
+    return Math.max(this.window, inFlight, BBR_PROBE_WINDOW);
+  }
+
+  onTimeout(_now: number): void {
+    this.window = BBR_PROBE_WINDOW;
+  }
+
+  undo(): void {}
+
+  get #rate(): number {
+    return this.#rates[0]?.rate ?? 0;
+  }
+
+  #checkFull(): void {
+    if (this.#rate >= this.#fullRate * 1.25) {
+      this.#fullRate = this.#rate;
+      this.#fullRounds = 0;
+    } else if (++this.#fullRounds >= 3) {
+      this.#state = 'drain';
+    }
+  }
+
+  #enterProbe(now: number): void {
+    this.#state = 'probe-rate';
+    this.#cycle = 2;
+    this.#cycleAt = now;
+  }
+
+  #set(delivered: number, product: number): void {
+    const gain = {
+      startup: BBR_HIGH_GAIN,
+      drain: 1 / BBR_HIGH_GAIN,
+      'probe-rate': BBR_CYCLE[this.#cycle]!,
+      'probe-rtt': 1,
+    }[this.#state];
+    if (this.#rate) this.pacing = gain * this.#rate;
+    if (this.#state === 'probe-rtt') {
+      this.window = BBR_PROBE_WINDOW;
+      return;
+    }
+    const target = product * (this.#state === 'probe-rate' ? 2 : BBR_HIGH_GAIN) + 3;
+    if (!Number.isFinite(target) || this.#fullRounds < 3) this.window += delivered;
+    else this.window = Math.min(this.window + delivered, target);
+    this.window = Math.max(this.window, BBR_PROBE_WINDOW);
+  }
+}
+
+export function createCongestionControl(name: CongestionControlName): CongestionControl {
+  return name === 'reno' ? new Reno() : name === 'cubic' ? new Cubic() : new Bbr();
+}

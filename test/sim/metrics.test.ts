@@ -1,0 +1,114 @@
+/** The examples of RFC 4737 and RFC 5236, and the properties that the metrics must have. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { bufferDensity, reorderDensity } from '../../src/sim/metrics/density.ts';
+import { jainIndex, quantiles } from '../../src/sim/metrics/distribution.ts';
+import { findReordered, summariseReordering } from '../../src/sim/metrics/reordering.ts';
+import { ShareDeviation } from '../../src/sim/metrics/share-deviation.ts';
+
+it('RFC 4737 §7.1: one late packet', () => {
+  const numbers = [1, 2, 3, 5, 6, 7, 8, 4, 9, 10];
+  const times = [68, 88, 108, 148, 168, 188, 208, 210, 228, 248];
+  const sizes = numbers.map(() => 100);
+  expect(findReordered(numbers, times, sizes)).toEqual([
+    { position: 7, number: 4, extent: 4, lateTime: 62, byteOffset: 400, degree: 4 },
+  ]);
+  const summary = summariseReordering(numbers, times, sizes);
+  expect(summary).toMatchObject({
+    received: 10,
+    reordered: 1,
+    ratio: 0.1,
+    maxExtent: 4,
+    threeReordered: 0.1,
+  });
+});
+
+it('RFC 5236: displacement and density of the third example', () => {
+  const numbers = [1, 4, 3, 5, 3, 8, 7, 6].map((number) => number - 1);
+  expect(reorderDensity(numbers, 8)).toEqual(
+    [
+      [-2, 1],
+      [-1, 1],
+      [0, 3],
+      [1, 1],
+      [2, 1],
+    ].map(([value, count]) => ({ value, share: count! / 7 })),
+  );
+});
+
+it('RFC 5236: buffer occupancy of 1 2 4 5 3', () => {
+  expect(bufferDensity([0, 1, 3, 4, 2], 5)).toEqual([
+    { value: 0, share: 3 / 5 },
+    { value: 1, share: 1 / 5 },
+    { value: 2, share: 1 / 5 },
+  ]);
+});
+
+it('agrees with the definitions, word by word, on any order of arrival', () => {
+  fc.assert(
+    fc.property(fc.shuffledSubarray(Array.from({ length: 30 }, (_, i) => i)), (numbers) => {
+      const times = numbers.map((_, i) => i * 3);
+      const sizes = numbers.map((number) => number + 1);
+      const found = findReordered(numbers, times, sizes);
+      const reordered = numbers.flatMap((number, i) => {
+        const first = numbers.findIndex((other, j) => j < i && other > number);
+        if (first < 0) return [];
+        const above = numbers.slice(first, i).filter((other) => other > number);
+        let degree = 0;
+        while (degree < i && numbers[i - 1 - degree]! > number) degree++;
+        return [
+          {
+            position: i,
+            number,
+            extent: i - first,
+            lateTime: (i - first) * 3,
+            byteOffset: above.reduce((sum, other) => sum + other + 1, 0),
+            degree,
+          },
+        ];
+      });
+      expect(found).toEqual(reordered);
+    }),
+  );
+});
+
+it('displacements of a permutation add up to nothing', () => {
+  fc.assert(
+    fc.property(
+      fc.shuffledSubarray(
+        Array.from({ length: 20 }, (_, i) => i),
+        { minLength: 20, maxLength: 20 },
+      ),
+      (numbers) => {
+        const sum = reorderDensity(numbers, 20).reduce((total, { value, share }) => total + value * share, 0);
+        expect(sum).toBeCloseTo(0);
+      },
+    ),
+  );
+});
+
+it('share deviation is the largest over any run of packets', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 40 }), (picks) => {
+      const shares = [0.5, 0.3, 0.2];
+      const deviation = new ShareDeviation(shares);
+      for (const path of picks) deviation.count(path);
+      let largest = 0;
+      for (let from = 0; from < picks.length; from++) {
+        for (let to = from + 1; to <= picks.length; to++) {
+          shares.forEach((share, path) => {
+            const got = picks.slice(from, to).filter((pick) => pick === path).length;
+            largest = Math.max(largest, Math.abs(got - share * (to - from)));
+          });
+        }
+      }
+      expect(deviation.largest).toBeCloseTo(largest, 9);
+    }),
+  );
+});
+
+it('quantiles by nearest rank, fairness of Jain', () => {
+  expect(quantiles([5, 1, 2, 3, 4])).toEqual({ count: 5, mean: 3, min: 1, p50: 3, p90: 5, p99: 5, max: 5 });
+  expect(jainIndex([1, 1, 1, 1])).toBe(1);
+  expect(jainIndex([1, 0, 0, 0])).toBe(0.25);
+});

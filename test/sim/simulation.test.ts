@@ -1,0 +1,93 @@
+/** Whole runs on the real hot path: determinism, conservation, resequencing, failures. */
+import { expect, it } from 'vitest';
+import { SCHEDULERS } from '../../src/dataplane/distribution-spec.ts';
+import type { SimResult } from '../../src/sim/result.ts';
+import { simulate, testLink, testSpec } from './support.ts';
+
+const CONSTANT = { model: 'constant', rate: 40e6, packet: 1400 } as const;
+const LOSSY = { loss: { model: 'random', probability: 0.02 } } as const;
+
+/** Nothing appears and nothing disappears. */
+function expectConserved({ conservation }: SimResult, copies = false): void {
+  const { sent, transmitted, lost, queueDrops, downDrops, dataplaneDrops, delivered, underway } =
+    conservation;
+  expect(underway).toBe(0);
+  expect(delivered + lost + queueDrops + downDrops + dataplaneDrops).toBe(transmitted);
+  if (copies) expect(transmitted).toBeGreaterThan(sent);
+  else expect(transmitted).toBe(sent);
+}
+
+it('the same seed gives the same result to the bit, another seed another one', () => {
+  const spec = testSpec(
+    [testLink(30, 10, { ...LOSSY, jitter: 1e6 }), testLink(30, 20)],
+    [
+      { ...CONSTANT, model: 'poisson' },
+      { model: 'tcp', congestion: 'cubic', octets: null },
+    ],
+  );
+  const run = (seed: number): string => JSON.stringify(simulate(spec, { scheduler: 'random' }, seed));
+  expect(run(3)).toBe(run(3));
+  expect(run(3)).not.toBe(run(4));
+});
+
+it.each(SCHEDULERS.filter((name) => name !== 'custom'))('%s: every packet is accounted for', (scheduler) => {
+  const spec = testSpec(
+    [testLink(30, 5, LOSSY), testLink(12, 25), testLink(20, 12, { queue: 6000 })],
+    [
+      { ...CONSTANT, direction: 'uplink' },
+      { model: 'tcp', congestion: 'reno', octets: null, flows: 3 },
+      { model: 'on-off', rate: 10e6, packet: 200, on: 50e6, off: 50e6 },
+    ],
+    {
+      duration: 1e9,
+      events: [
+        { at: 0.2e9, bid: 2, change: 'down' },
+        { at: 0.7e9, bid: 2, change: 'up' },
+      ],
+      detection: 0.1e9,
+    },
+  );
+  expectConserved(simulate(spec, { scheduler }), scheduler === 'redundant');
+});
+
+it('2:1 by weight is exact, and paths of different delay come out in order', () => {
+  const base = testSpec([testLink(50, 5), testLink(50, 30)], [CONSTANT]);
+  const spec = { ...base, paths: base.paths.map((path, i) => ({ ...path, weight: 2 - i })) };
+  const result = simulate(spec);
+  const { paths, shareDeviation } = result.directions.downlink;
+  expect(paths[0]!.packets / paths[1]!.packets).toBeCloseTo(2, 2);
+  expect(shareDeviation).toBeLessThan(2);
+  expect(result.reorderedBefore).toBeGreaterThan(0.2);
+  expect(result.reorderedAfter).toBeLessThan(0.01);
+  expect(result.lossRatio).toBe(0);
+  expectConserved(result);
+});
+
+it('a dead path costs packets until it is detected, then none', () => {
+  const spec = testSpec([testLink(60, 5), testLink(60, 5)], [CONSTANT], {
+    duration: 3e9,
+    events: [{ at: 1e9, bid: 1, change: 'down' }],
+  });
+  const result = simulate(spec);
+  const packetsASecond = CONSTANT.rate / (CONSTANT.packet * 8);
+  expect(result.conservation.downDrops / (packetsASecond * 0.5 * 0.5)).toBeCloseTo(1, 1);
+  expect(result.directions.downlink.series.shares[0]!.at(-1)).toBe(0);
+  expectConserved(result);
+});
+
+it('redundant copies hide the loss of one path', () => {
+  const spec = testSpec([testLink(60, 5, LOSSY), testLink(60, 8)], [CONSTANT]);
+  const result = simulate(spec, { scheduler: 'redundant' });
+  expect(result.lossRatio).toBe(0);
+  expect(result.conservation.lost).toBeGreaterThan(50);
+});
+
+it('recorded traffic keeps its times and sizes', () => {
+  const spec = testSpec(
+    [testLink(60, 5)],
+    [{ model: 'recorded', times: [0, 5e6, 5e6, 700e6], sizes: [100, 1400, 28, 300] }],
+  );
+  const { flows } = simulate(spec);
+  expect(flows[0]!.stream).toMatchObject({ sent: 4, received: 4 });
+  expect((flows[0]!.goodput * 2) / 8).toBeCloseTo(100 + 1400 + 28 + 300 - 4 * 28);
+});
