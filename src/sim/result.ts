@@ -157,6 +157,12 @@ export function summariseRun(
     .flatMap((direction) => simulation.sides[direction].links)
     .reduce((sum, link) => sum + link.rate, 0);
   const goodput = snapshot.octets.reduce((sum, octets) => sum + (octets * 8) / seconds, 0);
+  const total = (pick: (flow: FlowSummary) => number): number =>
+    flows.reduce((sum, flow) => sum + pick(flow), 0);
+  const received = Math.max(
+    1,
+    total(({ stream }) => stream.received),
+  );
   return {
     goodput,
     efficiency: capacity ? goodput / capacity : 0,
