@@ -61,7 +61,7 @@ export async function runMagDaemon(file: string): Promise<void> {
   }
 }
 
-/** Everything but keys, weights, tunnels, the log level and what the LMA is told of interfaces. */
+/** Everything but keys, weights, tunnels, the log level, flow bindings of nodes and what the LMA is told of interfaces. */
 function refuseReload(file: string, before: MagDaemonConfig, after: MagDaemonConfig): void {
   refuseFixed(file, before.host, after.host, [
     'workers',
@@ -76,8 +76,10 @@ function refuseReload(file: string, before: MagDaemonConfig, after: MagDaemonCon
   refuseFixed(file, before, after, ['gateways', 'access', 'lans', 'natKeepalive'], {
     gateways: 'interfaces[].gateway',
   });
-  const machine = ({ interfaces, ...rest }: MagDaemonConfig['machine']): object => ({
+  const machine = ({ interfaces, nodes, logicalNodes, ...rest }: MagDaemonConfig['machine']): object => ({
     ...rest,
+    nodes: nodes.map((node) => ({ ...node, flows: [] })),
+    logicalNodes: logicalNodes.map((node) => ({ ...node, flows: [] })),
     interfaces: interfaces.map((wan) => ({ ...wan, metrics: {} })),
   });
   const [old, fresh] = [machine(before.machine), machine(after.machine)] as [

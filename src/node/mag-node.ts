@@ -263,6 +263,7 @@ export class MagNode {
     this.#config = config;
     this.#signaling.setSecurity(new PeerSecurity('mag', config.keys, config.clockWindow));
     this.installer.setTunnels(config.tunnels);
+    this.#runner.run((now) => this.#machine.reconfigure(config.machine, now));
     config.machine.interfaces.forEach(({ name, metrics }, i) => {
       const old = before.machine.interfaces[i]!.metrics;
       if (JSON.stringify(old) !== JSON.stringify(metrics)) this.setMetrics(name, metrics);

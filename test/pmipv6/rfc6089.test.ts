@@ -319,6 +319,24 @@ describe('MAG: RFC 6089 §5.2, flow bindings', () => {
     expect(bench.updates()).toEqual([]);
   });
 
+  it('a re-read configuration changes the flows of nodes that are there, and of those that come', () => {
+    const { bench } = mag();
+    const nodes = bench.config.nodes.map((node) => ({ ...node, flows: [flow(9, [1])] }));
+    const logicalNodes = bench.config.logicalNodes.map((node) => ({ ...node, flows: [flow(3, [1])] }));
+    bench.reconfigure({ nodes, logicalNodes });
+    expect(bench.updates().map((each) => [defined(each), kept(each)])).toEqual([[[3], undefined]]);
+    bench.event({
+      event: 'attach',
+      node: 'mn2@example.org',
+      interface: 'lan0',
+      linkLayer: null,
+      technology: 3,
+    });
+    serve(bench);
+    expect(bench.installed.get('mn2@example.org')!.flows).toEqual([flow(9, [1])]);
+    expect(bench.status().flows).toMatchObject([{ flow: 3, state: 'granted' }]);
+  });
+
   it('without multipath there are none', () => {
     const bench = new MagBench({ ...withFlows(), multipath: false });
     const [only] = bench.up('lte', LTE);

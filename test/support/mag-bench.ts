@@ -130,6 +130,10 @@ export class MagBench {
     return this.sent.slice(first);
   }
 
+  reconfigure(config: Pick<MagConfig, 'nodes' | 'logicalNodes'>): void {
+    this.carryOut(this.mag.reconfigure(config, this.now));
+  }
+
   up(name: string, ...addresses: string[]): SentUpdate[] {
     return updatesOf(this.event({ event: 'interface', name, up: true, addresses }));
   }
@@ -220,7 +224,7 @@ export class MagBench {
     for (const each of outgoing) this.toLma(each);
   }
 
-  private toLma({ message, from, to }: Sent): void {
+  toLma({ message, from, to }: Sent): void {
     this.fromLma(this.lma!.handle({ event: 'message', message: overTheWire(message), from, to }, this.now));
   }
 

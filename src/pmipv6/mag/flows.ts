@@ -37,6 +37,11 @@ export class Flows {
     return changed || before.size !== this.entries.size;
   }
 
+  /** All that are wanted, and how they stand. */
+  status(): { readonly binding: FlowBinding; readonly state: Entry['state'] }[] {
+    return [...this.entries.values()];
+  }
+
   /** What both ends have. */
   granted(): FlowBinding[] {
     return [...this.entries.values()].flatMap(({ binding, state }) => (state === 'granted' ? [binding] : []));

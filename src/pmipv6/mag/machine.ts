@@ -4,6 +4,7 @@
  */
 import type { Effect } from '../effect.ts';
 import type { Endpoint, Instant } from '../endpoint.ts';
+import type { FlowBinding } from '../flow-binding.ts';
 import type { Message } from '../wire/mobility-header.ts';
 import { BindingErrorStatus, Handoff } from '../wire/numbers.ts';
 import { hex } from '../wire/octets.ts';
@@ -30,7 +31,7 @@ export interface MagStatistics {
 
 export class MagMachine {
   private readonly context: MagContext;
-  private readonly profiles: Profiles;
+  private profiles: Profiles;
   private readonly registration: Registration;
   private readonly revocations: Revocations;
   private readonly heartbeats: Heartbeats;
@@ -45,9 +46,7 @@ export class MagMachine {
   }
 
   handle(event: MagEvent, now: Instant): Effect[] {
-    this.context.now = now;
-    this.context.effects = [];
-    if (!this.started) this.start();
+    this.begin(now);
     switch (event.event) {
       case 'message':
         this.message(event.message, event.from, event.to);
@@ -65,14 +64,7 @@ export class MagMachine {
         this.metricsAre(event);
         break;
       case 'flows':
-        for (const session of this.named(event.node)) {
-          if (session.flows.want(event.flows))
-            this.registration.extend(
-              session,
-              session.paths.find((path) => path.active),
-            );
-          this.registration.attend(session);
-        }
+        for (const session of this.named(event.node)) this.flowsAre(session, event.flows);
         break;
       case 'register':
         for (const session of this.named(event.node)) this.register(session);
@@ -87,6 +79,20 @@ export class MagMachine {
         break;
     }
     this.runTimers();
+    return this.context.effects;
+  }
+
+  /** Goes on with other flow bindings of the nodes; everything else of their profiles stays as it is. */
+  reconfigure({ nodes, logicalNodes }: Pick<MagConfig, 'nodes' | 'logicalNodes'>, now: Instant): Effect[] {
+    this.begin(now);
+    this.profiles = new Profiles(nodes);
+    for (const session of [...this.context.list.all()]) {
+      const { node, logical } = session;
+      const profile = logical
+        ? logicalNodes.find(({ identity }) => identity === node)
+        : this.profiles.find(node);
+      if (profile) this.flowsAre(session, profile.flows);
+    }
     return this.context.effects;
   }
 
@@ -120,7 +126,10 @@ export class MagMachine {
     };
   }
 
-  private start(): void {
+  private begin(now: Instant): void {
+    this.context.now = now;
+    this.context.effects = [];
+    if (this.started) return;
     this.started = true;
     for (const node of this.context.config.logicalNodes) {
       this.registration.attend(newSession(this.context, node.identity, node, true));
@@ -253,6 +262,15 @@ export class MagMachine {
   }
 
   // ---- the operator, and the LMA's end
+
+  private flowsAre(session: MagSession, flows: readonly FlowBinding[]): void {
+    if (!session.flows.want(flows)) return;
+    this.registration.extend(
+      session,
+      session.paths.find((path) => path.active),
+    );
+    this.registration.attend(session);
+  }
 
   private register(session: MagSession): void {
     session.suspended = false;

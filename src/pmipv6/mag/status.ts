@@ -38,6 +38,13 @@ export interface MagSessionStatus {
   /** Why the LMA refuses the node; null: it does not. */
   readonly denied: string | null;
   readonly paths: readonly MagPathStatus[];
+  /** Flow bindings that are wanted; `new`: not asked for yet, or not answered. */
+  readonly flows: readonly {
+    readonly flow: number;
+    readonly priority: number;
+    readonly bids: readonly number[];
+    readonly state: 'new' | 'granted' | 'refused';
+  }[];
 }
 
 export function sessionStatus(session: MagSession): MagSessionStatus {
@@ -50,6 +57,12 @@ export function sessionStatus(session: MagSession): MagSessionStatus {
     homeAddress: session.homeAddress,
     delegatedPrefixes: session.delegated,
     denied: session.denied,
+    flows: session.flows.status().map(({ binding: { flow, priority, bids }, state }) => ({
+      flow,
+      priority,
+      bids,
+      state,
+    })),
     paths: session.paths.map((path) => ({
       bid: path.bid,
       interface: path.link.config.name,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Status } from '../../../src/pmipv6/wire/numbers.ts';
 import { findOption, type MobilityOption } from '../../../src/pmipv6/wire/options.ts';
-import { LmaBench, LTE, WLAN } from '../../support/lma-bench.ts';
+import { LMAA, LmaBench, LTE, WLAN } from '../../support/lma-bench.ts';
 
 const lli = (octet: number): MobilityOption => ({
   option: 'mn-link-layer-identifier',
@@ -306,6 +306,32 @@ describe('LMA: the neighbours of RFC 5213', () => {
     unsolicited(5);
     expect(bench.installed.size).toBe(1);
     unsolicited(6);
+    expect(bench.installed.size).toBe(0);
+  });
+
+  it('a restart that is noticed late does not end what has been registered since', () => {
+    const bench = new LmaBench();
+    const heard = (counter: number): void => {
+      const options: MobilityOption[] = [{ option: 'restart-counter', counter }];
+      const heartbeat = {
+        message: 'heartbeat',
+        response: true,
+        unsolicited: true,
+        sequence: 0,
+        options,
+      } as const;
+      bench.message(heartbeat, { address: LTE, port: null }, { address: LMAA, port: null });
+    };
+    bench.send({});
+    heard(1);
+    bench.pass(1000);
+    // Restarted, and registered again before the heartbeat tells.
+    bench.send({ handoff: 4 });
+    heard(2);
+    expect(bench.installed.size).toBe(1);
+    bench.pass(1000);
+    bench.send({ handoff: 5 });
+    heard(3);
     expect(bench.installed.size).toBe(0);
   });
 
