@@ -338,7 +338,8 @@ export const WORKER_FLOW = WORKER_ROWS + 32;
 export const WORKER_RESERVE = WORKER_FLOW + 8;
 /**
  * Senders over RFC 5844 UDP that no path expects, until the control thread takes them: MAGs whose port a NAT has changed. A sender's place
- * follows from its selector. u32 each: 1 if there is one; GRE key or session number; 1 if it is a key; UDP port; local end. u64 each: address.
+ * follows from selector and BID. u32 each: 1 if there is one; GRE key or session number; 1 if it is a key; UDP port; local end; BID if it
+ * was a keepalive, else 0. u64 each: address.
  */
 export const WORKER_STRANGER = (WORKER_RESERVE + 8 + 7) & ~7;
 export const STRANGERS = 8;
@@ -347,6 +348,7 @@ export const STRANGER_SELECTOR = 4;
 export const STRANGER_KEYED = 8;
 export const STRANGER_PORT = 12;
 export const STRANGER_LOCAL = 16;
+export const STRANGER_BID = 20;
 export const STRANGER_HIGH = 24;
 export const STRANGER_LOW = 32;
 /**

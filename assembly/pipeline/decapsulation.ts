@@ -80,6 +80,7 @@ import {
   SESSION_CONFIG,
   SESSION_NUMBER,
   SESSION_STRIDE,
+  STRANGER_BID,
   STRANGER_HIGH,
   STRANGER_KEYED,
   STRANGER_LOCAL,
@@ -216,7 +217,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     byPort ? load<u32>(meta, META_PORT) : 0,
   );
   if (!peer) {
-    if (byPort) noteStranger(worker, endpoint);
+    if (byPort) noteStranger(worker, endpoint, 0);
     return DROP_UNKNOWN_PEER;
   }
 
@@ -236,7 +237,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     keyed ? load<u32>(meta, META_KEY) : number,
   );
   if (!path) {
-    if (byPort) noteStranger(worker, endpoint);
+    if (byPort) noteStranger(worker, endpoint, 0);
     return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
   }
   const session =
@@ -287,12 +288,13 @@ function noteKeepalive(worker: usize, endpoint: usize): void {
     load<u32>(meta, META_PORT),
   );
   if (!peer || !findPath(load<u32>(endpoint, ENDPOINT_LOCAL), peer, 1, key)) {
-    noteStranger(worker, endpoint);
+    // Where a sequence number would be, it names its BID: ports of one NAT do not tell paths apart.
+    noteStranger(worker, endpoint, load<u32>(meta, META_SEQUENCED) ? load<u32>(meta, META_SEQUENCE) : 0);
   }
 }
 
 /** Leaves a note of the sender for the control thread, unless its place is taken: the next packet comes soon. */
-function noteStranger(worker: usize, endpoint: usize): void {
+function noteStranger(worker: usize, endpoint: usize, bid: u32): void {
   const meta = worker + WORKER_META;
   const keyed = load<u32>(meta, META_KEYED);
   let selector = load<u32>(meta, META_KEY);
@@ -302,10 +304,11 @@ function noteStranger(worker: usize, endpoint: usize): void {
     selector = findOwner(inner, load<u32>(meta, META_INNER_FAMILY));
   }
   if (!selector) return;
-  const note = worker + WORKER_STRANGER + <usize>(selector & (STRANGERS - 1)) * STRANGER_STRIDE;
+  const note = worker + WORKER_STRANGER + <usize>((selector + bid) & (STRANGERS - 1)) * STRANGER_STRIDE;
   if (atomic.load<u32>(note)) return;
   store<u32>(note, selector, STRANGER_SELECTOR);
   store<u32>(note, keyed, STRANGER_KEYED);
+  store<u32>(note, bid, STRANGER_BID);
   store<u32>(note, load<u32>(meta, META_PORT), STRANGER_PORT);
   store<u32>(note, load<u32>(endpoint, ENDPOINT_LOCAL), STRANGER_LOCAL);
   store<u64>(note, load<u64>(meta, META_SOURCE_HIGH), STRANGER_HIGH);

@@ -280,24 +280,22 @@ export class SessionStore {
     return this.#owners.get(number) ?? null;
   }
 
-  /** The path whose other end the stranger would be, were it not for the port; null: there is none. */
-  pathOfStranger({
-    keyed,
-    selector,
-    local,
-    address,
-    port,
-  }: Stranger): { session: string; bid: number } | null {
+  /** The path whose other end the stranger would be, were it not for the port; null: there is none, or several could be meant. */
+  pathOfStranger(stranger: Stranger): { session: string; bid: number } | null {
+    const { keyed, selector, local, bid, address, port } = stranger;
     for (const { index, spec, paths } of this.#sessions.values()) {
       if ((keyed ? spec.receiveKey : index + 1) !== selector) continue;
-      const path = paths.find(
-        (path) =>
-          path.ends.local === local &&
-          path.peer.port !== 0 &&
-          path.peer.port !== port &&
-          path.peer.address.every((octet, i) => octet === address[i]),
+      const possible = paths.filter(
+        ({ ends, peer, spec }) =>
+          (bid === 0 || spec.bid === bid) &&
+          ends.local === local &&
+          peer.port !== 0 &&
+          peer.address.every((octet, i) => octet === address[i]),
       );
-      if (path) return { session: spec.name, bid: path.spec.bid };
+      const [path] = possible;
+      if (path && possible.length === 1 && path.peer.port !== port) {
+        return { session: spec.name, bid: path.spec.bid };
+      }
     }
     return null;
   }

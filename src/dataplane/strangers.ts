@@ -11,6 +11,8 @@ export interface Stranger {
   readonly selector: number;
   /** Number of the local end that it was received at. */
   readonly local: number;
+  /** 0: not known. */
+  readonly bid: number;
   /** 16 octets. */
   readonly address: Uint8Array;
   readonly port: number;
@@ -38,6 +40,7 @@ function readStranger(memory: DataplaneMemory, at: number): Stranger {
     keyed: word(L.STRANGER_KEYED) !== 0,
     selector: word(L.STRANGER_SELECTOR),
     local: word(L.STRANGER_LOCAL),
+    bid: word(L.STRANGER_BID),
     address,
     port: word(L.STRANGER_PORT),
   };

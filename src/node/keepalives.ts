@@ -2,14 +2,14 @@
  * Keeps NATs open on UDP paths (RFC 5555 §4.3, RFC 5844 §4): a GRE header with the session's key and nothing behind it, from the path's own
  * socket. It also shows the LMA which port the NAT has given to the data, before any data flow.
  *
- *   TLV: 0, next header 47, length 8      GRE: K, protocol type 0      key
+ *   TLV: 0, next header 47, length 12      GRE: K and S, protocol type 0      key      BID
  */
 import type { Logger } from 'pino';
 import type { TunnelSession } from '../pmipv6/tunnel-session.ts';
 import type { HostPorts } from './host-ports.ts';
 
 const PROTOCOL_GRE = 47;
-const KEY_PRESENT = 0x2000;
+const KEY_AND_SEQUENCE = 0x3000;
 
 /** After a session was installed the LMA waits to learn its ports, so the first keepalive must not be the only one. */
 const YOUNG_MS = 500;
@@ -55,7 +55,7 @@ export class Keepalives {
   /** One on every UDP path of the session that carries a GRE key. */
   #send({ sendKey, paths, name }: TunnelSession): void {
     if (sendKey === null) return;
-    for (const { encapsulation, local, remote, interface: device } of paths) {
+    for (const { bid, encapsulation, local, remote, interface: device } of paths) {
       if (encapsulation !== 'udp-gre' || local.port === null || remote.port === null) continue;
       const end = {
         local: local.address,
@@ -63,7 +63,7 @@ export class Keepalives {
         ...(device === null ? {} : { interface: device }),
       };
       try {
-        this.#ports.sendFrom(end, keepaliveOf(sendKey), remote.address, remote.port);
+        this.#ports.sendFrom(end, keepaliveOf(sendKey, bid), remote.address, remote.port);
       } catch (error) {
         this.#log.debug({ session: name, peer: remote.address }, (error as Error).message);
       }
@@ -71,12 +71,13 @@ export class Keepalives {
   }
 }
 
-function keepaliveOf(key: number): Uint8Array {
-  const octets = new Uint8Array(12);
+function keepaliveOf(key: number, bid: number): Uint8Array {
+  const octets = new Uint8Array(16);
   const view = new DataView(octets.buffer);
   view.setUint8(1, PROTOCOL_GRE);
-  view.setUint16(2, 8);
-  view.setUint16(4, KEY_PRESENT);
+  view.setUint16(2, 12);
+  view.setUint16(4, KEY_AND_SEQUENCE);
   view.setUint32(8, key);
+  view.setUint32(12, bid);
   return octets;
 }

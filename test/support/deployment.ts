@@ -4,7 +4,7 @@
  *
  *   host eth0 -- acc0 [MAG] == wan0, wan1 == [LMA] 2001:db8:c::1
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,13 +91,14 @@ export class Deployment {
   async startLma(
     extra = '',
     mags = '{ address: 2001:db8:a::/64 }, { address: 2001:db8:b::/64 }',
+    addresses: readonly string[] = [LMAA],
   ): Promise<void> {
     this.lmaDaemon = await Daemon.start(
       this.lma,
       'lma',
       join(this.folder, 'lma.yaml'),
       `
-addresses: ['${LMAA}']
+addresses: [${addresses.map((address) => `'${address}'`).join(', ')}]
 state: ${this.folder}/lma
 workers: 1
 tun: { name: tlma, addresses: ['2001:db8:1000::ffff/128'] }
@@ -176,12 +177,11 @@ ${extra}`,
     return address!;
   }
 
-  /** Whether the correspondent answers the host. */
-  pings(): boolean {
-    return (
-      spawnSync('ip', ['netns', 'exec', this.host.namespace, 'ping', '-c', '1', '-W', '1', CORRESPONDENT])
-        .status === 0
-    );
+  /** Whether the correspondent answers the host. Not in step with this process, which may be part of the way. */
+  pings(): Promise<boolean> {
+    const args = ['netns', 'exec', this.host.namespace, 'ping', '-c', '1', '-W', '1', CORRESPONDENT];
+    const ping = spawn('ip', args, { stdio: 'ignore' });
+    return new Promise((resolve) => ping.once('exit', (status) => resolve(status === 0)));
   }
 
   async stop(): Promise<void> {

@@ -213,7 +213,7 @@ describe('restarts', () => {
     'of the LMA (%s): the MAG registers again, the host goes on',
     async (signal) => {
       const address = await up();
-      expect(net.pings()).toBe(true);
+      expect(await net.pings()).toBe(true);
       // A restart shows by the Restart Counter, once it is known.
       await waitFor(() => (net.magDaemon!.json<SignalingStatus>('signaling').received['HB'] ?? 0) > 0);
       await net.lmaDaemon!.end(signal);
