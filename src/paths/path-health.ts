@@ -1,0 +1,170 @@
+/**
+ * Whether a path is up, degraded or down, with hysteresis as RFC 8157 has it: so many bad signs in a row take it away, so many good ones bring
+ * it back. A path whose far end has never answered is unmeasured, and nothing is held against it. Pure: time is an argument.
+ *
+ *      first answer          `bad` signs in a row
+ *   unmeasured ------> up ---------------------------> degraded
+ *                     ^  | <---------------------------   |
+ *   `recover` answers |  |       `good` signs in a row    |
+ *                     |  +--> down <----------------------+   silent, or the interface is gone
+ *                     +--------+
+ */
+
+export type HealthState = 'unmeasured' | 'up' | 'degraded' | 'down';
+
+export interface HealthConfig {
+  readonly intervalUs: number;
+  /** Probes in a row without any sign of life that take a path down. */
+  readonly silent: number;
+  /** Answers in a row that bring it back. */
+  readonly recover: number;
+  /** Signs in a row that degrade a path, and that end it. */
+  readonly bad: number;
+  readonly good: number;
+  /** Loss from which on a path is degraded; half of it has to be undercut for it to be good again. */
+  readonly lossLimit: number;
+  /** Delay behind the fastest path from which on it is degraded, in microseconds. */
+  readonly delayLimitUs: number;
+}
+
+export const HEALTH_DEFAULTS: HealthConfig = {
+  intervalUs: 100_000,
+  silent: 3,
+  recover: 5,
+  bad: 5,
+  good: 30,
+  lossLimit: 0.04,
+  delayLimitUs: 100_000,
+};
+
+/** Silence by chance should not happen more often than once in so many probes. */
+const CHANCE = 1e-6;
+const MOST_SILENT = 10;
+/** Beyond this much jitter we wait no longer. */
+const MOST_PATIENCE_US = 1e6;
+
+export class PathHealth {
+  readonly #config: HealthConfig;
+  #state: HealthState = 'unmeasured';
+  #reason = '';
+  #heardUs = 0;
+  #answers = 0;
+  #badSigns = 0;
+  #goodSigns = 0;
+  /** Share of probes that stay without an answer, smoothed. */
+  #probeLoss = 0;
+  /** The same over four times as many, by which a path is judged. */
+  #longLoss = 0;
+  #linkUp = true;
+
+  constructor(config: HealthConfig) {
+    this.#config = config;
+  }
+
+  get state(): HealthState {
+    return this.#state;
+  }
+
+  /** Why it came into its state, for people. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  get probeLoss(): number {
+    return this.#probeLoss;
+  }
+
+  /** A probe was answered. */
+  answered(nowUs: number): void {
+    this.#heardUs = nowUs;
+    this.#probeLoss -= this.#probeLoss / 64;
+    this.#longLoss -= this.#longLoss / 256;
+    if (!this.#linkUp) return;
+    if (this.#state === 'unmeasured') this.#become('up', 'answers');
+    if (this.#state === 'down' && ++this.#answers >= this.#config.recover) {
+      this.#become('up', `${this.#answers} answers in a row`);
+    }
+  }
+
+  /** Something else shows that what we send arrives. */
+  alive(nowUs: number): void {
+    if (this.#state !== 'unmeasured' && this.#state !== 'down') this.#heardUs = nowUs;
+  }
+
+  /** A probe stayed without an answer. */
+  lost(): void {
+    if (this.#state === 'unmeasured') return;
+    this.#answers = 0;
+    if (this.#state === 'down') return;
+    this.#probeLoss += (1 - this.#probeLoss) / 64;
+    this.#longLoss += (1 - this.#longLoss) / 256;
+  }
+
+  /** The interface or its address has gone, or come back: nothing to wait for. */
+  setLink(up: boolean): void {
+    if (this.#linkUp === up) return;
+    this.#linkUp = up;
+    this.#answers = 0;
+    if (!up) this.#become('down', 'the interface is down');
+    else if (!this.#heardUs) this.#become('unmeasured', 'the interface is up');
+  }
+
+  /** To be called once an interval: `variationUs` is that of the round trip; loss null and delay null: not known. */
+  check(
+    nowUs: number,
+    variationUs: number,
+    loss: number | null,
+    delayBehindUs: number | null,
+  ): void {
+    if (this.#state === 'unmeasured' || this.#state === 'down') return;
+    const patience = Math.min(4 * variationUs, MOST_PATIENCE_US);
+    const silence = nowUs - this.#heardUs;
+    const allowed = this.#silentProbes() * this.#config.intervalUs;
+    if (silence > allowed + patience) {
+      this.#become('down', `silent for ${Math.round(silence / 1000)} ms`);
+      return;
+    }
+    // A probe and its answer go two ways.
+    this.#weigh(loss ?? this.#longLoss / 2, delayBehindUs ?? 0);
+  }
+
+  #weigh(loss: number, delayBehindUs: number): void {
+    const { lossLimit, delayLimitUs, bad, good } = this.#config;
+    const lossy = loss > lossLimit;
+    const slow = delayBehindUs > delayLimitUs;
+    const fine = loss < lossLimit / 2 && delayBehindUs < delayLimitUs * 0.8;
+    this.#badSigns = lossy || slow ? this.#badSigns + 1 : 0;
+    this.#goodSigns = fine ? this.#goodSigns + 1 : 0;
+    if (this.#state === 'up' && this.#badSigns >= bad) {
+      this.#become(
+        'degraded',
+        lossy
+          ? `loses ${(loss * 100).toFixed(1)} % of packets`
+          : `${Math.round(delayBehindUs / 1000)} ms behind the fastest path`,
+      );
+    } else if (this.#state === 'degraded' && this.#goodSigns >= good) {
+      this.#become('up', `${good} good signs in a row`);
+    }
+  }
+
+  /** Where probes get lost anyway, more of them in a row are needed to say that the path is silent. */
+  #silentProbes(): number {
+    const { silent } = this.#config;
+    if (this.#probeLoss < 0.001) return silent;
+    const wanted = Math.ceil(Math.log(CHANCE) / Math.log(this.#probeLoss));
+    return Math.min(Math.max(wanted, silent), Math.max(MOST_SILENT, silent));
+  }
+
+  #become(state: HealthState, reason: string): void {
+    if (this.#state === 'down') {
+      // What was lost while it was down says nothing of what it is now.
+      this.#probeLoss = 0;
+      this.#longLoss = 0;
+    }
+    this.#state = state;
+    this.#reason = reason;
+    this.#answers = 0;
+    this.#badSigns = 0;
+    this.#goodSigns = 0;
+  }
+}

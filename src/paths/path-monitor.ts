@@ -1,0 +1,223 @@
+/**
+ * Measures all paths of a data plane by probes: when to send which, what to answer, and which paths have changed their state. Pure: time
+ * and counters are arguments, what is to be done is given back. src/node/path-watch.ts drives it; tests and simulations do so in virtual time.
+ */
+import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-health.ts';
+import { type DirectionEstimate, PathProbeState } from './path-probe-state.ts';
+import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
+
+export interface PathId {
+  readonly session: string;
+  readonly bid: number;
+}
+
+export type MonitorEffect =
+  | (PathId & { readonly effect: 'send'; readonly message: Uint8Array })
+  | (PathId & {
+      readonly effect: 'state';
+      readonly from: HealthState;
+      readonly to: HealthState;
+      readonly reason: string;
+    });
+
+export interface MonitoredPath extends PathId {
+  readonly state: HealthState;
+  readonly reason: string;
+  readonly rttUs: number | null;
+  readonly minRttUs: number | null;
+  readonly probesSent: number;
+  readonly probesAnswered: number;
+  /** Delay behind the session's fastest path in the sending direction; null: not known. */
+  readonly delayBehindUs: number | null;
+  readonly sending: DirectionEstimate;
+  readonly receiving: DirectionEstimate;
+}
+
+export interface ReceivedMessage extends PathId {
+  readonly arrivalUs: number;
+  readonly packets: number;
+  readonly octets: number;
+  readonly message: Uint8Array;
+}
+
+type CountsOf = (path: PathId) => TrafficCounts | null;
+
+/** So many probes a second at most, whatever the number of paths: beyond, all intervals grow. */
+const MOST_PROBES_A_SECOND = 2000;
+/** A far end that has not answered so many is asked less often, by this factor. */
+const PATIENCE = 50;
+const RARELY = 10;
+
+export class PathMonitor {
+  #config: HealthConfig;
+  readonly #sessions = new Map<string, Map<number, PathProbeState>>();
+  #count = 0;
+  #malformed = 0;
+
+  constructor(config: Partial<HealthConfig> = {}) {
+    this.#config = { ...HEALTH_DEFAULTS, ...config };
+  }
+
+  /** Probes that could not be read, or that answered nothing. */
+  get malformed(): number {
+    return this.#malformed;
+  }
+
+  /** Microseconds between probes of a path. */
+  get intervalUs(): number {
+    return Math.max(this.#config.intervalUs, (this.#count * 1e6) / MOST_PROBES_A_SECOND);
+  }
+
+  /** The paths that there are from now on; what is known of those that stay is kept. */
+  setPaths(paths: readonly PathId[], nowUs: number): void {
+    const wanted = new Map<string, Set<number>>();
+    for (const { session, bid } of paths) {
+      const bids = wanted.get(session) ?? new Set();
+      wanted.set(session, bids.add(bid));
+    }
+    for (const [session, states] of this.#sessions) {
+      const bids = wanted.get(session);
+      for (const bid of states.keys()) if (!bids?.has(bid)) states.delete(bid);
+      if (!bids) this.#sessions.delete(session);
+    }
+    this.#count = paths.length;
+    // Spread over the interval, so that a thousand paths are not probed at once.
+    const step = this.intervalUs / Math.max(1, paths.length);
+    paths.forEach(({ session, bid }, i) => {
+      const states = this.#sessions.get(session) ?? new Map<number, PathProbeState>();
+      this.#sessions.set(session, states);
+      if (!states.has(bid)) states.set(bid, new PathProbeState(this.#config, nowUs + i * step));
+    });
+  }
+
+  /** Forgets what is known of a path, as when it has new ends. */
+  reset({ session, bid }: PathId, nowUs: number): void {
+    const states = this.#sessions.get(session);
+    if (states?.has(bid)) states.set(bid, new PathProbeState(this.#config, nowUs));
+  }
+
+  /** The interface of a path is up or down. */
+  setLink(path: PathId, up: boolean): MonitorEffect[] {
+    return this.#change(path, (state) => state.health.setLink(up));
+  }
+
+  /** Asks a path at once. */
+  probeNow({ session, bid }: PathId, nowUs: number): void {
+    const state = this.#sessions.get(session)?.get(bid);
+    if (state) state.dueUs = nowUs;
+  }
+
+  /** Probes that are due, and what silence and measurements have changed. To be called several times an interval. */
+  tick(nowUs: number, countsOf: CountsOf): MonitorEffect[] {
+    const effects: MonitorEffect[] = [];
+    const interval = this.intervalUs;
+    for (const [session, states] of this.#sessions) {
+      for (const [bid, state] of states) {
+        if (state.dueUs > nowUs) continue;
+        const path = { session, bid };
+        const counts = countsOf(path);
+        const rare = state.health.state === 'unmeasured' && state.probesSent > PATIENCE;
+        state.dueUs = Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
+        if (counts) {
+          const message = encodeProbe(state.request(bid, Math.round(nowUs), counts));
+          effects.push({ ...path, effect: 'send', message });
+        }
+        effects.push(
+          ...this.#change(path, () =>
+            state.health.check(
+              nowUs,
+              state.roundTrip.variationUs,
+              lossOf(state.sending),
+              this.#delayBehind(states, state),
+            ),
+          ),
+        );
+      }
+    }
+    return effects;
+  }
+
+  /** A probe has come: its answer, if it asks, and what it changes. */
+  receive(received: ReceivedMessage, nowUs: number, countsOf: CountsOf): MonitorEffect[] {
+    const { session, bid, arrivalUs, packets, octets } = received;
+    const probe = decodeProbe(received.message);
+    const state = this.#sessions.get(session)?.get(bid);
+    if (!probe) {
+      this.#malformed++;
+      return [];
+    }
+    const path = { session, bid };
+    const effects: MonitorEffect[] = [];
+    if (probe.kind === 'request') {
+      const counts = countsOf(path);
+      if (counts) {
+        const message = encodeProbe({
+          ...probe,
+          kind: 'response',
+          bid,
+          receivedUs: arrivalUs,
+          answeredUs: Math.max(Math.round(nowUs), arrivalUs),
+          counts: { ...counts, rxPackets: packets, rxOctets: octets },
+        });
+        effects.push({ ...path, effect: 'send', message });
+      }
+    }
+    if (!state) return effects;
+    effects.push(
+      ...this.#change(path, () => {
+        if (!state.receive(probe, arrivalUs, { packets, octets })) this.#malformed++;
+      }),
+    );
+    return effects;
+  }
+
+  /** What is known of a session's paths. */
+  session(session: string): MonitoredPath[] {
+    const states = this.#sessions.get(session);
+    if (!states) return [];
+    return [...states].map(([bid, state]) => ({
+      session,
+      bid,
+      state: state.health.state,
+      reason: state.health.reason,
+      rttUs: state.roundTrip.measured ? state.roundTrip.smoothedUs : null,
+      minRttUs: state.roundTrip.measured ? state.roundTrip.smallestUs : null,
+      probesSent: state.probesSent,
+      probesAnswered: state.probesAnswered,
+      delayBehindUs: this.#delayBehind(states, state),
+      sending: state.sending,
+      receiving: state.receiving,
+    }));
+  }
+
+  sessions(): string[] {
+    return [...this.#sessions.keys()];
+  }
+
+  /** How much longer data take over this path than over the fastest one that is not down, queues left out. */
+  #delayBehind(states: ReadonlyMap<number, PathProbeState>, state: PathProbeState): number | null {
+    const own = state.sending.rawDelayUs;
+    if (own === null) return null;
+    let fastest = own;
+    for (const other of states.values()) {
+      const { rawDelayUs } = other.sending;
+      if (other.health.state !== 'down' && rawDelayUs !== null) fastest = Math.min(fastest, rawDelayUs);
+    }
+    return own - fastest;
+  }
+
+  #change(path: PathId, change: (state: PathProbeState) => void): MonitorEffect[] {
+    const state = this.#sessions.get(path.session)?.get(path.bid);
+    if (!state) return [];
+    const from = state.health.state;
+    change(state);
+    const to = state.health.state;
+    return from === to ? [] : [{ ...path, effect: 'state', from, to, reason: state.health.reason }];
+  }
+}
+
+/** Loss that is the path's own: what a full path drops is the business of the weights. Null: the probes alone can tell. */
+function lossOf({ busy, full, loss }: DirectionEstimate): number | null {
+  if (full) return 0;
+  return busy ? loss : null;
+}

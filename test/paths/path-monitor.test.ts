@@ -1,0 +1,159 @@
+/** What two monitors find out about modelled links between them, under virtual time. */
+import { describe, expect, test } from 'vitest';
+import { PathMonitor } from '../../src/paths/path-monitor.ts';
+import { TwoEnds } from '../support/two-ends.ts';
+
+describe('measuring', () => {
+  test('round trip, and how far a path is behind, although the clocks of the ends differ', () => {
+    const two = new TwoEnds([1, 2]);
+    two.both(1, { delayUs: 10_000 });
+    two.links[0].get(2)!.delayUs = 40_000;
+    two.links[1].get(2)!.delayUs = 20_000;
+    two.run(3e6);
+    const [first, second] = two.paths(0);
+    expect(first!.rttUs).toBeCloseTo(20_020, -2);
+    expect(second!.rttUs).toBeCloseTo(60_020, -2);
+    expect(first!.delayBehindUs).toBe(0);
+    expect(second!.delayBehindUs).toBeCloseTo(30_000, -2);
+    expect(two.paths(1)[1]!.delayBehindUs).toBeCloseTo(10_000, -2);
+    expect(second!.probesAnswered).toBeGreaterThanOrEqual(second!.probesSent - 2);
+  });
+
+  test('loss of each direction from the data, not from the probes', () => {
+    const two = new TwoEnds([1]);
+    two.links[0].get(1)!.loss = 0.02;
+    two.run(10e6, () => {
+      two.data(0, 1, 1000);
+      two.data(1, 1, 1000);
+    });
+    const [path] = two.paths(0);
+    expect(path!.sending.loss).toBeGreaterThan(0.008);
+    expect(path!.sending.loss).toBeLessThan(0.035);
+    expect(path!.receiving.loss).toBeLessThan(0.005);
+    expect(two.paths(1)[0]!.receiving.loss).toBeGreaterThan(0.008);
+  });
+
+  test('rate of the data that arrive; capacity once there is a queue', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 2e7 });
+    two.run(3e6, () => two.data(0, 1, 1250));
+    let [path] = two.paths(0);
+    expect(path!.sending.rate / 1e7).toBeCloseTo(1, 1);
+    expect(path!.sending).toMatchObject({ capacity: null, full: false, busy: true });
+    two.run(3e6, () => {
+      for (let i = 0; i < 3; i++) two.data(0, 1, 1250);
+    });
+    [path] = two.paths(0);
+    expect(path!.sending.full).toBe(true);
+    expect(path!.sending.capacity! / 2e7).toBeCloseTo(1, 1);
+    expect(path!.receiving.full).toBe(false);
+  });
+});
+
+describe('states', () => {
+  test('a path that goes silent under load is down within three intervals and a little; the other stays up', () => {
+    const two = new TwoEnds([1, 2]);
+    const load = (): void => {
+      for (const bid of [1, 2]) two.data(0, bid, 1000);
+    };
+    two.run(5e6, load);
+    expect(two.paths(0).map(({ state }) => state)).toEqual(['up', 'up']);
+    two.both(2, { alive: false });
+    const died = two.now;
+    two.run(2e6, load);
+    const down = two.ends[0].log.filter(({ to }) => to === 'down');
+    expect(down.map(({ bid }) => bid)).toEqual([2]);
+    expect(down[0]!.at - died).toBeLessThan(400_000);
+    two.both(2, { alive: true });
+    two.run(3e6, load);
+    expect(two.paths(0).map(({ state }) => state)).toEqual(['up', 'up']);
+  });
+
+  test('one direction dead is noticed by the end that sends into it', () => {
+    const two = new TwoEnds([1]);
+    two.run(2e6);
+    two.links[0].get(1)!.alive = false;
+    two.run(2e6);
+    expect(two.paths(0)[0]!.state).toBe('down');
+  });
+
+  test.each([1, 2, 3, 4, 5])('seed %i: 60 s of steady load, 1 percent loss, no change of state', (seed) => {
+    const two = new TwoEnds([1, 2], {}, seed);
+    two.both(1, { loss: 0.01 });
+    two.both(2, { loss: 0.01, delayUs: 40_000 });
+    two.run(60e6, () => {
+      for (const bid of [1, 2]) two.data(0, bid, 500);
+    });
+    for (const { log } of two.ends) {
+      expect(log.filter(({ from }) => from !== 'unmeasured')).toEqual([]);
+    }
+  });
+
+  test('much loss degrades a path, and its end brings it back', () => {
+    const two = new TwoEnds([1, 2]);
+    const load = (): void => two.data(0, 2, 500);
+    two.run(2e6, load);
+    two.both(2, { loss: 0.1 });
+    two.run(5e6, load);
+    expect(two.paths(0)[1]).toMatchObject({ state: 'degraded', reason: expect.stringContaining('loses') });
+    two.both(2, { loss: 0 });
+    two.run(8e6, load);
+    expect(two.paths(0)[1]!.state).toBe('up');
+  });
+
+  test('a path too far behind is degraded', () => {
+    const two = new TwoEnds([1, 2]);
+    two.both(2, { delayUs: 300_000 });
+    two.run(3e6);
+    expect(two.paths(0)[1]!.state).toBe('degraded');
+    expect(two.paths(0)[0]!.state).toBe('up');
+  });
+
+  test('a far end that never answers leaves the path unmeasured, and is asked less often', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { alive: false });
+    two.run(60e6);
+    expect(two.paths(0)[0]).toMatchObject({ state: 'unmeasured', rttUs: null, probesAnswered: 0 });
+    expect(two.paths(0)[0]!.probesSent).toBeLessThan(130);
+  });
+
+  test('an interface that goes down takes its path at once', () => {
+    const two = new TwoEnds([1]);
+    two.run(1e6);
+    const path = { session: 'mn1', bid: 1 };
+    const { monitor } = two.ends[0];
+    expect(monitor.setLink(path, false)).toMatchObject([{ effect: 'state', from: 'up', to: 'down' }]);
+    two.run(2e6);
+    expect(two.paths(0)[0]!.state).toBe('down');
+    monitor.setLink(path, true);
+    two.run(2e6);
+    expect(two.paths(0)[0]!.state).toBe('up');
+  });
+});
+
+test('what is no probe, or answers nothing that was asked, is counted and changes nothing', () => {
+  const monitor = new PathMonitor();
+  const path = { session: 'mn1', bid: 1 };
+  monitor.setPaths([path], 0);
+  const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
+  const hostile = { ...path, arrivalUs: 5, packets: 0, octets: 0 };
+  expect(monitor.receive({ ...hostile, message: new Uint8Array(64) }, 5, () => counts)).toEqual([]);
+  const message = new Uint8Array(64);
+  message.set([1, 1, 1]);
+  expect(monitor.receive({ ...hostile, message }, 5, () => counts)).toEqual([]);
+  expect(monitor.malformed).toBe(2);
+  expect(monitor.session('mn1')[0]!.state).toBe('unmeasured');
+});
+
+test('a thousand paths are not probed at once, nor more than 2000 times a second in all', () => {
+  const monitor = new PathMonitor();
+  const paths = Array.from({ length: 1000 }, (_, i) => ({ session: `mn${i >> 1}`, bid: 1 + (i & 1) }));
+  monitor.setPaths(paths, 0);
+  const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
+  const sent = Array.from(
+    { length: 200 },
+    (_, i) => monitor.tick(i * 10_000, () => counts).filter(({ effect }) => effect === 'send').length,
+  );
+  expect(Math.max(...sent)).toBeLessThan(60);
+  expect(sent.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(4100);
+});
