@@ -12,6 +12,7 @@ import { interfaceCommand } from './commands/interface.ts';
 import { labCommand } from './commands/lab.ts';
 import { lmaCommand } from './commands/lma.ts';
 import { magCommand } from './commands/mag.ts';
+import { pathsCommand } from './commands/paths.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { flowsCommand } from './commands/flows.ts';
 import { schedulerCommand } from './commands/scheduler.ts';
@@ -47,6 +48,7 @@ for (const command of [
   dataplaneCommand(),
   statusCommand(),
   sessionsCommand(),
+  pathsCommand(),
   weightsCommand(),
   bindingsCommand(),
   attachCommand(),

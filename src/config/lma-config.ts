@@ -21,7 +21,7 @@ export type LmaMachineConfig = Omit<LmaConfig, 'restartCounter' | 'randomKey'>;
 export interface LmaDaemonConfig {
   readonly host: Pick<
     LmaFile,
-    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'log' | 'routing' | 'state'
+    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'probes' | 'log' | 'routing' | 'state'
   >;
   /** Addresses where signaling comes in and tunnels end. */
   readonly addresses: readonly string[];
@@ -61,11 +61,11 @@ function check(value: unknown): Checked<LmaDaemonConfig> {
 }
 
 function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfig {
-  const { workers, tun, control, memory, offload, busyPoll, log, routing, state } = file;
+  const { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state } = file;
   const { registration, pools } = file;
   const milliseconds = (microseconds: number): number => microseconds / 1000;
   return {
-    host: { workers, tun, control, memory, offload, busyPoll, log, routing, state },
+    host: { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state },
     addresses: file.addresses.map((text) => formatAddress(parseAddress(text).bytes)),
     machine: {
       homePrefixPools: pools.homePrefixes.map(canonical),

@@ -16,7 +16,7 @@ export type MagMachineConfig = Omit<MagConfig, 'restartCounter' | 'random'>;
 export interface MagDaemonConfig {
   readonly host: Pick<
     MagFile,
-    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'log' | 'routing' | 'state'
+    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'probes' | 'log' | 'routing' | 'state'
   >;
   readonly machine: MagMachineConfig;
   readonly gateways: readonly Gateway[];
@@ -71,11 +71,12 @@ function check(value: unknown): Checked<MagDaemonConfig> {
 }
 
 function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfig {
-  const { workers, tun, control, memory, offload, busyPoll, log, routing, state, registration } = file;
+  const { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state, registration } =
+    file;
   const seconds = (microseconds: number): number => microseconds / 1e6;
   const milliseconds = (microseconds: number): number => microseconds / 1000;
   return {
-    host: { workers, tun, control, memory, offload, busyPoll, log, routing, state },
+    host: { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state },
     machine: {
       identity: file.identity,
       lma: lmaAddress(file.lma),

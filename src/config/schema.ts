@@ -17,12 +17,14 @@ import {
   interfaceAddress,
   interfaceName,
   duration,
+  durationWithin,
   keys,
   list,
   matching,
   oneOf,
   prefix,
   rate,
+  share,
 } from './schema-parts.ts';
 
 const MAX_WORKERS = 16;
@@ -61,6 +63,7 @@ const pathKeys = {
 const sessionKeys = {
   allowReordering: flag.optional(),
   clampMss: flag.optional(),
+  adaptive: flag.optional(),
   resequencer: resequencer.optional(),
   ...policyKeys,
 };
@@ -104,6 +107,18 @@ const tun = {
   queueLength: integer(1, 100_000).default(1000),
 };
 
+/** Probes in the data path, and when a path is degraded or down (docs/probes.md). */
+const probesSchema = z.strictObject({
+  enabled: flag.default(true),
+  interval: durationWithin(10_000, 60e6, '100ms or 1s').default(100_000),
+  silent: integer(1, 100).default(3),
+  recover: integer(1, 1000).default(5),
+  bad: integer(1, 1000).default(5),
+  good: integer(1, 10_000).default(30),
+  loss: share.default(40_000),
+  delay: duration.default(100_000),
+});
+
 /** Kernel offloads: used where the kernel has them, or not at all. */
 const offload = oneOf(['auto', 'off']).default('auto');
 
@@ -131,6 +146,7 @@ export const hostKeys = {
   offload: z.strictObject({ tun: offload, segment: offload, merge: offload }).prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */
   busyPoll: duration.default(0),
+  probes: probesSchema.prefault({}),
   log: z
     .strictObject({
       level: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

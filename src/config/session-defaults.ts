@@ -34,6 +34,7 @@ export function completeSession(
     receiveKey: session.receiveKey ?? null,
     allowReordering: session.allowReordering ?? defaults.allowReordering ?? false,
     clampMss: session.clampMss ?? defaults.clampMss ?? true,
+    ...((session.adaptive ?? defaults.adaptive) && { adaptive: true }),
     resequencer: {
       window: resequencer.window ?? 4096,
       minWaitUs: resequencer.minWait ?? 1000,

@@ -9,6 +9,7 @@ import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
 import type { FileServices } from '../config/flow-schema.ts';
 import { addDistributionRoutes } from './distribution-routes.ts';
+import { type PathControl, addPathRoutes } from './path-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import { type SignalingControl, addSignalingRoutes } from './signaling-routes.ts';
 
@@ -31,6 +32,8 @@ export interface ControlOptions {
   readonly services?: () => FileServices;
   /** What GET /v1/events tells; without it there is no such request. */
   readonly events?: EventSource;
+  /** Without it, or null, paths are not measured. */
+  readonly paths?: PathControl | null;
   /** Of a MAG or LMA. */
   readonly signaling?: SignalingControl;
 }
@@ -47,6 +50,7 @@ const STATUS_CODES: Readonly<Record<string, number>> = {
   KEY_IN_USE: 409,
   LAST_PATH: 409,
   NEEDS_RESTART: 409,
+  NO_PROBES: 409,
   BAD_CONFIG: 422,
   SYSTEM_CALL: 500,
   NETLINK: 500,
@@ -65,6 +69,7 @@ export function buildControlServer({
   reload,
   services = () => ({}),
   events,
+  paths = null,
   signaling,
 }: ControlOptions): FastifyInstance {
   const server = Fastify({ bodyLimit: BODY_LIMIT });
@@ -79,6 +84,7 @@ export function buildControlServer({
   );
   server.get('/v1/status', () => control.status());
   addDistributionRoutes(server, control, changed, services);
+  addPathRoutes(server, control, paths);
   addSessionRoutes(server, control, changed, services);
   if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());

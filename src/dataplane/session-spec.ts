@@ -77,5 +77,7 @@ export interface SessionSpec {
   /** Rules for flows, in order of priority. */
   readonly flows?: readonly FlowRule[] | undefined;
   readonly latency?: LatencyClassSpec | undefined;
+  /** Weights follow what is measured of the paths (docs/probes.md). */
+  readonly adaptive?: boolean | undefined;
   readonly paths: readonly PathSpec[];
 }

@@ -54,6 +54,40 @@ export interface PathStatus {
   readonly rxBytes: number;
 }
 
+/** One direction of a path, as probes and the data itself show it (docs/probes.md). */
+export interface DirectionStatus {
+  /** What stands in the path's queues, in microseconds. */
+  readonly queueUs: number;
+  readonly jitterUs: number;
+  /** Share of packets 0..1, null while too few were sent. */
+  readonly loss: number | null;
+  /** Bits a second that arrive. */
+  readonly rate: number;
+  /** Bits a second that arrived when it was full; null: it never was. */
+  readonly capacity: number | null;
+  readonly full: boolean;
+}
+
+export interface PathHealthStatus {
+  readonly session: string;
+  readonly bid: number;
+  /** `unmeasured`: the far end has never answered a probe. */
+  readonly state: PathState | 'unmeasured';
+  /** Why it came into its state. */
+  readonly reason: string;
+  /** Round trip: smoothed, and the smallest of late. Null: not measured. */
+  readonly rttUs: number | null;
+  readonly minRttUs: number | null;
+  /** One way, behind the session's fastest path, in the sending direction. */
+  readonly delayBehindUs: number | null;
+  readonly probesSent: number;
+  readonly probesAnswered: number;
+  readonly sending: DirectionStatus;
+  readonly receiving: DirectionStatus;
+  /** Whether weights follow what is measured: over all paths, or over the best one alone; null: they do not. */
+  readonly adaptive: 'spread' | 'single' | null;
+}
+
 export interface SessionStatus {
   readonly name: string;
   readonly prefixes: readonly string[];
@@ -145,6 +179,23 @@ export type DataplaneEvent =
       readonly session: string;
       /** By BID, of all paths. */
       readonly weights: Readonly<Record<number, number>>;
+    }
+  | {
+      readonly event: 'pathState';
+      readonly session: string;
+      readonly bid: number;
+      readonly from: PathState | 'unmeasured';
+      readonly to: PathState | 'unmeasured';
+      readonly reason: string;
+      /** Down: packets sent on the path since the last sign that they arrive. */
+      readonly unconfirmed: number;
+    }
+  /** All paths together were worse than this one alone, or are tried again. */
+  | {
+      readonly event: 'guard';
+      readonly session: string;
+      readonly mode: 'spread' | 'single';
+      readonly bid: number | null;
     }
   | { readonly event: 'workerFailed'; readonly worker: number; readonly error: string }
   | { readonly event: 'workerRestarted'; readonly worker: number }

@@ -103,6 +103,7 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
     },
     offload: options.offload ?? ALL_OFFLOADS,
     busyPollUs: 0,
+    health: options.health ?? null,
     tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
     routing: {
       manage: true,

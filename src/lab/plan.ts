@@ -7,6 +7,7 @@ import {
   isLinkKey,
   parseLinks,
 } from '../emulator/model/link-text.ts';
+import type { HealthConfig } from '../paths/path-health.ts';
 import { TunloomError } from '../errors.ts';
 import {
   ENCAPSULATIONS,
@@ -25,6 +26,8 @@ export interface LabPath {
 }
 
 export interface LabOptions {
+  /** Static lab: probes on the paths; none if left out, since the report compares what devices have counted with what we sent. */
+  readonly health?: HealthConfig | undefined;
   /** Of the link emulator; 1 if left out. */
   readonly seed?: number | undefined;
   readonly paths: readonly LabPath[];

@@ -9,6 +9,7 @@ import { levelOf, openLog, refuseFixed, reloadOnHangup, stopSignal } from './dae
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
+import { healthOf } from './host-options.ts';
 import { SignalingObserver } from './signaling-observer.ts';
 
 /** Keys that a reload cannot change. */
@@ -22,6 +23,7 @@ const FIXED_KEYS = [
   'memory',
   'offload',
   'busyPoll',
+  'probes',
   'gateways',
   'observe',
 ] as const;
@@ -80,6 +82,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     const server = buildControlServer({
       control: observer ? guardedControl(dataplane, observer.installer) : dataplane,
       changed: () => host.sessionsChanged(),
+      paths: host.pathWatch,
       reload,
       services: () => config.services,
       events,
@@ -119,6 +122,7 @@ function startOnHost(config: DataplaneConfig): Promise<HostDataplane> {
     },
     offload: offloadOptions(config.offload),
     busyPollUs: config.busyPoll,
+    health: healthOf(config.probes),
     tun: { ...config.tun, mtu: config.tun.mtu === 'auto' ? null : config.tun.mtu },
     routing: config.routing,
     gateways: config.gateways,

@@ -12,7 +12,9 @@ import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { type TunQueues, openTunQueues } from '../net/tun.ts';
+import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { HostPorts } from './host-ports.ts';
+import { PathWatch } from './path-watch.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
 
 /** Which of the kernel's segmentation offloads may be used. */
@@ -51,6 +53,8 @@ export interface HostDataplaneOptions {
   readonly offload: OffloadOptions;
   /** Microseconds that a worker looks for input before it sleeps; 0: it sleeps at once. */
   readonly busyPollUs: number;
+  /** Probes on paths, and what follows from them; null: none are sent and none are answered. */
+  readonly health?: HealthConfig | null;
   readonly routing: {
     readonly manage: boolean;
     readonly table: number;
@@ -79,6 +83,8 @@ const MTU_DELAY_MS = 20;
 export class HostDataplane {
   readonly dataplane: Dataplane;
   readonly ports: HostPorts;
+  /** Null without probes. */
+  readonly pathWatch: PathWatch | null;
   readonly #options: HostDataplaneOptions;
   readonly #host: HostConfiguration;
   readonly #tunName: string;
@@ -161,6 +167,8 @@ export class HostDataplane {
     this.dataplane = dataplane;
     this.#host = host;
     this.ports = ports;
+    const { health = HEALTH_DEFAULTS } = options;
+    this.pathWatch = health && new PathWatch(dataplane, { health });
     this.#tunName = tunName;
     this.#release = release;
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
@@ -178,6 +186,7 @@ export class HostDataplane {
   /** Stops the workers, then removes routes, rules and the TUN device. */
   async stop(): Promise<void> {
     if (this.#mtuTimer) clearTimeout(this.#mtuTimer);
+    this.pathWatch?.stop();
     await this.dataplane.stop();
     this.#release();
   }

@@ -1,5 +1,6 @@
 /** From a daemon's configuration to the options of its data plane on the host: what LMA and MAG have in common. */
 import type { LmaFile } from '../config/lma-schema.ts';
+import type { HealthConfig } from '../paths/path-health.ts';
 import { type HostDataplaneOptions, offloadOptions } from './host-dataplane.ts';
 
 /** Everything but role, routing and gateways; sessions come by signaling. */
@@ -10,7 +11,8 @@ export function hostOptions(
     memory,
     offload,
     busyPoll,
-  }: Pick<LmaFile, 'workers' | 'tun' | 'memory' | 'offload' | 'busyPoll'>,
+    probes,
+  }: Pick<LmaFile, 'workers' | 'tun' | 'memory' | 'offload' | 'busyPoll' | 'probes'>,
   namespace: string | null,
 ): Omit<HostDataplaneOptions, 'role' | 'routing' | 'gateways'> {
   return {
@@ -26,7 +28,15 @@ export function hostOptions(
     },
     offload: offloadOptions(offload),
     busyPollUs: busyPoll,
+    health: healthOf(probes),
     tun: { ...tun, mtu: tun.mtu === 'auto' ? null : tun.mtu },
     sessions: [],
   };
+}
+
+/** From the keys of `probes`; null: none. */
+export function healthOf(probes: LmaFile['probes']): HealthConfig | null {
+  const { enabled, interval, silent, recover, bad, good, loss, delay } = probes;
+  if (!enabled) return null;
+  return { intervalUs: interval, silent, recover, bad, good, lossLimit: loss / 1e6, delayLimitUs: delay };
 }

@@ -27,6 +27,7 @@ export async function runLmaDaemon(file: string): Promise<void> {
     const server = buildControlServer({
       control: guardedControl(node.host.dataplane, node.installer),
       changed: () => node.host.sessionsChanged(),
+      paths: node.host.pathWatch,
       reload,
       events: node.events,
       signaling: {
@@ -61,6 +62,7 @@ function refuseReload(file: string, before: LmaDaemonConfig, after: LmaDaemonCon
     'memory',
     'offload',
     'busyPoll',
+    'probes',
     'routing',
     'state',
   ]);

@@ -30,6 +30,7 @@ export async function runMagDaemon(file: string): Promise<void> {
     const server = buildControlServer({
       control: guardedControl(node.host.dataplane, node.installer),
       changed: () => node.host.sessionsChanged(),
+      paths: node.host.pathWatch,
       reload,
       events: node.events,
       signaling: {
@@ -70,6 +71,7 @@ function refuseReload(file: string, before: MagDaemonConfig, after: MagDaemonCon
     'memory',
     'offload',
     'busyPoll',
+    'probes',
     'routing',
     'state',
   ]);

@@ -109,9 +109,10 @@ export class PathHealth {
     else if (!this.#heardUs) this.#become('unmeasured', 'the interface is up');
   }
 
-  /** To be called once an interval: `variationUs` is that of the round trip; loss null and delay null: not known. */
+  /** To be called once an interval: `intervalUs` is what it is now, `variationUs` that of the round trip; loss null and delay null: not known. */
   check(
     nowUs: number,
+    intervalUs: number,
     variationUs: number,
     loss: number | null,
     delayBehindUs: number | null,
@@ -119,7 +120,7 @@ export class PathHealth {
     if (this.#state === 'unmeasured' || this.#state === 'down') return;
     const patience = Math.min(4 * variationUs, MOST_PATIENCE_US);
     const silence = nowUs - this.#heardUs;
-    const allowed = this.#silentProbes() * this.#config.intervalUs;
+    const allowed = this.#silentProbes() * intervalUs;
     if (silence > allowed + patience) {
       this.#become('down', `silent for ${Math.round(silence / 1000)} ms`);
       return;

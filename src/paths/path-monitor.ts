@@ -27,6 +27,8 @@ export interface MonitoredPath extends PathId {
   readonly minRttUs: number | null;
   readonly probesSent: number;
   readonly probesAnswered: number;
+  /** Packets that were sent before the last probe that was answered: what was sent since may be lost with the path. */
+  readonly confirmedPackets: number;
   /** Delay behind the session's fastest path in the sending direction; null: not known. */
   readonly delayBehindUs: number | null;
   readonly sending: DirectionEstimate;
@@ -49,7 +51,7 @@ const PATIENCE = 50;
 const RARELY = 10;
 
 export class PathMonitor {
-  #config: HealthConfig;
+  readonly #config: HealthConfig;
   readonly #sessions = new Map<string, Map<number, PathProbeState>>();
   #count = 0;
   #malformed = 0;
@@ -117,7 +119,8 @@ export class PathMonitor {
         const path = { session, bid };
         const counts = countsOf(path);
         const rare = state.health.state === 'unmeasured' && state.probesSent > PATIENCE;
-        state.dueUs = Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
+        state.dueUs =
+          Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
         if (counts) {
           const message = encodeProbe(state.request(bid, Math.round(nowUs), counts));
           effects.push({ ...path, effect: 'send', message });
@@ -126,6 +129,7 @@ export class PathMonitor {
           ...this.#change(path, () =>
             state.health.check(
               nowUs,
+              interval,
               state.roundTrip.variationUs,
               lossOf(state.sending),
               this.#delayBehind(states, state),
@@ -184,6 +188,7 @@ export class PathMonitor {
       minRttUs: state.roundTrip.measured ? state.roundTrip.smallestUs : null,
       probesSent: state.probesSent,
       probesAnswered: state.probesAnswered,
+      confirmedPackets: state.confirmedPackets,
       delayBehindUs: this.#delayBehind(states, state),
       sending: state.sending,
       receiving: state.receiving,

@@ -31,7 +31,7 @@ interface Pending {
   readonly txPackets: number;
 }
 
-const WINDOW_US = 1e6;
+const WINDOW_US = 500_000;
 /** A queue of this much, and of a quarter of the empty round trip, is one that stands. */
 const QUEUE_US = 3000;
 const MOST_PENDING = 64;
@@ -80,6 +80,7 @@ export class PathProbeState {
   #sent = 0;
   #answered = 0;
   #peerReceived = 0;
+  #confirmed = 0;
   dueUs: number;
 
   constructor(config: HealthConfig, dueUs: number) {
@@ -93,6 +94,11 @@ export class PathProbeState {
 
   get probesAnswered(): number {
     return this.#answered;
+  }
+
+  /** Packets that were sent before the last probe that was answered. */
+  get confirmedPackets(): number {
+    return this.#confirmed;
   }
 
   /** The next request. */
@@ -139,6 +145,7 @@ export class PathProbeState {
     this.#pending.splice(at, 1);
     this.#pending.splice(0, overtaken);
     this.#answered++;
+    this.#confirmed = Math.max(this.#confirmed, txPackets);
     const round = arrivalUs - sentUs - (probe.answeredUs - probe.receivedUs);
     if (round < 0) return false;
     this.roundTrip.add(round, arrivalUs);

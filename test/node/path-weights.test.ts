@@ -1,7 +1,8 @@
 /** Weights of paths: the order of their sources, and small ratios that are near to rates. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { smallRatio, weighPaths } from '../../src/node/path-weights.ts';
+import { weighPaths } from '../../src/node/path-weights.ts';
+import { smallRatio } from '../../src/paths/small-ratio.ts';
 import type { TunnelPath, WanMetrics } from '../../src/pmipv6/tunnel-session.ts';
 
 function path(bid: number, metrics: WanMetrics = {}, label: number | null = bid, technology = 4): TunnelPath {

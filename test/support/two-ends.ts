@@ -95,7 +95,10 @@ export class TwoEnds {
       let next = -1;
       this.#events.forEach((event, i) => {
         const best = this.#events[next];
-        if (event.at <= at && (!best || event.at < best.at || (event.at === best.at && event.order < best.order)))
+        if (
+          event.at <= at &&
+          (!best || event.at < best.at || (event.at === best.at && event.order < best.order))
+        )
           next = i;
       });
       if (next < 0) break;
@@ -109,7 +112,10 @@ export class TwoEnds {
   #tick(): void {
     for (const side of [0, 1] as const) {
       const { monitor, clockUs } = this.ends[side];
-      this.#apply(side, monitor.tick(this.now + clockUs, (path) => this.#countsOf(side, path)));
+      this.#apply(
+        side,
+        monitor.tick(this.now + clockUs, (path) => this.#countsOf(side, path)),
+      );
     }
   }
 

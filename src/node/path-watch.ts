@@ -1,0 +1,259 @@
+/**
+ * Keeps an eye on the paths of a data plane: drives the path monitor (src/paths) by timers and probes, and tells the data plane which paths to
+ * leave out, what the schedulers may know of them and, where wanted, new weights. One for each HostDataplane.
+ */
+import type { Dataplane } from '../dataplane/dataplane.ts';
+import type { PathHealthStatus } from '../dataplane/status.ts';
+import { AdaptiveWeights } from '../paths/adaptive-weights.ts';
+import { Guard, type GuardVerdict } from '../paths/guard.ts';
+import type { HealthConfig } from '../paths/path-health.ts';
+import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
+import type { TrafficCounts } from '../paths/probe.ts';
+import { monotonicMicroseconds } from '../dataplane/worker.ts';
+
+export interface PathWatchOptions {
+  readonly health: HealthConfig;
+}
+
+/** How often measurements become estimates and weights: several times what a new share needs to show. */
+const POLICY_MS = 600;
+/** With so many sessions, only states are acted upon. */
+const MOST_ADAPTIVE = 1000;
+
+/** What the policy has of one session. */
+interface Policy {
+  readonly adaptive: AdaptiveWeights;
+  readonly guard: Guard;
+  verdict: GuardVerdict;
+  /** What was published last, by BID. */
+  weights: ReadonlyMap<number, number>;
+}
+
+export class PathWatch {
+  readonly #dataplane: Dataplane;
+  readonly #monitor: PathMonitor;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #forget: () => void;
+  readonly #policies = new Map<string, Policy>();
+  /** The operator's word on sessions; others as their configuration says. */
+  readonly #wanted = new Map<string, boolean>();
+  #changed = true;
+  #setting = false;
+
+  constructor(dataplane: Dataplane, { health }: PathWatchOptions) {
+    this.#dataplane = dataplane;
+    this.#monitor = new PathMonitor(health);
+    dataplane.on('event', (event) => {
+      if (event.event.startsWith('session')) this.#changed = true;
+      // Weights by hand are the operator's word, and so is to leave them alone from then on.
+      if (event.event === 'weightsChanged' && !this.#setting && this.#policies.has(event.session)) {
+        this.setAdaptive(event.session, false);
+      }
+    });
+    const stopListening = dataplane.onProbe((probe) =>
+      this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf)),
+    );
+    this.#timers.push(
+      setInterval(() => this.#tick(), Math.max(5, Math.min(health.intervalUs / 5000, 50))),
+      setInterval(() => this.#decide(), POLICY_MS),
+    );
+    this.#forget = stopListening;
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#forget();
+  }
+
+  /** What is known of a session's paths. */
+  paths(session: string): PathHealthStatus[] {
+    const mode = this.#policies.get(session)?.verdict.mode ?? null;
+    return this.#monitor.session(session).map((path) => toStatus(path, mode));
+  }
+
+  /** Probes that could not be read. */
+  get malformed(): number {
+    return this.#monitor.malformed;
+  }
+
+  /** Whether the session's weights follow what is measured. */
+  isAdaptive(session: string): boolean {
+    return this.#wanted.get(session) ?? this.#dataplane.spec(session).adaptive ?? false;
+  }
+
+  /** On or off at run time. Throws UNKNOWN_SESSION. */
+  setAdaptive(session: string, adaptive: boolean): void {
+    this.#dataplane.spec(session);
+    this.#wanted.set(session, adaptive);
+    if (!adaptive) this.#policies.delete(session);
+  }
+
+  /** Probes all paths of a session now. */
+  probeNow(session: string): void {
+    for (const { bid } of this.#monitor.session(session)) {
+      this.#monitor.probeNow({ session, bid }, monotonicMicroseconds());
+    }
+    this.#tick();
+  }
+
+  /** The interface or address of these paths has gone or come back. */
+  setLink(affects: (path: { local: string; interface?: string | undefined }) => boolean, up: boolean): void {
+    for (const { name, paths } of this.#dataplane.specs()) {
+      for (const path of paths) {
+        if (affects(path)) this.#apply(this.#monitor.setLink({ session: name, bid: path.bid }, up));
+      }
+    }
+  }
+
+  readonly #countsOf = ({ session, bid }: PathId): TrafficCounts | null =>
+    this.#dataplane.traffic(session, bid);
+
+  #tick(): void {
+    const now = monotonicMicroseconds();
+    if (this.#changed) this.#listPaths(now);
+    this.#apply(this.#monitor.tick(now, this.#countsOf));
+  }
+
+  #listPaths(now: number): void {
+    this.#changed = false;
+    const specs = this.#dataplane.specs();
+    this.#monitor.setPaths(
+      specs.flatMap(({ name, paths }) =>
+        paths
+          .filter(({ bid }) => this.#dataplane.canProbe(name, bid))
+          .map(({ bid }) => ({ session: name, bid })),
+      ),
+      now,
+    );
+    const names = new Set(specs.map(({ name }) => name));
+    for (const known of [this.#policies, this.#wanted]) {
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
+    }
+  }
+
+  #apply(effects: readonly MonitorEffect[]): void {
+    for (const effect of effects) {
+      const { session, bid } = effect;
+      if (effect.effect === 'send') {
+        this.#dataplane.sendProbe(session, bid, effect.message);
+        continue;
+      }
+      if (!this.#dataplane.has(session)) continue;
+      const { from, to, reason } = effect;
+      const unconfirmed = to === 'down' ? this.#unconfirmed(effect) : 0;
+      this.#dataplane.setPathState(session, bid, to === 'unmeasured' ? 'up' : to);
+      this.#dataplane.emit('event', { event: 'pathState', session, bid, from, to, reason, unconfirmed });
+      // Who carries everything may just have gone.
+      if (this.#policies.has(session))
+        this.#weigh(session, this.#monitor.session(session), monotonicMicroseconds());
+    }
+  }
+
+  /** Packets sent since the last sign that they arrive. */
+  #unconfirmed({ session, bid }: PathId): number {
+    const path = this.#monitor.session(session).find((path) => path.bid === bid);
+    const sent = this.#dataplane.traffic(session, bid)?.txPackets ?? 0;
+    return Math.max(0, sent - (path?.confirmedPackets ?? 0));
+  }
+
+  #decide(): void {
+    const names = this.#monitor.sessions();
+    if (names.length > MOST_ADAPTIVE) return;
+    const now = monotonicMicroseconds();
+    for (const name of names) {
+      if (!this.#dataplane.has(name)) continue;
+      const paths = this.#monitor.session(name);
+      this.#tellSchedulers(paths);
+      if (paths.length > 1 && this.isAdaptive(name)) this.#weigh(name, paths, now);
+    }
+  }
+
+  #tellSchedulers(paths: readonly MonitoredPath[]): void {
+    const round = Math.min(...paths.map(({ minRttUs }) => minRttUs ?? Infinity));
+    for (const { session, bid, delayBehindUs, sending } of paths) {
+      if (delayBehindUs === null || round === Infinity) continue;
+      this.#dataplane.setPathEstimates(session, bid, {
+        // Half the shortest round trip is the best guess at the one way that clocks cannot tell.
+        delayUs: Math.max(1, round / 2 + delayBehindUs),
+        jitterUs: sending.jitterUs,
+        ...(sending.loss !== null && { loss: sending.loss * 1e6 }),
+        ...(sending.capacity !== null && { rate: sending.capacity }),
+      });
+    }
+  }
+
+  #weigh(session: string, paths: readonly MonitoredPath[], now: number): void {
+    const current = new Map(
+      this.#dataplane.spec(session).paths.map(({ bid, weight }) => [bid, weight] as const),
+    );
+    let policy = this.#policies.get(session);
+    if (!policy) {
+      const guard = new Guard();
+      policy = {
+        adaptive: new AdaptiveWeights(current),
+        guard,
+        verdict: { mode: 'spread' },
+        weights: current,
+      };
+      this.#policies.set(session, policy);
+    }
+    const before = policy.verdict.mode;
+    policy.verdict = policy.guard.update(paths, now);
+    const { verdict } = policy;
+    if (verdict.mode !== before) {
+      this.#dataplane.emit('event', {
+        event: 'guard',
+        session,
+        mode: verdict.mode,
+        bid: verdict.mode === 'single' ? verdict.bid : null,
+      });
+    }
+    const learned = verdict.mode === 'spread' ? policy.adaptive.update(paths) : null;
+    if (learned) policy.weights = learned;
+    const wanted =
+      verdict.mode === 'single'
+        ? new Map([...current.keys()].map((bid) => [bid, bid === verdict.bid ? 1 : 0] as const))
+        : policy.weights;
+    const known = [...wanted].filter(([bid]) => current.has(bid));
+    // The signaling may have set its own again, too.
+    if (
+      !known.some(([, weight]) => weight > 0) ||
+      known.every(([bid, weight]) => current.get(bid) === weight)
+    ) {
+      return;
+    }
+    this.#setting = true;
+    try {
+      this.#dataplane.setWeights(session, new Map(known));
+    } finally {
+      this.#setting = false;
+    }
+  }
+}
+
+function toStatus(path: MonitoredPath, mode: 'spread' | 'single' | null): PathHealthStatus {
+  const { session, bid, state, reason, rttUs, minRttUs, delayBehindUs, probesSent, probesAnswered } = path;
+  const direction = ({ queueUs, jitterUs, loss, rate, capacity, full }: MonitoredPath['sending']) => ({
+    queueUs: Math.round(queueUs),
+    jitterUs: Math.round(jitterUs),
+    loss,
+    rate: Math.round(rate),
+    capacity: capacity === null ? null : Math.round(capacity),
+    full,
+  });
+  const round = (value: number | null): number | null => (value === null ? null : Math.round(value));
+  return {
+    session,
+    bid,
+    state,
+    reason,
+    rttUs: round(rttUs),
+    minRttUs: round(minRttUs),
+    delayBehindUs: round(delayBehindUs),
+    probesSent,
+    probesAnswered,
+    sending: direction(path.sending),
+    receiving: direction(path.receiving),
+    adaptive: mode,
+  };
+}

@@ -1,0 +1,160 @@
+/** Paths of a real lab as probes see them: measured, silent in mid-transfer and back, far too slow, wrong weights. States and counts decide. */
+import { expect, test } from 'vitest';
+import type { DataplaneEvent, PathHealthStatus } from '../../src/dataplane/status.ts';
+import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
+import { SESSION, planPaths } from '../../src/lab/plan.ts';
+import { HEALTH_DEFAULTS } from '../../src/paths/path-health.ts';
+
+async function withLab(
+  paths: readonly string[],
+  seconds: number,
+  use: (lab: NamespaceLab, events: DataplaneEvent[]) => Promise<void>,
+  weights = '1:1',
+  encapsulation = 'udp-gre',
+  family = '4',
+): Promise<void> {
+  const lab = await NamespaceLab.start({
+    paths: planPaths({ paths, weights, encapsulation, family }),
+    duration: seconds,
+    workers: 1,
+    memory: false,
+    static: true,
+    health: HEALTH_DEFAULTS,
+  });
+  const events: DataplaneEvent[] = [];
+  lab.mag.dataplane.on('event', (event) => events.push(event));
+  try {
+    await use(lab, events);
+  } finally {
+    await lab.stop();
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+function measured(lab: NamespaceLab): PathHealthStatus[] {
+  return lab.mag.pathWatch!.paths(SESSION);
+}
+
+function states(lab: NamespaceLab): string {
+  return measured(lab)
+    .map(({ state }) => state)
+    .join(' ');
+}
+
+/** Waits until `done`, for 20 s at most; the last look decides. */
+async function until(done: () => boolean): Promise<void> {
+  for (let i = 0; i < 200 && !done(); i++) await pause(100);
+}
+
+test.each([
+  ['udp-gre', '4'],
+  ['udp-gre', '6'],
+  ['gre', '4'],
+  ['gre', '6'],
+  ['gre-in-udp', '4'],
+])(
+  '%s over IPv%s: paths are measured from both ends, by probes that are no drops',
+  async (encapsulation, family) => {
+    await withLab(
+      ['near,delay=5ms', 'far,delay=30ms'],
+      1,
+      async (lab) => {
+        await until(() => states(lab) === 'up up' && measured(lab).every((path) => path.probesAnswered > 10));
+        const [near, far] = measured(lab);
+        expect([near!.state, far!.state]).toEqual(['up', 'up']);
+        // At least twice the delay of the link, whatever the machine does.
+        expect(near!.minRttUs).toBeGreaterThanOrEqual(9_900);
+        expect(far!.minRttUs).toBeGreaterThanOrEqual(59_900);
+        expect(far!.delayBehindUs).toBeGreaterThan(5_000);
+        expect(lab.lma.pathWatch!.paths(SESSION).map(({ state }) => state)).toEqual(['up', 'up']);
+        expect(lab.drops()).toEqual({});
+        expect(lab.mag.pathWatch!.malformed + lab.lma.pathWatch!.malformed).toBe(0);
+      },
+      '1:1',
+      encapsulation,
+      family,
+    );
+  },
+);
+
+test('encapsulations without a key are not probed, and work as ever', async () => {
+  await withLab(
+    ['a,delay=1ms', 'b,delay=1ms'],
+    1,
+    async (lab) => {
+      await pause(500);
+      expect(measured(lab)).toEqual([]);
+      expect((await lab.tcp('uplink')).sha256Match).toBe(true);
+    },
+    '1:1',
+    'ipip',
+  );
+});
+
+test('a path that dies silently in mid-transfer is left out, the transfer goes on, and it is taken in again', async () => {
+  await withLab(['a,rate=50mbit,delay=5ms', 'b,rate=50mbit,delay=5ms'], 6, async (lab, events) => {
+    await until(() => states(lab) === 'up up');
+    events.length = 0;
+    const transfer = lab.tcp('uplink');
+    await pause(1500);
+    const { emulator } = lab.topology.wan;
+    const loss = (probability: number): void => {
+      for (const direction of ['uplink', 'downlink'] as const) {
+        emulator!.change(lab.topology.wan.linkOf(1), direction, { loss: { model: 'random', probability } });
+      }
+    };
+    loss(1);
+    await until(() => events.some(({ event }) => event === 'pathState'));
+    expect(events.filter(({ event }) => event === 'pathState')).toMatchObject([
+      { bid: 2, from: 'up', to: 'down', reason: expect.stringContaining('silent') },
+    ]);
+    // Nothing more is given to it.
+    await pause(100);
+    const sent = lab.mag.dataplane.session(SESSION).paths[1]!.txPackets;
+    await pause(500);
+    expect(lab.mag.dataplane.session(SESSION).paths[1]!.txPackets).toBe(sent);
+    loss(0);
+    await until(() => measured(lab)[1]!.state === 'up');
+    expect((await transfer).sha256Match).toBe(true);
+    expect(lab.mag.dataplane.session(SESSION).paths[1]!.txPackets).toBeGreaterThan(sent);
+    expect(lab.mag.dataplane.session(SESSION).paths.map(({ state }) => state)).toEqual(['up', 'up']);
+  });
+});
+
+test('a far too slow and lossy path is degraded, and with adaptive weights nothing more is sent over it', async () => {
+  await withLab(['good,rate=50mbit,delay=5ms', 'poor,rate=2mbit,delay=300ms,loss=5%'], 3, async (lab) => {
+    lab.mag.pathWatch!.setAdaptive(SESSION, true);
+    await until(() => states(lab) === 'up degraded');
+    await until(() => lab.mag.dataplane.session(SESSION).paths[1]!.weight === 0);
+    const before = lab.mag.dataplane.session(SESSION).paths[1]!.txPackets;
+    expect((await lab.tcp('uplink')).sha256Match).toBe(true);
+    expect(measured(lab).map(({ state }) => state)).toEqual(['up', 'degraded']);
+    expect(lab.mag.dataplane.session(SESSION).paths[1]!.txPackets).toBe(before);
+  });
+});
+
+test('wrong weights: the share of the slow path falls to what it carries', async () => {
+  await withLab(['fast,rate=40mbit,delay=5ms', 'slow,rate=8mbit,delay=5ms'], 8, async (lab) => {
+    lab.mag.pathWatch!.setAdaptive(SESSION, true);
+    await until(() => states(lab) === 'up up');
+    const transfer = lab.tcp('uplink');
+    const shareOfSlow = (): number => {
+      const [fast, slow] = lab.mag.dataplane.session(SESSION).paths.map(({ weight }) => weight);
+      return slow! / (fast! + slow!);
+    };
+    expect(shareOfSlow()).toBe(0.5);
+    await until(() => shareOfSlow() < 0.3);
+    expect(shareOfSlow()).toBeLessThan(0.3);
+    expect((await transfer).sha256Match).toBe(true);
+    // By hand: from then on the measurements leave them alone.
+    lab.mag.dataplane.setWeights(
+      SESSION,
+      new Map([
+        [1, 1],
+        [2, 1],
+      ]),
+    );
+    expect(lab.mag.pathWatch!.isAdaptive(SESSION)).toBe(false);
+  });
+});
