@@ -6,10 +6,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { FlowStatus, SessionStatus } from '../../src/dataplane/status.ts';
 import { run, waitFor } from '../support/daemon.ts';
+
+// Command lines take seconds on a busy machine.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const ECHO = new URL('../support/echo.mjs', import.meta.url).pathname;
@@ -47,10 +50,18 @@ function start(end: End, sign: string, args: readonly string[]): Promise<void> {
   });
 }
 
+/** A scheduler of the user's own: always the second path. */
+const OWN = `import { pathCount } from 'tunloom/scheduler';
+export function pick(group: usize, length: u32, flow: u64, now: u64): u32 {
+  return pathCount(group) - 1;
+}
+`;
+
 /** The example as the LMA's file, and turned round as the MAG's. */
 function writeConfigs(): void {
   const example = readFileSync(EXAMPLE, 'utf8');
-  const lma = `${example}control: ${socketOf('lma')}\n`;
+  writeFileSync(join(folder, 'mine.ts'), OWN);
+  const lma = `${example}control: ${socketOf('lma')}\ncustomScheduler: ./mine.ts\n`;
   const swapped = example
     .replace('role: lma', 'role: mag')
     .replace('[203.0.113.200/32]', '[192.0.2.10/32]')
@@ -108,15 +119,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const session = (end: End): SessionStatus =>
-  (JSON.parse(tunloom(end, 'sessions', '--json')) as SessionStatus[])[0]!;
+const session = (end: End): Promise<SessionStatus> =>
+  callControl(socketOf(end), 'GET', '/v1/sessions/mn1') as Promise<SessionStatus>;
 
 /** Packets that each end sent by BID 1 and 2 while `action` ran. */
-function sentDuring(action: () => void): Record<End, number[]> {
-  const count = (end: End): number[] => session(end).paths.map(({ txPackets }) => txPackets);
-  const before = { mag: count('mag'), lma: count('lma') };
+async function sentDuring(action: () => void): Promise<Record<End, number[]>> {
+  const count = async (end: End): Promise<number[]> =>
+    (await session(end)).paths.map(({ txPackets }) => txPackets);
+  const before = { mag: await count('mag'), lma: await count('lma') };
   action();
-  const after = { mag: count('mag'), lma: count('lma') };
+  const after = { mag: await count('mag'), lma: await count('lma') };
   return {
     mag: after.mag.map((n, i) => n - before.mag[i]!),
     lma: after.lma.map((n, i) => n - before.lma[i]!),
@@ -124,20 +136,10 @@ function sentDuring(action: () => void): Record<End, number[]> {
 }
 
 /** Sends COUNT datagrams to a port of the correspondent; all echoes have to come back. */
-function udp(port: number): Record<End, number[]> {
+function udp(port: number): Promise<Record<End, number[]>> {
   return sentDuring(() => {
-    const echoes = inside(
-      'mag',
-      process.execPath,
-      ECHO,
-      'client',
-      'udp',
-      CORRESPONDENT,
-      String(port),
-      MOBILE,
-      String(COUNT),
-    );
-    expect(Number(echoes)).toBe(COUNT);
+    const client = ['client', 'udp', CORRESPONDENT, String(port), MOBILE, String(COUNT)];
+    expect(Number(inside('mag', process.execPath, ECHO, ...client))).toBe(COUNT);
   });
 }
 
@@ -146,8 +148,8 @@ beforeEach(async () => {
 });
 
 describe('figure 1 of RFC 8278', () => {
-  test('flow 1 (TCP) keeps to tunnel 1 in both directions', () => {
-    const sent = sentDuring(() => {
+  test('flow 1 (TCP) keeps to tunnel 1 in both directions', async () => {
+    const sent = await sentDuring(() => {
       const octets = inside('mag', process.execPath, ECHO, 'client', 'tcp', CORRESPONDENT, '8883', MOBILE);
       expect(Number(octets)).toBe(300_000);
     });
@@ -157,17 +159,17 @@ describe('figure 1 of RFC 8278', () => {
     }
   });
 
-  test('flow 3 keeps to tunnel 1, flow 2 to tunnel 2', () => {
-    expect(udp(53)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
-    expect(udp(6000)).toEqual({ mag: [0, COUNT], lma: [0, COUNT] });
+  test('flow 3 keeps to tunnel 1, flow 2 to tunnel 2', async () => {
+    expect(await udp(53)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
+    expect(await udp(6000)).toEqual({ mag: [0, COUNT], lma: [0, COUNT] });
   });
 
-  test('flow 4 is split 1:2 over both, exactly', () => {
-    expect(udp(7000)).toEqual({ mag: [COUNT / 3, (2 * COUNT) / 3], lma: [COUNT / 3, (2 * COUNT) / 3] });
+  test('flow 4 is split 1:2 over both, exactly', async () => {
+    expect(await udp(7000)).toEqual({ mag: [COUNT / 3, (2 * COUNT) / 3], lma: [COUNT / 3, (2 * COUNT) / 3] });
   });
 
-  test('anything else stays whole on one of them', () => {
-    const { mag, lma } = udp(5555);
+  test('anything else stays whole on one of them', async () => {
+    const { mag, lma } = await udp(5555);
     expect([...mag].sort((a, b) => a - b)).toEqual([0, COUNT]);
     expect([...lma].sort((a, b) => a - b)).toEqual([0, COUNT]);
   });
@@ -177,12 +179,12 @@ test('label 9 is down: flow 2 falls back to label 11, and returns', async () => 
   for (const end of ['mag', 'lma'] as const) {
     await callControl(socketOf(end), 'PUT', '/v1/sessions/mn1/paths/2/state', { state: 'down' });
   }
-  expect(udp(6000)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
-  expect(udp(7000)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
+  expect(await udp(6000)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
+  expect(await udp(7000)).toEqual({ mag: [COUNT, 0], lma: [COUNT, 0] });
   for (const end of ['mag', 'lma'] as const) {
     await callControl(socketOf(end), 'PUT', '/v1/sessions/mn1/paths/2/state', { state: 'up' });
   }
-  expect(udp(6000)).toEqual({ mag: [0, COUNT], lma: [0, COUNT] });
+  expect(await udp(6000)).toEqual({ mag: [0, COUNT], lma: [0, COUNT] });
 });
 
 test('rules and scheduler are changed live', async () => {
@@ -193,15 +195,15 @@ test('rules and scheduler are changed live', async () => {
   }
   const flows = JSON.parse(tunloom('lma', 'flows', 'mn1', '--json')) as FlowStatus[];
   expect(flows).toMatchObject([{ name: 'twice', action: 'copies', bids: [1, 2] }]);
-  const before = session('mag').resequencer.duplicates;
-  expect(udp(53)).toEqual({ mag: [COUNT, COUNT], lma: [COUNT, COUNT] });
+  const { duplicates: before } = (await session('mag')).resequencer;
+  expect(await udp(53)).toEqual({ mag: [COUNT, COUNT], lma: [COUNT, COUNT] });
   // The last copy may still be on its way.
-  await waitFor(() => session('mag').resequencer.duplicates - before === COUNT);
+  await waitFor(async () => (await session('mag')).resequencer.duplicates - before === COUNT);
 
   for (const end of ['mag', 'lma'] as const) {
     expect(tunloom(end, 'scheduler', 'mn1', 'equal')).toContain('scheduler equal');
   }
-  expect(udp(5555)).toEqual({ mag: [COUNT / 2, COUNT / 2], lma: [COUNT / 2, COUNT / 2] });
+  expect(await udp(5555)).toEqual({ mag: [COUNT / 2, COUNT / 2], lma: [COUNT / 2, COUNT / 2] });
 
   tunloom('lma', 'scheduler', 'mn1', 'flow-hash');
   await put('lma', 'flows', []);
@@ -215,4 +217,9 @@ test('rules and scheduler are changed live', async () => {
     },
   );
   expect(refused.stderr).toContain('no path with BID 7');
+});
+
+test("the user's own scheduler is live at once on the end that has it", async () => {
+  expect(tunloom('lma', 'scheduler', 'mn1', 'custom')).toContain('scheduler custom');
+  expect((await udp(5555)).lma).toEqual([0, COUNT]);
 });
