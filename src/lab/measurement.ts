@@ -78,6 +78,7 @@ export async function measure(
     mode: 'namespaces' as const,
     encapsulation: [...new Set(options.paths.map((path) => path.encapsulation))].join('+'),
     weights: options.paths.map((path) => path.weight),
+    scheduler: options.scheduler ?? 'weighted',
     paths,
     tcp: { uplink, downlink },
     iperf3,

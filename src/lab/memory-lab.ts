@@ -77,7 +77,10 @@ export class MemoryLab {
 
   static async start(options: LabOptions): Promise<MemoryLab> {
     const rings = new Map<string, SharedArrayBuffer[]>();
-    const sessions = { mag: labSession('mag', options.paths), lma: labSession('lma', options.paths) };
+    const sessions = {
+      mag: labSession('mag', options.paths, options.scheduler),
+      lma: labSession('lma', options.paths, options.scheduler),
+    };
     const remotes = new Map(
       [...sessions.mag.paths, ...sessions.lma.paths].map((path) => [path.local, path.remote] as const),
     );
@@ -115,6 +118,7 @@ export class MemoryLab {
       mode: 'memory' as const,
       encapsulation: [...new Set(options.paths.map((path) => path.encapsulation))].join('+'),
       weights: options.paths.map((path) => path.weight),
+      scheduler: options.scheduler ?? 'weighted',
       paths: summarisePaths(mag, lma, null),
       tcp: { uplink, downlink },
       iperf3: null,

@@ -113,6 +113,6 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       routes: role === 'mag' ? CORRESPONDENT_PREFIXES : [],
     },
     gateways: [],
-    sessions: [labSession(role, options.paths)],
+    sessions: [labSession(role, options.paths, options.scheduler)],
   });
 }

@@ -1,5 +1,7 @@
 /** What a lab consists of: addresses, paths, sessions of both ends. Only documentation addresses (RFC 5737, RFC 3849). */
 import { readFileSync } from 'node:fs';
+import type { SchedulerName } from '../dataplane/distribution-spec.ts';
+import type { LinkSpec } from '../emulator/model/link.ts';
 import {
   LINK_KEYS,
   type LinkKey,
@@ -28,6 +30,8 @@ export interface LabPath {
 export interface LabOptions {
   /** Static lab: probes on the paths; none if left out, since the report compares what devices have counted with what we sent. */
   readonly health?: HealthConfig | undefined;
+  /** Of the static lab's session; weighted if left out. */
+  readonly scheduler?: SchedulerName | undefined;
   /** Of the link emulator; 1 if left out. */
   readonly seed?: number | undefined;
   readonly paths: readonly LabPath[];
@@ -65,9 +69,14 @@ export function pathAddresses(index: number, family: 4 | 6): { mag: string; lma:
       };
 }
 
-/** The session as one end sees it. Unsequenced encapsulations are distributed per packet because a lab asks for it. */
-export function labSession(role: 'mag' | 'lma', paths: readonly LabPath[]): SessionSpec {
+/** The session as one end sees it, with what is known of emulated links. Unsequenced encapsulations are distributed per packet because a lab asks for it. */
+export function labSession(
+  role: 'mag' | 'lma',
+  paths: readonly LabPath[],
+  scheduler: SchedulerName = 'weighted',
+): SessionSpec {
   return {
+    distribution: { scheduler },
     name: SESSION,
     prefixes: MOBILE_PREFIXES,
     sendKey: role === 'mag' ? UPLINK_KEY : DOWNLINK_KEY,
@@ -94,9 +103,14 @@ export function labSession(role: 'mag' | 'lma', paths: readonly LabPath[]): Sess
         ecn: 'normal',
         dontFragment: 'set',
         encapsulationLimit: null,
+        ...(path.link ? knownOf(role === 'mag' ? path.link.uplink : path.link.downlink) : {}),
       };
     }),
   };
+}
+
+function knownOf({ rate, delay }: LinkSpec): Pick<PathSpec, 'rate' | 'delayUs'> {
+  return { ...(rate === null ? {} : { rate }), delayUs: delay };
 }
 
 /**

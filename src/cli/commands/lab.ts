@@ -5,6 +5,7 @@ import { runLab } from '../../lab/lab.ts';
 import { Ladder } from '../../lab/ladder.ts';
 import { planPaths } from '../../lab/plan.ts';
 import { formatReport } from '../../lab/report.ts';
+import { SCHEDULERS, type SchedulerName } from '../../dataplane/distribution-spec.ts';
 import { ENCAPSULATIONS } from '../../dataplane/session-spec.ts';
 import { TunloomError } from '../../errors.ts';
 import { print } from '../output.ts';
@@ -18,6 +19,7 @@ interface Options {
   workers: string;
   static?: boolean;
   seed: string;
+  scheduler?: SchedulerName;
   memory?: boolean;
   offload: boolean;
   keep?: boolean;
@@ -41,6 +43,7 @@ export function labCommand(): Command {
       ),
     )
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
+    .addOption(new Option('--scheduler <name>', 'of the static lab (docs/schedulers.md)').choices(SCHEDULERS))
     .option('--seed <n>', 'of emulated links', '1')
     .option('--weights <n:m:...>', 'one weight a path', '3:2')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
@@ -65,6 +68,7 @@ export function labCommand(): Command {
       const result = await runLab(
         {
           paths,
+          ...schedulerOf(options),
           seed: Math.floor(positive(options.seed, '--seed', 2 ** 32)),
           duration: positive(options.duration, '--duration', 3600),
           workers: Math.floor(positive(options.workers, '--workers', 16)),
@@ -86,6 +90,15 @@ export function labCommand(): Command {
       );
       process.exitCode = result.problems.length ? 1 : 0;
     });
+}
+
+/** Who distributes by signaling takes the weights that the signaling brings. */
+function schedulerOf(options: Options): { scheduler?: SchedulerName } {
+  if (options.scheduler === undefined) return {};
+  if (!options.static && !options.memory) {
+    throw new TunloomError('BAD_OPTION', '--scheduler needs --static');
+  }
+  return { scheduler: options.scheduler };
 }
 
 function collect(value: string, before: string[]): string[] {
