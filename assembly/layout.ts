@@ -712,6 +712,8 @@ export const PATH_RX_SLACK = 208;
 export const PATH_RX_SLACK_TIME = 216;
 /** u32: how many numbers usually lie between two packets of this path (falls slowly, rises at once). */
 export const PATH_RX_SPACING = 224;
+/** u64 microseconds: until then its silence proves nothing, because it has been taken for silent wrongly. */
+export const PATH_RX_PATIENCE = 240;
 /** u32: address of the path's model; a record without sequence numbers shares that of its twin. */
 export const PATH_MODEL = 228;
 /** What the control plane knows of the path, at this offset of the record (see MODEL_*). */

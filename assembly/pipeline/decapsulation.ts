@@ -78,6 +78,7 @@ import {
   RECEIVE_CONTROL_SIZE,
   ROLE_LMA,
   SESSION_CONFIG,
+  SESSION_HEAD,
   SESSION_NUMBER,
   SESSION_STRIDE,
   STRANGER_BID,
@@ -109,6 +110,7 @@ import { firstDelivery, followingDelivery } from '../offload/merge';
 import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
+import { distance } from '../reorder/sequence';
 import { offer, retryStash, settle } from '../reorder/window';
 import { count, countDrop } from '../stats';
 import { decapsulateEcn } from '../tunnel/ecn';
@@ -267,8 +269,9 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     store<u32>(buffer, sequence, BUFFER_SEQUENCE);
     store<u32>(buffer, <u32>session, BUFFER_SESSION);
     store<u64>(buffer, now, BUFFER_ARRIVAL);
+    const late = distance(atomic.load<u32>(session, SESSION_HEAD), sequence) < 0;
     offer(worker, session, buffer);
-    noteArrival(path, session, sequence, now);
+    noteArrival(path, session, sequence, now, late);
     return 0;
   }
   // RFC 2890 §2.2: packets without a number may go between those with one.

@@ -8,6 +8,7 @@ import {
   CONFIG_PATH_COUNT,
   CONFIG_PATH_LIST,
   PATH_RX_HIGHEST,
+  PATH_RX_PATIENCE,
   PATH_RX_SEEN,
   PATH_RX_SLACK,
   PATH_RX_SLACK_TIME,
@@ -29,8 +30,14 @@ const LATENESS_HALF_LIFE: u64 = 1_000_000;
 /** A path is taken for silent after this many times its usual spacing. */
 const SILENT_SPACINGS: u32 = 4;
 
-/** Notes the arrival of `sequence` on a path. Called after the packet is in the ring: the proof relies on it. */
-export function noteArrival(path: usize, session: usize, sequence: u32, now: u64): void {
+/** How long a path whose packets came although they had been given up is not taken for silent again. */
+const PATIENCE: u64 = 10_000_000;
+
+/**
+ * Notes the arrival of `sequence` on a path. Called after the packet is in the ring: the proof relies on it. `late`: it had been
+ * given up; on a path that keeps its own order this means that the path was slow or had been idle, as some schedulers let it be.
+ */
+export function noteArrival(path: usize, session: usize, sequence: u32, now: u64, late: bool): void {
   store<u64>(path, load<u64>(session, SESSION_CLOCK), PATH_RX_CLOCK);
   if (!load<u32>(path, PATH_RX_SEEN)) {
     atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
@@ -40,6 +47,7 @@ export function noteArrival(path: usize, session: usize, sequence: u32, now: u64
   const ahead = distance(load<u32>(path, PATH_RX_HIGHEST), sequence);
   const window = <i32>load<u32>(session, SESSION_MASK) + 1;
   if (ahead > 0) {
+    if (late) store<u64>(path, now + PATIENCE, PATH_RX_PATIENCE);
     const spacing = load<u32>(path, PATH_RX_SPACING);
     store<u32>(path, max<u32>(spacing - (spacing >> 3), min<u32>(<u32>ahead, <u32>window)), PATH_RX_SPACING);
     atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
@@ -72,7 +80,7 @@ export function provenAhead(session: usize, config: usize, head: u32, now: u64):
     if (!seen || silent) {
       const missing = distance(pathHighest, highest);
       const expected = <i32>(SILENT_SPACINGS * load<u32>(path, PATH_RX_SPACING));
-      if (!silent || (seen && missing <= expected)) return 0;
+      if (!silent || (seen && missing <= expected) || now < load<u64>(path, PATH_RX_PATIENCE)) return 0;
       continue;
     }
     proven = min<i32>(proven, distance(head, pathHighest - currentSlack(path, now)));

@@ -346,3 +346,41 @@ describe('the cases one by one', () => {
     expect(deliver(lma, sent, [0, 1, 2, 3, 4])).toEqual([0, 1, 2, 3, 4]);
   });
 });
+
+test('a path that was idle and is used again is taken for silent once, not again and again', () => {
+  const session = testSession({
+    resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 100_000, late: 'deliver', provenLoss: true },
+  });
+  const mag = new BenchNode('mag').add(session);
+  const lma = new BenchNode('lma').add(mirrored(session));
+  const packet = innerPacket({ family: 4, payload: new Uint8Array(20) });
+  const feed = (sent: readonly SentPacket[]): void => {
+    for (const { endpoint, bytes } of sent) {
+      lma.now += 1000;
+      lma.advance(lma.now);
+      lma.decapsulate(endpoint, [bytes]);
+    }
+  };
+  const send = (count: number): readonly SentPacket[] =>
+    mag.encapsulate(Array.from({ length: count }, () => packet)).sent;
+  /** Path 2 is left out for a while; then it is used again, and its packets come after those of path 1. */
+  const idleAndBack = (): void => {
+    mag.sessions.setWeights('mn1', new Map([[2, 0]]));
+    feed(send(600));
+    mag.sessions.setWeights('mn1', new Map([[2, 1]]));
+    const sent = send(20);
+    const [first, second] = [sent[0]!.endpoint, sent[1]!.endpoint];
+    feed(sent.filter(({ endpoint }) => endpoint === first));
+    feed(sent.filter(({ endpoint }) => endpoint === second));
+    feed(send(20));
+  };
+  feed(send(20));
+  idleAndBack();
+  const { lostProven } = lma.resequencer();
+  expect(lostProven).toBeGreaterThan(0);
+  idleAndBack();
+  idleAndBack();
+  expect(lma.resequencer().lostProven).toBe(lostProven);
+  lma.advance(lma.now + 1_000_000);
+  expect(lma.resequencer().held).toBe(0);
+});

@@ -68,7 +68,9 @@ export function finish(packet: Uint8Array): Uint8Array {
   const field = offset + (protocol === 6 ? 16 : 6);
   if (protocol === 17) view.setUint16(offset + 4, packet.length - offset);
   view.setUint16(field, 0);
-  view.setUint16(field, slowChecksum(pseudoPacket(packet, offset, protocol)) || 0xffff);
+  const sum = slowChecksum(pseudoPacket(packet, offset, protocol));
+  // RFC 768: 0 would mean that there is none; only UDP minds.
+  view.setUint16(field, protocol === 17 ? sum || 0xffff : sum);
   return packet;
 }
 
