@@ -260,6 +260,13 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     this.#sessions.moveFlow(name, flow, bid, monotonicMicroseconds());
   }
 
+  /** What the network takes between two addresses (path-mtus.ts); null: what is configured. True if that changed anything. */
+  setPathMtu(local: string, remote: string, mtu: number | null): boolean {
+    if (!this.#sessions.setPathMtu(local, remote, mtu)) return false;
+    this.emit('event', { event: 'pathMtuChanged', local, remote, mtu });
+    return true;
+  }
+
   /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */
   smallestMtu(): number | null {
     return this.#sessions.smallestMtu();

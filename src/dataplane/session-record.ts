@@ -5,12 +5,15 @@ import type { Distribution } from './distribution-writer.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { ENCAPSULATION_NUMBERS, buildPathTemplate } from './path-template.ts';
+import type { PathMtus } from './path-mtus.ts';
 import { encapsulationOverhead } from './overhead.ts';
 import { writeEstimates } from './path-estimates.ts';
 import { buildSchedule } from './schedule-table.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
 /** A config block on the heap; `size` is what was allocated. */
+const MIN_IPV6_MTU = 1280;
+
 export interface ConfigBlock {
   readonly address: number;
   readonly size: number;
@@ -77,6 +80,7 @@ export function writeConfig(
   pathNumbers: readonly number[],
   origin: bigint,
   distribution: Distribution,
+  mtus: PathMtus,
 ): ConfigBlock {
   const schedule = buildSchedule(distribution.weights);
   const list = L.CONFIG_PATH_LIST + pathNumbers.length * 4;
@@ -87,8 +91,10 @@ export function writeConfig(
   };
   // Also of paths that are down: the MTU should not change when one comes or goes.
   const used = spec.paths.filter((path) => path.weight > 0 || isNamed(spec, path));
-  const innerMtu = Math.min(
-    ...(used.length ? used : spec.paths).map((path) => path.mtu - encapsulationOverhead(path)),
+  const innerMtu = Math.max(
+    // IPv6 is never cut and has to get through (RFC 8200 §5), whatever the network said.
+    spec.prefixes.some((prefix) => prefix.includes(':')) ? MIN_IPV6_MTU : 0,
+    Math.min(...(used.length ? used : spec.paths).map((path) => mtus.of(path) - encapsulationOverhead(path))),
   );
   set(
     L.CONFIG_FLAGS,

@@ -32,6 +32,7 @@ import {
   sameSchedule,
 } from './installed-session.ts';
 import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
+import { PathMtus } from './path-mtus.ts';
 import { addressKey, isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -49,6 +50,7 @@ export class SessionStore {
   readonly #tables: LookupTables;
   readonly #classifiers: ClassifierCache;
   readonly #pins: FlowPins;
+  readonly #mtus = new PathMtus();
   readonly #sessions = new Map<string, InstalledSession>();
   /** By number of the path record. */
   readonly #owners = new Map<number, { readonly session: string; readonly bid: number }>();
@@ -202,6 +204,16 @@ export class SessionStore {
     if ((path.state === 'down') !== (state === 'down')) this.update(session.spec);
   }
 
+  /** What the network takes between two addresses; null: what is configured. False if that is known already. */
+  setPathMtu(local: string, remote: string, mtu: number | null): boolean {
+    if (this.#mtus.learned({ local, remote }) === mtu) return false;
+    this.#mtus.set({ local, remote }, mtu);
+    for (const { spec } of [...this.#sessions.values()]) {
+      if (spec.paths.some((path) => path.local === local && path.remote === remote)) this.update(spec);
+    }
+    return true;
+  }
+
   /** Hands what was measured of a path to the schedulers, while packets flow. Throws UNKNOWN_BID. */
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
     const session = this.#get(name);
@@ -263,7 +275,7 @@ export class SessionStore {
         weight: path.spec.weight,
         state: path.state,
         label: path.spec.label ?? null,
-        mtu: path.spec.mtu,
+        mtu: this.#mtus.of(path.spec),
         ...this.#counters(path),
       })),
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
@@ -347,7 +359,7 @@ export class SessionStore {
     );
     try {
       const numbers = paths.map(({ number }) => number);
-      return writeConfig(this.#memory, spec, numbers, origin(distribution.weights), distribution);
+      return writeConfig(this.#memory, spec, numbers, origin(distribution.weights), distribution, this.#mtus);
     } catch (error) {
       distribution.release();
       throw error;

@@ -197,6 +197,13 @@ export type DataplaneEvent =
       readonly mode: 'spread' | 'single';
       readonly bid: number | null;
     }
+  | {
+      readonly event: 'pathMtuChanged';
+      readonly local: string;
+      readonly remote: string;
+      /** Octets of an outer packet that the network takes; null: as configured. */
+      readonly mtu: number | null;
+    }
   | { readonly event: 'workerFailed'; readonly worker: number; readonly error: string }
   | { readonly event: 'workerRestarted'; readonly worker: number }
   | { readonly event: 'workerUnresponsive'; readonly worker: number };

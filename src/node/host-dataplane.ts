@@ -11,10 +11,13 @@ import { EventCounter } from '../net/event-counter.ts';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
+import { pathMtu } from '../net/path-mtu.ts';
+import { TooBigListener } from '../net/too-big-listener.ts';
 import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { HostPorts } from './host-ports.ts';
 import { PathWatch } from './path-watch.ts';
+import { PathMtuMonitor } from './path-mtu.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
 
 /** Which of the kernel's segmentation offloads may be used. */
@@ -92,6 +95,8 @@ export class HostDataplane {
   #mtu: number;
   readonly #routes: SessionRoutes;
   #mtuTimer: NodeJS.Timeout | null = null;
+  readonly #pathMtus: PathMtuMonitor;
+  readonly #tooBig: TooBigListener;
 
   static async start(options: HostDataplaneOptions): Promise<HostDataplane> {
     const { namespace, sizes, customScheduler } = options;
@@ -149,6 +154,8 @@ export class HostDataplane {
       instance.#begin();
       return instance;
     } catch (error) {
+      if (instance) instance.#pathMtus.stop();
+      if (instance) instance.#tooBig.close();
       await dataplane?.stop();
       release();
       throw error;
@@ -171,6 +178,18 @@ export class HostDataplane {
     this.pathWatch = health && new PathWatch(dataplane, { health });
     this.#tunName = tunName;
     this.#release = release;
+    const tooBig = new TooBigListener(options.namespace);
+    this.#tooBig = tooBig;
+    this.#pathMtus = new PathMtuMonitor({
+      sessions: () => dataplane.specs(),
+      now: () => performance.now() * 1000,
+      errors: () => tooBig.read(),
+      ask: ({ local, remote, interface: device }) =>
+        withNamespace(options.namespace, () => pathMtu(local, remote, device)),
+      learned: ({ local, remote }, mtu) => {
+        if (dataplane.setPathMtu(local, remote, mtu)) this.flush();
+      },
+    });
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
     this.#routes = new SessionRoutes(host, routingStyle(options, tunName), options.routing.routes);
   }
@@ -187,6 +206,8 @@ export class HostDataplane {
   async stop(): Promise<void> {
     if (this.#mtuTimer) clearTimeout(this.#mtuTimer);
     this.pathWatch?.stop();
+    this.#pathMtus.stop();
+    this.#tooBig.close();
     await this.dataplane.stop();
     this.#release();
   }
