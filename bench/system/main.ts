@@ -4,6 +4,7 @@
  * Needs root, iperf3 and ip(8). Files are written after every run: an interrupted bench leaves what it has.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { CommanderError } from 'commander';
 import { hasIperf3 } from '../../src/lab/iperf3.ts';
 import { otherLoad } from './cpu-time.ts';
@@ -90,7 +91,8 @@ function writeFiles(options: BenchOptions, result: BenchResult): void {
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
   if (options.markdown !== undefined) {
     const document = existsSync(options.markdown) ? readFileSync(options.markdown, 'utf8') : '';
-    writeFileSync(options.markdown, replaceSections(document, formatMarkdown(result)));
+    const chart = options.svg === undefined ? null : relative(dirname(options.markdown), options.svg);
+    writeFileSync(options.markdown, replaceSections(document, formatMarkdown(result, chart)));
   }
   if (options.svg !== undefined) writeFileSync(options.svg, drawChart(result));
 }

@@ -23,13 +23,18 @@ export function formatTerminal(result: BenchResult): string {
   return [...sections.values()].join('\n\n');
 }
 
-/** Sections of docs/performance.md: `measurements` and, with --perf, `profile`. */
-export function formatMarkdown(result: BenchResult): Map<string, string> {
-  return format(result, ({ head, rows }) => {
+/** Sections of docs/performance.md: `measurements`, which shows `chart` if there is one, and, with --perf, `profile`. */
+export function formatMarkdown(result: BenchResult, chart: string | null): Map<string, string> {
+  const sections = format(result, ({ head, rows }) => {
     const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
     const rule = head.map((_, column) => (column ? '---:' : '---'));
     return [head.map((title) => title.replace('\n', ', ')), rule, ...rows].map(line).join('\n');
   });
+  const measurements = sections.get('measurements');
+  if (measurements !== undefined && chart !== null) {
+    sections.set('measurements', `![TCP, UDP and CPU time of all scenarios](${chart})\n\n${measurements}`);
+  }
+  return sections;
 }
 
 interface Cells {
