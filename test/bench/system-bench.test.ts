@@ -124,10 +124,10 @@ test('medians, ratios, targets, and all three outputs', () => {
   });
   expect(result.targets.find(({ what }) => what.includes('MLVPN'))).toMatchObject({ value: null, met: null });
 
-  expect(markdown).toMatch(/^!\[.*\]\(chart\.svg\)\n/);
   const terminal = formatTerminal(result);
   const sections = formatMarkdown(result, 'chart.svg');
   const markdown = sections.get('measurements')!;
+  expect(markdown).toMatch(/^!\[.*\]\(chart\.svg\)\n/);
   for (const text of [terminal, markdown]) {
     expect(text).toContain('6000 (0.50)');
     expect(text).toContain('70 (+50)');
