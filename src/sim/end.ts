@@ -13,7 +13,7 @@ import { SessionStore } from '../dataplane/session-store.ts';
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
-import { WORDS } from './link/link.ts';
+import { WORDS } from './link.ts';
 import type { PacketStore } from './packet-store.ts';
 
 /** What happens with the packets that come out. */

@@ -6,7 +6,7 @@
  */
 import type { PathEstimates } from '../dataplane/distribution-spec.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
-import type { Link } from './link/link.ts';
+import type { Link } from './link.ts';
 
 const DELAYS_KEPT = 50;
 /** The link was busy if this share of the interval's probes found a queue. */
@@ -62,7 +62,7 @@ export class PathEstimator implements Actor {
     const link = this.#link;
     if (this.#oracle) {
       const { delay, jitter } = link.spec;
-      this.#report({ delayUs: delay / 1000, jitterUs: jitter / 1000, rate: link.rate });
+      this.#report({ delayUs: delay, jitterUs: jitter, rate: link.rate });
       return;
     }
     if (!link.isUp) return;

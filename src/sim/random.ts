@@ -33,19 +33,8 @@ export class Random {
     return this.word() / 0x1_0000_0000;
   }
 
-  /** A whole number, at least 0 and below `limit`. */
-  below(limit: number): number {
-    return Math.floor(this.fraction() * limit);
-  }
-
   /** Exponentially distributed. */
   exponential(mean: number): number {
     return -mean * Math.log(1 - this.fraction());
-  }
-
-  /** Normally distributed (Box and Muller, 1958); one draw of the pair is thrown away to keep the stream simple. */
-  normal(mean: number, deviation: number): number {
-    const radius = Math.sqrt(-2 * Math.log(1 - this.fraction()));
-    return mean + deviation * radius * Math.cos(2 * Math.PI * this.fraction());
   }
 }

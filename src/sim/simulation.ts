@@ -8,7 +8,7 @@
 import { type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
 import { End, type FlowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
-import { Link } from './link/link.ts';
+import { Link } from './link.ts';
 import { ShareDeviation } from './metrics/share-deviation.ts';
 import { PacketStore } from './packet-store.ts';
 import { PathEstimator } from './path-estimator.ts';
@@ -129,7 +129,7 @@ export class Simulation {
     const drops = [this.mag.drops, this.lma.drops].flatMap((reasons) => Object.values(reasons));
     return {
       sent: this.sides.uplink.sent + this.sides.downlink.sent,
-      transmitted: sum((link) => link.counters.offered),
+      transmitted: sum((link) => link.counters.offered + link.counters.doubled),
       lost: sum((link) => link.counters.lost),
       queueDrops: sum((link) => link.counters.queueDrops),
       downDrops: sum((link) => link.counters.downDrops),

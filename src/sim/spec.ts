@@ -1,7 +1,7 @@
 /** What is simulated: paths, traffic, what happens when. Times are nanoseconds, rates bits a second, sizes octets. */
 import type { DistributionSpec, LatencyClassSpec } from '../dataplane/distribution-spec.ts';
 import type { ResequencerSpec } from '../dataplane/session-spec.ts';
-import type { LinkSpec } from './link/link.ts';
+import type { LinkSpec } from './link.ts';
 
 export type Direction = 'uplink' | 'downlink';
 export const DIRECTIONS = ['uplink', 'downlink'] as const;

@@ -1,6 +1,7 @@
 /** The session that is simulated, as both ends' tables want it: GRE with key and sequence number over IPv4 on every path. */
 import type { DistributionSpec } from '../dataplane/distribution-spec.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+import { traceRate } from '../emulator/model/trace.ts';
 import type { SimSpec } from './spec.ts';
 
 export const SESSION = 'mn1';
@@ -49,8 +50,8 @@ export function tunnelSession(
         dontFragment: 'set',
         encapsulationLimit: null,
         // What the operator knows of the link beforehand; probes correct it.
-        rate: link.rate,
-        delayUs: Math.round(link.delay / 1000),
+        rate: link.trace ? traceRate(link.trace) : (link.rate ?? undefined),
+        delayUs: Math.round(link.delay),
       };
     }),
   };

@@ -19,7 +19,7 @@ function expectConserved({ conservation }: SimResult, copies = false): void {
 
 it('the same seed gives the same result to the bit, another seed another one', () => {
   const spec = testSpec(
-    [testLink(30, 10, { ...LOSSY, jitter: 1e6 }), testLink(30, 20)],
+    [testLink(30, 10, { ...LOSSY, jitter: 1e3 }), testLink(30, 20)],
     [
       { ...CONSTANT, model: 'poisson' },
       { model: 'tcp', congestion: 'cubic', octets: null },
@@ -32,7 +32,7 @@ it('the same seed gives the same result to the bit, another seed another one', (
 
 it.each(SCHEDULERS.filter((name) => name !== 'custom'))('%s: every packet is accounted for', (scheduler) => {
   const spec = testSpec(
-    [testLink(30, 5, LOSSY), testLink(12, 25), testLink(20, 12, { queue: 6000 })],
+    [testLink(30, 5, LOSSY), testLink(12, 25), testLink(20, 12, { limit: 6000 })],
     [
       { ...CONSTANT, direction: 'uplink' },
       { model: 'tcp', congestion: 'reno', octets: null, flows: 3 },

@@ -1,7 +1,7 @@
 /** Specs for tests of the simulator. */
 import { compileHotPath } from '../../src/dataplane/wasm.ts';
 import type { DistributionSpec } from '../../src/dataplane/distribution-spec.ts';
-import type { LinkSpec } from '../../src/sim/link/link.ts';
+import { LINK_DEFAULTS, type LinkSpec } from '../../src/emulator/model/link.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import type { SimResult } from '../../src/sim/result.ts';
 import type { SimSpec, TrafficSpec } from '../../src/sim/spec.ts';
@@ -11,12 +11,10 @@ const module = await compileHotPath();
 /** `rate` in Mbit/s, `delay` in ms. */
 export function testLink(rate: number, delay: number, more: Partial<LinkSpec> = {}): LinkSpec {
   return {
+    ...LINK_DEFAULTS,
     rate: rate * 1e6,
-    delay: delay * 1e6,
-    jitter: 0,
-    reorder: false,
-    loss: { model: 'none' },
-    queue: Math.max(30_000, (rate * 1e6 * 0.05) / 8),
+    delay: delay * 1e3,
+    limit: Math.max(30_000, (rate * 1e6 * 0.05) / 8),
     ...more,
   };
 }

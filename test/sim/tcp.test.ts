@@ -31,7 +31,7 @@ it.each(CONGESTION_CONTROLS)('%s delivers a file whole in spite of loss', (conge
 
 it('Reno: the window is halved at a loss and grows by a segment a round trip', async () => {
   const module = await compileHotPath();
-  const spec = testSpec([testLink(20, 20, { queue: 50_000 })], [{ ...BULK, congestion: 'reno' }], {
+  const spec = testSpec([testLink(20, 20, { limit: 50_000 })], [{ ...BULK, congestion: 'reno' }], {
     duration: 20e9,
   });
   const simulation = new Simulation(module, { spec, seed: 1, distribution: {} });

@@ -1,0 +1,204 @@
+/**
+ * One direction of a path in virtual time: the emulator's link model says when a packet arrives, or that it does not, and this keeps
+ * the packets until then. So simulated and emulated links are one and the same. The octets that travel are the outer and inner
+ * headers, copied word by word from the memory of one end's data plane.
+ */
+import { Link as LinkModel, type LinkSpec, LOST, QUEUE_FULL } from '../emulator/model/link.ts';
+import { traceRate } from '../emulator/model/trace.ts';
+import type { Actor, EventLoop } from './event-loop.ts';
+import { Random } from './random.ts';
+
+export type { LinkSpec } from '../emulator/model/link.ts';
+
+/** Packets by fate. Every packet offered, and every copy the link made, is delivered, lost, dropped, or on its way. */
+export interface LinkCounters {
+  offered: number;
+  doubled: number;
+  delivered: number;
+  deliveredOctets: number;
+  lost: number;
+  queueDrops: number;
+  downDrops: number;
+}
+
+/** Words that travel with a packet: GRE over IPv4 in front (32 octets) and the first 32 octets of the inner packet. */
+export const WORDS = 16;
+const FIRST_CAPACITY = 1024;
+/** Bits a second of a link without limit, where a figure is needed. */
+const UNLIMITED = 100e9;
+
+/** A packet that arrives out of turn. */
+interface Loose {
+  readonly time: number;
+  readonly words: Int32Array;
+  readonly length: number;
+}
+
+export class Link implements Actor {
+  readonly counters: LinkCounters = {
+    offered: 0,
+    doubled: 0,
+    delivered: 0,
+    deliveredOctets: 0,
+    lost: 0,
+    queueDrops: 0,
+    downDrops: 0,
+  };
+  spec: LinkSpec;
+  isUp = true;
+  readonly #loop: EventLoop;
+  readonly #number: number;
+  readonly #deliver: (words: Int32Array, at: number, length: number) => void;
+  readonly #seeds: Random;
+  #model: LinkModel;
+  // A ring of packets in order of arrival; positions are absolute.
+  #capacity = FIRST_CAPACITY;
+  #words = new Int32Array(FIRST_CAPACITY * WORDS);
+  #lengths = new Int32Array(FIRST_CAPACITY);
+  #arrivals = new Float64Array(FIRST_CAPACITY);
+  #first = 0;
+  #end = 0;
+  /** Packets that others overtake, and second copies, in order of arrival. */
+  #loose: Loose[] = [];
+
+  constructor(
+    loop: EventLoop,
+    spec: LinkSpec,
+    seed: number,
+    name: string,
+    deliver: (words: Int32Array, at: number, length: number) => void,
+  ) {
+    this.#loop = loop;
+    this.#number = loop.register(this);
+    this.spec = spec;
+    this.#deliver = deliver;
+    this.#seeds = new Random(seed, name);
+    this.#model = new LinkModel(spec, this.#seeds.word());
+  }
+
+  /** Bits a second, on the average if it is a trace. */
+  get rate(): number {
+    return this.spec.trace ? traceRate(this.spec.trace) : (this.spec.rate ?? UNLIMITED);
+  }
+
+  /** Octets that wait or are being sent now. */
+  queued(now: number): number {
+    return this.#model.backlog(now / 1000);
+  }
+
+  /** Nanoseconds that a packet queued now would wait and travel. */
+  delayNow(now: number): number {
+    return (this.queued(now) * 8e9) / this.rate + this.spec.delay * 1000;
+  }
+
+  get inFlight(): number {
+    return this.#end - this.#first + this.#loose.length;
+  }
+
+  /** Offers a packet of `length` octets whose first words are at `words[at]`. */
+  send(now: number, words: Int32Array, at: number, length: number): void {
+    const { counters } = this;
+    counters.offered++;
+    if (!this.isUp) {
+      counters.downDrops++;
+      return;
+    }
+    const fate = this.#model.offer(length, now / 1000);
+    if (fate === LOST) counters.lost++;
+    else if (fate === QUEUE_FULL) counters.queueDrops++;
+    else {
+      const arrival = Math.max(now + 1, Math.round(fate * 1000));
+      if (this.#end > this.#first && arrival < this.#arrivals[(this.#end - 1) % this.#capacity]!) {
+        this.#putLoose(arrival, words, at, length);
+      } else {
+        this.#put(arrival, words, at, length);
+      }
+      if (this.#model.copyAt) {
+        counters.doubled++;
+        this.#putLoose(Math.round(this.#model.copyAt * 1000), words, at, length);
+      }
+    }
+  }
+
+  /** Changes what is given; what is queued already arrives as it would have. */
+  change(now: number, change: Partial<LinkSpec>): void {
+    this.spec = { ...this.spec, ...change };
+    this.#model.change(this.spec, now / 1000);
+  }
+
+  /** Down: what has not been sent yet is dropped, and whatever comes. */
+  setUp(now: number, isUp: boolean): void {
+    if (this.isUp === isUp) return;
+    this.isUp = isUp;
+    if (isUp) {
+      this.#model = new LinkModel(this.spec, this.#seeds.word(), now / 1000);
+      return;
+    }
+    const underway = now + this.spec.delay * 1000;
+    while (this.#end > this.#first && this.#arrivals[(this.#end - 1) % this.#capacity]! > underway) {
+      this.#end--;
+      this.counters.downDrops++;
+    }
+    this.#appoint();
+  }
+
+  run(now: number): void {
+    while (this.#first < this.#end) {
+      const place = this.#first % this.#capacity;
+      if (this.#arrivals[place]! > now) break;
+      this.#first++;
+      this.#arrive(this.#words, place * WORDS, this.#lengths[place]!);
+    }
+    while (this.#loose.length && this.#loose[0]!.time <= now) {
+      const packet = this.#loose.shift()!;
+      this.#arrive(packet.words, 0, packet.length);
+    }
+    this.#appoint();
+  }
+
+  #arrive(words: Int32Array, at: number, length: number): void {
+    this.counters.delivered++;
+    this.counters.deliveredOctets += length;
+    this.#deliver(words, at, length);
+  }
+
+  #put(arrival: number, words: Int32Array, at: number, length: number): void {
+    if (this.#end - this.#first === this.#capacity) this.#grow();
+    const place = this.#end++ % this.#capacity;
+    const base = place * WORDS;
+    for (let i = 0; i < WORDS; i++) this.#words[base + i] = words[at + i]!;
+    this.#lengths[place] = length;
+    this.#arrivals[place] = arrival;
+    if (this.#end - this.#first === 1) this.#appoint();
+  }
+
+  #putLoose(time: number, words: Int32Array, at: number, length: number): void {
+    const packet = { time, words: words.slice(at, at + WORDS), length };
+    const after = this.#loose.findIndex((other) => other.time > time);
+    this.#loose.splice(after < 0 ? this.#loose.length : after, 0, packet);
+    this.#appoint();
+  }
+
+  #appoint(): void {
+    const ring = this.#first < this.#end ? this.#arrivals[this.#first % this.#capacity]! : Infinity;
+    this.#loop.at(this.#number, Math.min(ring, this.#loose[0]?.time ?? Infinity));
+  }
+
+  #grow(): void {
+    const capacity = this.#capacity * 2;
+    const words = new Int32Array(capacity * WORDS);
+    const lengths = new Int32Array(capacity);
+    const arrivals = new Float64Array(capacity);
+    for (let i = this.#first; i < this.#end; i++) {
+      const from = i % this.#capacity;
+      const to = i % capacity;
+      words.set(this.#words.subarray(from * WORDS, (from + 1) * WORDS), to * WORDS);
+      lengths[to] = this.#lengths[from]!;
+      arrivals[to] = this.#arrivals[from]!;
+    }
+    this.#capacity = capacity;
+    this.#words = words;
+    this.#lengths = lengths;
+    this.#arrivals = arrivals;
+  }
+}
