@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { attachCommand, deregisterCommand, detachCommand, registerCommand } from './commands/attachment.ts';
 import { bindingsCommand } from './commands/bindings.ts';
+import { compareCommand } from './commands/compare.ts';
 import { dataplaneCommand } from './commands/dataplane.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { eventsCommand } from './commands/events.ts';
@@ -62,6 +63,7 @@ for (const command of [
   schedulerCommand(),
   flowsCommand(),
   decodeCommand(),
+  compareCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }

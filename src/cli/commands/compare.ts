@@ -1,0 +1,141 @@
+/** `tunloom compare`: scheduling algorithms against each other on modelled links. */
+import { writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { toCsv } from '../../compare/csv.ts';
+import type { CompareResult } from '../../compare/job.ts';
+import { libraryNames, scenarioFile } from '../../compare/library.ts';
+import { planJobs } from '../../compare/plan.ts';
+import { type Ranking, rank } from '../../compare/ranking.ts';
+import { renderPage } from '../../compare/report/page.ts';
+import { loadScenario } from '../../compare/scenario.ts';
+import { readResults, runSweep, shardOf } from '../../compare/sweep.ts';
+import { TunloomError } from '../../errors.ts';
+import { formatDuration, formatTable, print } from '../output.ts';
+
+interface Options {
+  scheduler: string[];
+  seeds: string;
+  set: string[];
+  duration?: string;
+  oracle?: boolean;
+  results?: string;
+  shard?: string;
+  merge?: string[];
+  threads?: string;
+  csv?: string;
+  html?: string;
+  list?: boolean;
+  json?: boolean;
+}
+
+const DEFAULT_SCENARIOS = ['symmetric', 'lte-wifi', 'dsl-lte'];
+const DEFAULT_SCHEDULERS = ['weighted', 'deficit', 'flow-hash', 'flowlet', 'lowest-delay', 'edpf', 'blest', 'ecf'];
+
+export function compareCommand(): Command {
+  return new Command('compare')
+    .description('scheduling algorithms against each other, simulated on the real hot path')
+    .argument('[scenarios...]', `names (--list) or YAML files; by default ${DEFAULT_SCENARIOS.join(', ')}`)
+    .option('--scheduler <name|file.ts>', 'repeatable; a .ts file is your own (docs/schedulers.md)', collect, [])
+    .option('--seeds <n>', 'runs of each cell', '6')
+    .option('--set <name=n,n>', 'sweep a parameter; repeatable', collect, [])
+    .option('--duration <seconds>', 'instead of what the scenario says')
+    .option('--oracle', 'schedulers know the true state of the links instead of probing it')
+    .option('--results <file>', 'append each run to this file; runs in it are not repeated')
+    .option('--shard <i/n>', 'only every n-th run, from the i-th on; needs --results')
+    .option('--merge <files...>', 'no runs: report what these result files hold')
+    .option('--threads <n>', 'worker threads; all cores by default')
+    .option('--csv <file>', 'write the plain numbers as CSV')
+    .option('--html <file>', 'write a report with charts')
+    .option('--list', 'print the scenarios of the library')
+    .option('--json', 'print JSON')
+    .action(async (scenarios: string[], options: Options) => {
+      if (options.list) return listScenarios(options.json ?? false);
+      const results = options.merge ? options.merge.flatMap(readResults) : await run(scenarios, options);
+      if (!results.length) throw new TunloomError('BAD_ARGUMENT', 'compare: there are no results to report');
+      const rankings = rank(results);
+      if (options.csv) writeFile(options.csv, toCsv(results));
+      if (options.html) writeFile(options.html, renderPage(rankings));
+      print(options.json ?? false, { results }, () => rankings.map(formatRanking).join('\n\n'));
+    });
+}
+
+async function run(scenarios: string[], options: Options): Promise<CompareResult[]> {
+  const jobs = await planJobs({
+    scenarios: scenarios.length ? scenarios : DEFAULT_SCENARIOS,
+    schedulers: options.scheduler.length ? options.scheduler : DEFAULT_SCHEDULERS,
+    seeds: whole(options.seeds, '--seeds', 1000),
+    settings: options.set,
+    oracle: options.oracle ?? false,
+    duration: options.duration === undefined ? null : positive(options.duration, '--duration', 3600),
+  });
+  const shard = /^([1-9]\d*)\/([1-9]\d*)$/.exec(options.shard ?? '1/1');
+  const [index, count] = [Number(shard?.[1]), Number(shard?.[2])];
+  if (!shard || index > count) throw new TunloomError('BAD_ARGUMENT', `--shard ${options.shard}: expected i/n, 1/4 to 4/4`);
+  if (options.shard && !options.results) throw new TunloomError('BAD_ARGUMENT', '--shard needs --results FILE');
+  const results = await runSweep(shardOf(jobs, index, count), {
+    file: options.results ?? null,
+    ...(options.threads === undefined ? {} : { threads: whole(options.threads, '--threads', 256) }),
+    progress: process.stderr.isTTY ? showProgress : () => {},
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  return results;
+}
+
+function showProgress(done: number, total: number, seconds: number): void {
+  const width = 30;
+  const filled = Math.round((done / total) * width);
+  const left = formatDuration((seconds / done) * (total - done));
+  process.stderr.write(`\r\u001b[K[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${done}/${total}, ${left} left`);
+}
+
+function formatRanking({ scenario, standings }: Ranking): string {
+  const seeds = standings[0]!.results.length;
+  const title = `${scenario} (${seeds} seed${seeds === 1 ? '' : 's'}${seeds < 6 ? ', too few to tell differences' : ''})`;
+  const head = ['scheduler', 'Mbit/s', '+-', 'efficiency', 'delay p50', 'p99 ms', 'reordered before', 'after %', 'loss %', 'rtx', 'done ms', 'against the best'];
+  const rows = standings.map((standing) => [
+    [standing.scheduler, ...Object.entries(standing.parameters).map(([name, value]) => `${name}=${value}`)].join(' '),
+    standing.goodput.mean.toFixed(2),
+    standing.goodput.half.toFixed(2),
+    standing.efficiency.toFixed(3),
+    standing.delay50.toFixed(1),
+    standing.delay99.toFixed(1),
+    standing.reorderedBefore.toFixed(2),
+    standing.reorderedAfter.toFixed(3),
+    standing.loss.toFixed(3),
+    standing.retransmits.toFixed(0),
+    standing.completion50 === null ? '-' : standing.completion50.toFixed(0),
+    standing.verdict === 'best' ? 'best' : `${standing.verdict} (p = ${standing.p.toFixed(3)})`,
+  ]);
+  return `${title}\n${formatTable(head, rows)}`;
+}
+
+function listScenarios(json: boolean): void {
+  const all = libraryNames().map((name) => ({ name, description: loadScenario(scenarioFile(name)).description }));
+  print(json, all, () => formatTable(['scenario', 'what it is'], all.map(({ name, description }) => [name, description])));
+}
+
+function writeFile(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new TunloomError('BAD_ARGUMENT', `${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function positive(text: string, option: string, limit: number): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= limit))
+    throw new TunloomError('BAD_ARGUMENT', `${option} ${text}: a number above 0, up to ${limit}`);
+  return value;
+}
+
+function whole(text: string, option: string, limit: number): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value >= 1 && value <= limit))
+    throw new TunloomError('BAD_ARGUMENT', `${option} ${text}: a whole number, 1 to ${limit}`);
+  return value;
+}

@@ -1,0 +1,75 @@
+/** Results of a scenario, scheduler by scheduler, best goodput first, each against the best. */
+import type { SimResult } from '../sim/result.ts';
+import { type CompareResult, type Parameters } from './job.ts';
+import { type Interval, meanInterval, signFlipTest } from './statistics.ts';
+
+export interface Standing {
+  readonly scheduler: string;
+  readonly parameters: Parameters;
+  readonly results: readonly CompareResult[];
+  /** Mbit/s. */
+  readonly goodput: Interval;
+  readonly efficiency: number;
+  /** Milliseconds. */
+  readonly delay50: number;
+  readonly delay99: number;
+  /** Percent. */
+  readonly reorderedBefore: number;
+  readonly reorderedAfter: number;
+  readonly loss: number;
+  readonly retransmits: number;
+  /** Milliseconds; null without transfers that end. */
+  readonly completion50: number | null;
+  /** Against the best of the scenario; 1 for the best itself. */
+  readonly p: number;
+  readonly verdict: 'best' | 'worse' | 'not told apart';
+}
+
+export interface Ranking {
+  readonly scenario: string;
+  readonly standings: readonly Standing[];
+}
+
+const SIGNIFICANT = 0.05;
+
+export function rank(results: readonly CompareResult[]): Ranking[] {
+  const scenarios = Map.groupBy(results, ({ scenario }) => scenario);
+  return [...scenarios].map(([scenario, of]) => {
+    const groups = Map.groupBy(of, ({ scheduler, parameters }) => `${scheduler} ${JSON.stringify(parameters)}`);
+    const sorted = [...groups.values()].sort((a, b) => meanGoodput(b) - meanGoodput(a));
+    const best = sorted[0]!;
+    return { scenario, standings: sorted.map((group) => standing(group, best)) };
+  });
+}
+
+function meanGoodput(results: readonly CompareResult[]): number {
+  return meanInterval(results.map(({ metrics }) => metrics.goodput)).mean;
+}
+
+function standing(group: readonly CompareResult[], best: readonly CompareResult[]): Standing {
+  const mean = (pick: (metrics: SimResult) => number): number =>
+    meanInterval(group.map(({ metrics }) => pick(metrics))).mean;
+  const differences = group.flatMap(({ seed, metrics }) => {
+    const other = best.find((result) => result.seed === seed);
+    return other ? [metrics.goodput - other.metrics.goodput] : [];
+  });
+  const p = group === best ? 1 : signFlipTest(differences);
+  const verdict = group === best ? 'best' : p <= SIGNIFICANT ? 'worse' : 'not told apart';
+  const completes = group.some(({ metrics }) => metrics.completion.count > 0);
+  return {
+    scheduler: group[0]!.scheduler,
+    parameters: group[0]!.parameters,
+    results: group,
+    goodput: meanInterval(group.map(({ metrics }) => metrics.goodput / 1e6)),
+    efficiency: mean(({ efficiency }) => efficiency),
+    delay50: mean(({ delay }) => delay.p50),
+    delay99: mean(({ delay }) => delay.p99),
+    reorderedBefore: 100 * mean(({ reorderedBefore }) => reorderedBefore),
+    reorderedAfter: 100 * mean(({ reorderedAfter }) => reorderedAfter),
+    loss: 100 * mean(({ lossRatio }) => lossRatio),
+    retransmits: mean(({ retransmits }) => retransmits),
+    completion50: completes ? mean(({ completion }) => completion.p50) : null,
+    p,
+    verdict,
+  };
+}

@@ -1,0 +1,74 @@
+/** Runs the cells of a sweep over all cores; what a result file holds already is not run again. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { Piscina } from 'piscina';
+import { TunloomError } from '../errors.ts';
+import { type CompareResult, type Job, jobKey } from './job.ts';
+
+export interface SweepOptions {
+  /** One line of JSON a finished cell; null: kept in memory only. */
+  readonly file: string | null;
+  readonly threads?: number;
+  /** After every cell: how many are done, of how many, seconds so far. */
+  readonly progress: (done: number, total: number, seconds: number) => void;
+}
+
+/** Cells of shard `index` of `count` (from 1): every count-th, so that shards cost about the same. */
+export function shardOf(jobs: readonly Job[], index: number, count: number): Job[] {
+  return jobs.filter((_, i) => i % count === index - 1);
+}
+
+/** Results in the order of the jobs. */
+export async function runSweep(jobs: readonly Job[], options: SweepOptions): Promise<CompareResult[]> {
+  const known = new Map<string, CompareResult>();
+  if (options.file !== null && existsSync(options.file)) {
+    for (const result of readResults(options.file)) known.set(jobKey(result), result);
+  }
+  const missing = jobs.filter((job) => !known.has(jobKey(job)));
+  const started = performance.now();
+  let done = 0;
+  if (missing.length) {
+    const file = import.meta.url.endsWith('.ts') ? './sweep-worker.ts' : './sweep-worker.js';
+    const threads = Math.min(options.threads ?? availableParallelism(), missing.length);
+    const pool = new Piscina({
+      filename: new URL(file, import.meta.url).href,
+      minThreads: threads,
+      maxThreads: threads,
+    });
+    try {
+      await Promise.all(
+        missing.map(async (job) => {
+          const result = (await pool.run(job)) as CompareResult;
+          known.set(jobKey(job), result);
+          if (options.file !== null) appendFileSync(options.file, `${JSON.stringify(result)}\n`);
+          options.progress(++done, missing.length, (performance.now() - started) / 1000);
+        }),
+      );
+    } finally {
+      await pool.destroy();
+    }
+  }
+  return jobs.map((job) => known.get(jobKey(job))!);
+}
+
+/** Reads a result file: one object a line; a last line that was cut off when a run was stopped is left out. */
+export function readResults(file: string): CompareResult[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TunloomError('BAD_RESULTS', `${file}: ${(error as Error).message}`, { cause: error });
+  }
+  const lines = text.split('\n');
+  return lines.flatMap((line, i) => {
+    if (!line.trim()) return [];
+    try {
+      const value = JSON.parse(line) as CompareResult;
+      if (typeof value.scheduler !== 'string' || typeof value.metrics?.goodput !== 'number') throw new Error('no result');
+      return [value];
+    } catch (error) {
+      if (i === lines.length - 1) return [];
+      throw new TunloomError('BAD_RESULTS', `${file}:${i + 1}: not a result of tunloom compare`, { cause: error });
+    }
+  });
+}
