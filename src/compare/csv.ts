@@ -5,7 +5,13 @@ const COLUMNS: readonly (readonly [string, (result: CompareResult) => string | n
   ['scheduler', ({ scheduler }) => scheduler],
   ['scenario', ({ scenario }) => scenario],
   ['seed', ({ seed }) => seed],
-  ['parameters', ({ parameters }) => Object.entries(parameters).map(([name, value]) => `${name}=${value}`).join(' ')],
+  [
+    'parameters',
+    ({ parameters }) =>
+      Object.entries(parameters)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(' '),
+  ],
   ['goodput_bps', ({ metrics }) => metrics.goodput],
   ['efficiency', ({ metrics }) => metrics.efficiency],
   ['delay_p50_ms', ({ metrics }) => metrics.delay.p50],

@@ -4,7 +4,15 @@ import type { SimResult } from '../sim/result.ts';
 import type { SimSpec } from '../sim/spec.ts';
 
 /** What may be swept beside schedulers, scenarios and seeds. */
-export const PARAMETERS = ['window', 'minWaitUs', 'maxWaitUs', 'queueUs', 'gapUs', 'burstUs', 'peerWindow'] as const;
+export const PARAMETERS = [
+  'window',
+  'minWaitUs',
+  'maxWaitUs',
+  'queueUs',
+  'gapUs',
+  'burstUs',
+  'peerWindow',
+] as const;
 export type ParameterName = (typeof PARAMETERS)[number];
 export type Parameters = Readonly<Partial<Record<ParameterName, number>>>;
 

@@ -62,7 +62,10 @@ async function planScheduler(name: string): Promise<PlannedScheduler> {
   if (builtIn && builtIn !== 'custom') return { name, scheduler: builtIn, module: null };
   if (!name.endsWith('.ts')) {
     const names = SCHEDULERS.filter((other) => other !== 'custom').join(', ');
-    throw new TunloomError('BAD_ARGUMENT', `there is no scheduler "${name}"; there are ${names}, or name a .ts file`);
+    throw new TunloomError(
+      'BAD_ARGUMENT',
+      `there is no scheduler "${name}"; there are ${names}, or name a .ts file`,
+    );
   }
   return { name: path.basename(name, '.ts'), scheduler: 'custom', module: await compileScheduler(name) };
 }

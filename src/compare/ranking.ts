@@ -35,7 +35,10 @@ const SIGNIFICANT = 0.05;
 export function rank(results: readonly CompareResult[]): Ranking[] {
   const scenarios = Map.groupBy(results, ({ scenario }) => scenario);
   return [...scenarios].map(([scenario, of]) => {
-    const groups = Map.groupBy(of, ({ scheduler, parameters }) => `${scheduler} ${JSON.stringify(parameters)}`);
+    const groups = Map.groupBy(
+      of,
+      ({ scheduler, parameters }) => `${scheduler} ${JSON.stringify(parameters)}`,
+    );
     const sorted = [...groups.values()].sort((a, b) => meanGoodput(b) - meanGoodput(a));
     const best = sorted[0]!;
     return { scenario, standings: sorted.map((group) => standing(group, best)) };

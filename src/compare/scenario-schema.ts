@@ -1,6 +1,16 @@
 /** The schema of a scenario file; docs/compare.md describes every key. Links are written as for the emulator. */
 import { z } from 'zod';
-import { bid, durationWithin, expected, flag, integer, keys, list, oneOf, rate } from '../config/schema-parts.ts';
+import {
+  bid,
+  durationWithin,
+  expected,
+  flag,
+  integer,
+  keys,
+  list,
+  oneOf,
+  rate,
+} from '../config/schema-parts.ts';
 import { LINK_KEYS } from '../emulator/model/link-text.ts';
 import { CONGESTION_CONTROLS } from '../sim/spec.ts';
 

@@ -1,5 +1,5 @@
 /** Runs the cells of a sweep over all cores; what a result file holds already is not run again. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { TunloomError } from '../errors.ts';
@@ -23,6 +23,7 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   const known = new Map<string, CompareResult>();
   if (options.file !== null && existsSync(options.file)) {
     for (const result of readResults(options.file)) known.set(jobKey(result), result);
+    dropCutLine(options.file);
   }
   const missing = jobs.filter((job) => !known.has(jobKey(job)));
   const started = performance.now();
@@ -51,6 +52,13 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   return jobs.map((job) => known.get(jobKey(job))!);
 }
 
+/** What is appended must not continue a line that was never finished. */
+function dropCutLine(file: string): void {
+  const text = readFileSync(file);
+  const end = text.lastIndexOf('\n') + 1;
+  if (end < text.length) truncateSync(file, end);
+}
+
 /** Reads a result file: one object a line; a last line that was cut off when a run was stopped is left out. */
 export function readResults(file: string): CompareResult[] {
   let text: string;
@@ -64,11 +72,14 @@ export function readResults(file: string): CompareResult[] {
     if (!line.trim()) return [];
     try {
       const value = JSON.parse(line) as CompareResult;
-      if (typeof value.scheduler !== 'string' || typeof value.metrics?.goodput !== 'number') throw new Error('no result');
+      if (typeof value.scheduler !== 'string' || typeof value.metrics?.goodput !== 'number')
+        throw new Error('no result');
       return [value];
     } catch (error) {
       if (i === lines.length - 1) return [];
-      throw new TunloomError('BAD_RESULTS', `${file}:${i + 1}: not a result of tunloom compare`, { cause: error });
+      throw new TunloomError('BAD_RESULTS', `${file}:${i + 1}: not a result of tunloom compare`, {
+        cause: error,
+      });
     }
   });
 }

@@ -29,13 +29,27 @@ interface Options {
 }
 
 const DEFAULT_SCENARIOS = ['symmetric', 'lte-wifi', 'dsl-lte'];
-const DEFAULT_SCHEDULERS = ['weighted', 'deficit', 'flow-hash', 'flowlet', 'lowest-delay', 'edpf', 'blest', 'ecf'];
+const DEFAULT_SCHEDULERS = [
+  'weighted',
+  'deficit',
+  'flow-hash',
+  'flowlet',
+  'lowest-delay',
+  'edpf',
+  'blest',
+  'ecf',
+];
 
 export function compareCommand(): Command {
   return new Command('compare')
     .description('scheduling algorithms against each other, simulated on the real hot path')
     .argument('[scenarios...]', `names (--list) or YAML files; by default ${DEFAULT_SCENARIOS.join(', ')}`)
-    .option('--scheduler <name|file.ts>', 'repeatable; a .ts file is your own (docs/schedulers.md)', collect, [])
+    .option(
+      '--scheduler <name|file.ts>',
+      'repeatable; a .ts file is your own (docs/schedulers.md)',
+      collect,
+      [],
+    )
     .option('--seeds <n>', 'runs of each cell', '6')
     .option('--set <name=n,n>', 'sweep a parameter; repeatable', collect, [])
     .option('--duration <seconds>', 'instead of what the scenario says')
@@ -70,8 +84,10 @@ async function run(scenarios: string[], options: Options): Promise<CompareResult
   });
   const shard = /^([1-9]\d*)\/([1-9]\d*)$/.exec(options.shard ?? '1/1');
   const [index, count] = [Number(shard?.[1]), Number(shard?.[2])];
-  if (!shard || index > count) throw new TunloomError('BAD_ARGUMENT', `--shard ${options.shard}: expected i/n, 1/4 to 4/4`);
-  if (options.shard && !options.results) throw new TunloomError('BAD_ARGUMENT', '--shard needs --results FILE');
+  if (!shard || index > count)
+    throw new TunloomError('BAD_ARGUMENT', `--shard ${options.shard}: expected i/n, 1/4 to 4/4`);
+  if (options.shard && !options.results)
+    throw new TunloomError('BAD_ARGUMENT', '--shard needs --results FILE');
   const results = await runSweep(shardOf(jobs, index, count), {
     file: options.results ?? null,
     ...(options.threads === undefined ? {} : { threads: whole(options.threads, '--threads', 256) }),
@@ -85,15 +101,33 @@ function showProgress(done: number, total: number, seconds: number): void {
   const width = 30;
   const filled = Math.round((done / total) * width);
   const left = formatDuration((seconds / done) * (total - done));
-  process.stderr.write(`\r\u001b[K[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${done}/${total}, ${left} left`);
+  process.stderr.write(
+    `\r\u001b[K[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${done}/${total}, ${left} left`,
+  );
 }
 
 function formatRanking({ scenario, standings }: Ranking): string {
   const seeds = standings[0]!.results.length;
   const title = `${scenario} (${seeds} seed${seeds === 1 ? '' : 's'}${seeds < 6 ? ', too few to tell differences' : ''})`;
-  const head = ['scheduler', 'Mbit/s', '+-', 'efficiency', 'delay p50', 'p99 ms', 'reordered before', 'after %', 'loss %', 'rtx', 'done ms', 'against the best'];
+  const head = [
+    'scheduler',
+    'Mbit/s',
+    '+-',
+    'efficiency',
+    'delay p50',
+    'p99 ms',
+    'reordered before',
+    'after %',
+    'loss %',
+    'rtx',
+    'done ms',
+    'against the best',
+  ];
   const rows = standings.map((standing) => [
-    [standing.scheduler, ...Object.entries(standing.parameters).map(([name, value]) => `${name}=${value}`)].join(' '),
+    [
+      standing.scheduler,
+      ...Object.entries(standing.parameters).map(([name, value]) => `${name}=${value}`),
+    ].join(' '),
     standing.goodput.mean.toFixed(2),
     standing.goodput.half.toFixed(2),
     standing.efficiency.toFixed(3),
@@ -110,8 +144,16 @@ function formatRanking({ scenario, standings }: Ranking): string {
 }
 
 function listScenarios(json: boolean): void {
-  const all = libraryNames().map((name) => ({ name, description: loadScenario(scenarioFile(name)).description }));
-  print(json, all, () => formatTable(['scenario', 'what it is'], all.map(({ name, description }) => [name, description])));
+  const all = libraryNames().map((name) => ({
+    name,
+    description: loadScenario(scenarioFile(name)).description,
+  }));
+  print(json, all, () =>
+    formatTable(
+      ['scenario', 'what it is'],
+      all.map(({ name, description }) => [name, description]),
+    ),
+  );
 }
 
 function writeFile(file: string, text: string): void {

@@ -35,12 +35,27 @@ export const CHART_STYLE = `
 .chart{font:12px system-ui,sans-serif;color:inherit}
 .chart text{fill:currentColor}.chart .grid{stroke:currentColor;opacity:.15}.chart .axis{stroke:currentColor;opacity:.6}
 .chart .line{fill:none;stroke-width:1.8}.chart .whisker{stroke:currentColor;stroke-width:1.4}
-${['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a7f00', '#7a52cc', '#777777', '#a0522d']
+${[
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#8a7f00',
+  '#7a52cc',
+  '#777777',
+  '#a0522d',
+]
   .map((colour, i) => `.chart .c${i}{stroke:${colour};fill:${colour}}.chart .line.c${i}{fill:none}`)
   .join('\n')}`;
 
 export function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }
 
 /** Round steps that divide 0..`highest` into about `wanted` parts. */
@@ -82,7 +97,11 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   const y = (value: number): number => TOP + (1 - value / highest) * (HEIGHT - TOP - BOTTOM);
   const lines = series.map(({ name, points }, i) => {
     const path = points.map(([px, py], at) =>
-      at === 0 ? `M${n(x(px))} ${n(y(py))}` : options.steps ? `H${n(x(px))}V${n(y(py))}` : `L${n(x(px))} ${n(y(py))}`,
+      at === 0
+        ? `M${n(x(px))} ${n(y(py))}`
+        : options.steps
+          ? `H${n(x(px))}V${n(y(py))}`
+          : `L${n(x(px))} ${n(y(py))}`,
     );
     return `<path class="line c${i % COLOURS}" d="${path.join('')}"><title>${escapeText(name)}</title></path>`;
   });
@@ -127,5 +146,9 @@ function n(value: number): string {
 }
 
 function label(value: number): string {
-  return Math.abs(value) >= 1e6 ? `${value / 1e6}M` : Math.abs(value) >= 1e4 ? `${value / 1e3}k` : String(value);
+  return Math.abs(value) >= 1e6
+    ? `${value / 1e6}M`
+    : Math.abs(value) >= 1e4
+      ? `${value / 1e3}k`
+      : String(value);
 }

@@ -89,7 +89,9 @@ ${rankings.map(section).join('\n')}
 }
 
 function section(ranking: Ranking): string {
-  const head = COLUMNS.map(({ head }) => `<th scope="col"><button type="button">${escapeText(head)}</button></th>`);
+  const head = COLUMNS.map(
+    ({ head }) => `<th scope="col"><button type="button">${escapeText(head)}</button></th>`,
+  );
   const rows = ranking.standings.map((standing) => {
     const cells = COLUMNS.map(({ value, text }) => {
       const key = escapeText(String(value(standing)));

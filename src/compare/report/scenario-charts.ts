@@ -77,7 +77,11 @@ export function scenarioCharts({ standings }: Ranking): NamedChart[] {
       'occupancy',
       lineChart(
         lines((metrics) => density(mostSent(metrics).bufferDensityBefore)),
-        { title: 'Buffer-occupancy density before the resequencer (RFC 5236)', x: 'packets', y: '% of arrivals' },
+        {
+          title: 'Buffer-occupancy density before the resequencer (RFC 5236)',
+          x: 'packets',
+          y: '% of arrivals',
+        },
       ),
     ],
   ];
@@ -94,7 +98,8 @@ function first(standing: Standing): SimResult {
 
 /** The direction in which more was delivered. */
 function busier({ directions: { uplink, downlink } }: SimResult): DirectionResult {
-  const total = ({ series }: DirectionResult): number => series.throughput.reduce((sum, rate) => sum + rate, 0);
+  const total = ({ series }: DirectionResult): number =>
+    series.throughput.reduce((sum, rate) => sum + rate, 0);
   return total(uplink) > total(downlink) ? uplink : downlink;
 }
 
@@ -102,7 +107,10 @@ function mostSent({ flows }: SimResult): SimResult['flows'][number]['stream'] {
   return flows.reduce((most, flow) => (flow.stream.sent > most.stream.sent ? flow : most)).stream;
 }
 
-function course(metrics: SimResult, pick: (direction: DirectionResult) => readonly number[]): [number, number][] {
+function course(
+  metrics: SimResult,
+  pick: (direction: DirectionResult) => readonly number[],
+): [number, number][] {
   const direction = busier(metrics);
   return pick(direction).map((value, i) => [(i + 1) * direction.series.step, value]);
 }

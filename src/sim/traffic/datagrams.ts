@@ -28,8 +28,8 @@ export class DatagramFlow implements Flow, Actor {
     this.#number = port.loop.register(this);
     this.#due = spec.start;
     if (spec.model === 'recorded') this.#due += spec.times[0] ?? Infinity;
-    // Flows of one source do not start in step.
-    else if (spec.flows > 1) this.#due += this.#random.fraction() * this.#gap();
+    // Flows of one source do not start in step, nor do seeds.
+    else this.#due += this.#random.fraction() * this.#gap();
     if (spec.model === 'on-off') this.#burstEnd = this.#due + this.#random.exponential(spec.on);
     port.loop.at(this.#number, Math.round(this.#due));
   }

@@ -10,6 +10,9 @@ import { TcpSender } from './tcp-sender.ts';
 /** IPv4, TCP, timestamps: what of a segment is no payload, and an acknowledgement without SACK. */
 export const SEGMENT_HEADERS = 52;
 const REQUEST = 300;
+/** Nanoseconds within which a transfer begins. */
+const SPREAD = 20e6;
+const SPREAD_OF_MANY = 100e6;
 /** `segments` of a packet that is no part of a transfer. */
 const IS_REQUEST = -1;
 
@@ -41,7 +44,8 @@ export class TcpFlow implements Flow, Actor {
     this.#payload = mtu - SEGMENT_HEADERS;
     this.#number = port.loop.register(this);
     this.#stopper = port.loop.register({ run: () => this.#sender?.stop() });
-    const spread = spec.flows > 1 ? random.fraction() * 100e6 : 0;
+    // Seeds differ where nothing else is random, and flows do not start in step.
+    const spread = random.fraction() * (spec.flows > 1 ? SPREAD_OF_MANY : SPREAD);
     port.loop.at(this.#number, Math.round(spec.start + spread));
     port.loop.at(this.#stopper, spec.stop);
   }

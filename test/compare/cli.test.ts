@@ -1,0 +1,114 @@
+/** `tunloom compare` as people type it: results, resuming, shards and merging, reports, bad input. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import type { CompareResult } from '../../src/compare/job.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tunloom-compare-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const SCENARIO = path.join(folder, 'small.yaml');
+writeFileSync(
+  SCENARIO,
+  `name: small
+description: two links
+duration: 500ms
+paths:
+  - { bid: 1, weight: 2, link: { rate: 20mbit, delay: 5ms } }
+  - { bid: 2, link: { rate: 10mbit, delay: 15ms, loss: 0.5% } }
+traffic:
+  - { name: <stream>, model: poisson, rate: 20mbit, packet: 1200 }
+`,
+);
+
+function tunloom(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [main, 'compare', ...args],
+      { maxBuffer: 64 << 20 },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+      },
+    );
+  });
+}
+
+const file = (name: string): string => path.join(folder, name);
+
+it('runs schedulers on a scenario: JSON with scheduler, scenario, seed, metrics', async () => {
+  const { code, stdout } = await tunloom(
+    SCENARIO,
+    '--scheduler',
+    'weighted',
+    '--scheduler',
+    'edpf',
+    '--seeds',
+    '2',
+    '--json',
+  );
+  expect(code).toBe(0);
+  const { results } = JSON.parse(stdout) as { results: CompareResult[] };
+  expect(results.map(({ scenario, scheduler, seed }) => [scenario, scheduler, seed])).toEqual([
+    ['small', 'weighted', 1],
+    ['small', 'weighted', 2],
+    ['small', 'edpf', 1],
+    ['small', 'edpf', 2],
+  ]);
+  expect(results[0]!.metrics.goodput).not.toBe(results[1]!.metrics.goodput);
+  for (const { metrics } of results) expect(metrics.goodput / 20e6).toBeCloseTo(0.97, 0);
+});
+
+it('shards together are the whole, and runs that are there are not repeated', async () => {
+  const sweep = [SCENARIO, '--scheduler', 'weighted', '--seeds', '3', '--set', 'window=64,256'];
+  const [one, two, whole] = [file('1.jsonl'), file('2.jsonl'), file('all.jsonl')];
+  await tunloom(...sweep, '--shard', '1/2', '--results', one);
+  await tunloom(...sweep, '--shard', '2/2', '--results', two);
+  await tunloom(...sweep, '--results', whole);
+  const lines = (name: string): string[] => readFileSync(name, 'utf8').trim().split('\n');
+  expect([...lines(one), ...lines(two)].sort()).toEqual(lines(whole).sort());
+  expect(lines(whole)).toHaveLength(6);
+  // A run that was stopped in the midst of a line goes on.
+  writeFileSync(whole, `${lines(whole).slice(0, 5).join('\n')}\n{"scheduler":"wei`);
+  await tunloom(...sweep, '--results', whole);
+  expect([...lines(one), ...lines(two)].sort()).toEqual(lines(whole).sort());
+  const merged = await tunloom('--merge', one, two, '--json');
+  expect((JSON.parse(merged.stdout) as { results: unknown[] }).results).toHaveLength(6);
+});
+
+it('writes a table, CSV and a page with everything in it', async () => {
+  const { stdout } = await tunloom(
+    SCENARIO,
+    '--scheduler',
+    'weighted',
+    '--seeds',
+    '1',
+    '--csv',
+    file('r.csv'),
+    '--html',
+    file('r.html'),
+  );
+  expect(stdout).toContain('small (1 seed, too few to tell differences)');
+  expect(readFileSync(file('r.csv'), 'utf8').split('\r\n')[1]).toMatch(/^weighted,small,1,,\d/);
+  const page = readFileSync(file('r.html'), 'utf8');
+  expect(page.match(/<svg /g)!.length).toBeGreaterThanOrEqual(8);
+  expect(page).not.toMatch(/https?:\/\/(?!www\.w3\.org)/);
+});
+
+it.each([
+  [['nowhere'], 'there is no scenario "nowhere"'],
+  [['./nowhere.yaml'], 'nowhere.yaml: there is no such file'],
+  [['symmetric', '--scheduler', 'best'], 'there is no scheduler "best"; there are weighted'],
+  [['symmetric', '--seeds', '0'], '--seeds 0: a whole number'],
+  [['symmetric', '--set', 'window=x'], '--set window=x: expected NAME=N'],
+  [['symmetric', '--shard', '3/2'], '--shard 3/2: expected i/n'],
+  [['symmetric', '--shard', '1/2'], '--shard needs --results'],
+  [['--merge', '/nonexistent'], '/nonexistent: ENOENT'],
+])('%j is refused', async (args, message) => {
+  const { code, stderr } = await tunloom(...args);
+  expect(code).toBe(2);
+  expect(stderr).toContain(message);
+});
