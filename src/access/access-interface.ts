@@ -3,6 +3,7 @@
  * addresses there and the routes to them. access-side.ts owns these and gives them time.
  */
 import type { AccessGrant } from '../pmipv6/access-grant.ts';
+import { Deadlines } from '../pmipv6/deadlines.ts';
 import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
@@ -14,6 +15,9 @@ import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
 import type { DhcpMessage } from './wire/dhcp-message.ts';
 
+/** Nodes behind an interface; more are not noticed, lest invented link-layer addresses eat the memory. */
+const MOST_NODES = 16_384;
+const UNSERVED_MS = 60_000;
 /** RFC 8200 §5; of an interface that has gone. */
 const LEAST_MTU = 1280;
 /** If neither the binding nor the interface has one. */
@@ -24,6 +28,9 @@ export class AccessInterface {
   readonly #config: AccessInterfaceConfig;
   readonly #context: AccessContext;
   readonly #nodes = new Map<string, AttachedNode>();
+  readonly #deadlines = new Deadlines<AttachedNode>((node) => deadlineOf(node));
+  /** How many nodes need an address of ours. */
+  readonly #addresses = new Map<string, number>();
   #up = false;
 
   constructor(config: AccessInterfaceConfig, context: AccessContext) {
@@ -66,6 +73,7 @@ export class AccessInterface {
   serve(node: AttachedNode, grant: AccessGrant | null): void {
     const now = this.#context.now();
     node.grant = grant;
+    if (grant) node.lasting = true;
     if (grant) this.#install(node, grant);
     else this.#uninstall(node);
     if (grant?.homePrefixes.length) {
@@ -81,6 +89,7 @@ export class AccessInterface {
     } else {
       node.dhcp.refuse();
     }
+    this.#deadlines.watch(node);
   }
 
   known(identity: string): AttachedNode | null {
@@ -89,18 +98,15 @@ export class AccessInterface {
 
   /** The node of that identity, also if it has not been seen, or not yet again. */
   take(identity: string): AttachedNode {
-    return this.#node(identity);
+    return this.#nodes.get(identity) ?? this.#add(identity);
   }
 
   nextDeadline(): number | null {
-    let next = Infinity;
-    for (const { advertiser } of this.#nodes.values())
-      next = Math.min(next, advertiser.nextDeadline() ?? Infinity);
-    return next === Infinity ? null : next;
+    return this.#deadlines.next();
   }
 
   tick(now: number): void {
-    for (const [identity, node] of this.#nodes) {
+    for (let node = this.#deadlines.take(now); node; node = this.#deadlines.take(now)) {
       for (const due of node.advertiser.tick(now)) {
         this.port.advertise(due, {
           linkLocal: this.#linkLocal(node.grant),
@@ -109,7 +115,8 @@ export class AccessInterface {
           dns: this.#config.dns,
         });
       }
-      if (!node.attached && !node.grant && node.advertiser.idle) this.#nodes.delete(identity);
+      if (isForgotten(node, now)) this.#forget(node);
+      else this.#deadlines.watch(node);
     }
   }
 
@@ -125,6 +132,9 @@ export class AccessInterface {
     // RFC 5844 §3.2.4: the home subnet is not on this link, whatever the node's mask says; we answer for all of it.
     host.setSysctl(`ipv4/conf/${name}/proxy_arp`, '1');
     host.setSysctl(`ipv4/neigh/${name}/proxy_delay`, '0');
+    // Of a device that had this name before nothing is left.
+    for (const address of this.#addresses.keys()) host.addAddress(name, address);
+    for (const { routes } of this.#nodes.values()) host.addRoutes(routes);
   }
 
   #solicited(linkLayer: Uint8Array, asker: Asker | null): void {
@@ -133,13 +143,15 @@ export class AccessInterface {
       this.port.count('unknownNode');
       return;
     }
-    const node = this.#node(identity);
+    const node = this.#seen(identity);
+    if (!node) return;
     const linkLocal = asker && linkLocalText(asker.address);
     if (linkLocal !== null && linkLocal !== node.linkLocal) {
       node.linkLocal = linkLocal;
       if (node.grant) this.#install(node, node.grant);
     }
     node.advertiser.solicit(asker, this.#context.now());
+    this.#deadlines.watch(node);
     if (this.#config.attachOn.includes('router-solicitation')) {
       this.#arrived(identity, linkLayer, 'router-solicitation');
     }
@@ -151,7 +163,8 @@ export class AccessInterface {
       this.port.count('unknownNode');
       return;
     }
-    const node = this.#node(identity);
+    const node = this.#seen(identity);
+    if (!node) return;
     const outcome = node.dhcp.receive(message, this.#context.now());
     if (outcome.outcome === 'reply') this.#reply(outcome.reply, node.grant!.homeAddress!.router);
     else this.port.count(`dhcp.${outcome.outcome}`);
@@ -169,7 +182,8 @@ export class AccessInterface {
 
   /** Tells the MAG once, and again as long as the node gets no service or when it shows another link-layer address. */
   #arrived(identity: string, linkLayer: Uint8Array | null, trigger: AttachTrigger): void {
-    const node = this.#node(identity);
+    const node = this.#seen(identity);
+    if (!node) return;
     const moved =
       linkLayer !== null && (node.linkLayer === null || formatMac(node.linkLayer) !== formatMac(linkLayer));
     if (moved) node.linkLayer = linkLayer;
@@ -189,20 +203,40 @@ export class AccessInterface {
     for (const node of this.#nodes.values()) {
       if (!node.attached) continue;
       node.attached = false;
+      this.#deadlines.watch(node);
       this.#context.detached({ node: node.identity, interface: this.name });
     }
   }
 
-  #node(identity: string): AttachedNode {
-    let node = this.#nodes.get(identity);
-    if (!node) {
-      node = new AttachedNode(identity, {
-        maxInterval: this.#config.maxAdvertisementInterval * 1000,
-        random: this.#context.random,
-      });
-      this.#nodes.set(identity, node);
+  /** The node, which shows that it is there; null: there are too many. */
+  #seen(identity: string): AttachedNode | null {
+    const known = this.#nodes.get(identity);
+    if (!known && this.#nodes.size >= MOST_NODES) {
+      this.port.count('tooManyNodes');
+      return null;
     }
+    const node = known ?? this.#add(identity);
+    node.seen = this.#context.now();
+    this.#deadlines.watch(node);
     return node;
+  }
+
+  #add(identity: string): AttachedNode {
+    const node = new AttachedNode(identity, {
+      maxInterval: this.#config.maxAdvertisementInterval * 1000,
+      random: this.#context.random,
+    });
+    node.seen = this.#context.now();
+    node.lasting = this.#config.nodes.by === 'interface';
+    this.#nodes.set(identity, node);
+    this.#deadlines.watch(node);
+    return node;
+  }
+
+  #forget(node: AttachedNode): void {
+    this.#deadlines.forget(node);
+    this.#nodes.delete(node.identity);
+    if (node.attached) this.#context.detached({ node: node.identity, interface: this.name });
   }
 
   /** Tunnel MTU or that of the access link, whichever is less (RFC 5213 §6.9.5). */
@@ -225,10 +259,10 @@ export class AccessInterface {
     ];
     const wanted = new Set(routes.map(routeKey));
     host.removeRoutes(node.routes.filter((route) => !wanted.has(routeKey(route))));
-    this.#dropAddresses(node, addresses);
-    node.addresses = addresses;
     node.routes = routes;
-    for (const address of addresses) host.addAddress(this.name, address);
+    for (const address of addresses) this.#hold(address, 1);
+    for (const address of node.addresses) this.#hold(address, -1);
+    node.addresses = addresses;
     host.addRoutes(routes);
   }
 
@@ -241,19 +275,39 @@ export class AccessInterface {
   #uninstall(node: AttachedNode): void {
     this.#context.host.removeRoutes(node.routes);
     node.routes = [];
-    this.#dropAddresses(node, []);
+    for (const address of node.addresses) this.#hold(address, -1);
     node.addresses = [];
   }
 
-  /** Takes back addresses of ours that neither this node nor another one of the interface needs; link-local ones stay. */
-  #dropAddresses(node: AttachedNode, wanted: readonly string[]): void {
-    const others = new Set(this.nodes().flatMap((other) => (other === node ? wanted : other.addresses)));
-    for (const address of node.addresses) {
-      if (!others.has(address) && !address.startsWith('fe80:')) {
-        this.#context.host.removeAddress(this.name, address);
-      }
-    }
+  /** An address of ours is on the interface for as long as a node needs it; link-local ones stay. */
+  #hold(address: string, change: 1 | -1): void {
+    const before = this.#addresses.get(address) ?? 0;
+    this.#addresses.set(address, before + change);
+    if (before === 0) this.#context.host.addAddress(this.name, address);
+    if (before + change > 0) return;
+    this.#addresses.delete(address);
+    if (!address.startsWith('fe80:')) this.#context.host.removeAddress(this.name, address);
   }
+}
+
+/**
+ * A node that has left is forgotten when it has been told that all is over; one that never got service, some time after it was last
+ * seen. One that had service is waited for: the LMA may be out of reach for long.
+ */
+function isForgotten(node: AttachedNode, now: number): boolean {
+  const at = forgetAt(node);
+  return at !== null && now >= at;
+}
+
+function deadlineOf(node: AttachedNode): number | null {
+  const next = Math.min(node.advertiser.nextDeadline() ?? Infinity, forgetAt(node) ?? Infinity);
+  return next === Infinity ? null : next;
+}
+
+function forgetAt(node: AttachedNode): number | null {
+  if (node.grant) return null;
+  if (!node.attached) return node.advertiser.idle ? node.seen : null;
+  return node.lasting ? null : node.seen + UNSERVED_MS;
 }
 
 function routeKey({ prefix, via }: Route): string {

@@ -15,6 +15,10 @@ export class AttachedNode {
   /** The node is there, whether or not it has a binding. */
   attached = true;
   grant: AccessGrant | null = null;
+  /** When it last showed that it is there (milliseconds of the clock that never jumps). */
+  seen = 0;
+  /** It has had service, or the interface stands for it: not to be forgotten while it is attached. */
+  lasting = false;
   /** Addresses of ours on the interface, as CIDR, and routes to the node. */
   addresses: readonly string[] = [];
   routes: readonly Route[] = [];

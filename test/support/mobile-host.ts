@@ -3,9 +3,16 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
+import { bind, close, sendTo, setIntOption, setOption, socket } from '../../src/net/libc.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { addVeth, setLink } from '../../src/net/netlink/link.ts';
-import { createNamespace, deleteNamespace, withNamespaceFd } from '../../src/net/network-namespace.ts';
+import {
+  createNamespace,
+  deleteNamespace,
+  withNamespace,
+  withNamespaceFd,
+} from '../../src/net/network-namespace.ts';
 import { exchangeSysctl } from '../../src/net/sysctl.ts';
 
 /** What udhcpc calls: configures the interface and notes what it was told. */
@@ -77,6 +84,22 @@ export class MobileHost {
     const client = spawn('ip', ['netns', 'exec', this.namespace, ...args, ...options], { stdio: 'ignore' });
     this.#clients.push(client);
     return { process: client, log };
+  }
+
+  /** A UDP socket on eth0 that may broadcast, even without an address. */
+  udp(port: number): { send: (data: Uint8Array, to: string, toPort: number) => void; close: () => void } {
+    const fd = withNamespace(this.namespace, () => socket(2, 2 | 0o4000 | 0o2000000, 0));
+    setIntOption(fd, 1, 6, 1, 'SO_BROADCAST');
+    setOption(fd, 1, 25, new TextEncoder().encode('eth0\0'), 'SO_BINDTODEVICE');
+    const any = encodeSockaddr(parseAddress('0.0.0.0'), port);
+    bind(fd, any.bytes, any.length, `port ${port}`);
+    return {
+      send: (data, to, toPort) => {
+        const target = encodeSockaddr(parseAddress(to), toPort);
+        sendTo(fd, data, target.bytes, target.length, to);
+      },
+      close: () => close(fd),
+    };
   }
 
   /** Whether one ICMP echo comes back. */

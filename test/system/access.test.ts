@@ -7,6 +7,7 @@ import {
   type AccessInterfaceConfig,
   type Attachment,
 } from '../../src/access/access-config.ts';
+import { DhcpType, encodeDhcp } from '../../src/access/wire/dhcp-message.ts';
 import { type AccessOptions, AccessSide } from '../../src/access/access-side.ts';
 import type { AccessGrant } from '../../src/pmipv6/access-grant.ts';
 import { Netlink } from '../../src/net/netlink.ts';
@@ -198,6 +199,58 @@ test('several hosts on one interface are told apart by their link-layer addresse
   );
   ipInMag('link', 'delete', 'cell');
 });
+
+test('a flood of invented link-layer addresses is bounded, and what got no service is forgotten', async () => {
+  const mn = host(1, 'acc0');
+  netlink.apply([setLink('acc0', { up: true })]);
+  let now = 1000;
+  const nodes = { by: 'link-layer', known: {}, template: '%mac%@example.org' } as const;
+  const { side, events } = start([{ name: 'acc0', nodes, attachOn: ['dhcp'] }], { now: () => now });
+  mn.set(true, { ipv6: false });
+  await noticed('acc0');
+  const client = mn.udp(68);
+  const send = async (count: number, from: number): Promise<void> => {
+    for (let i = from; i < from + count; i++) {
+      client.send(discover(i), '255.255.255.255', 67);
+      // The receive buffer holds some hundred.
+      if (i % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (i % 64 === 0)
+        await expect
+          .poll(() => side.counters()['acc0']?.['dhcpReceived'] ?? 0)
+          .toBeGreaterThan(i - from - 64);
+    }
+  };
+  try {
+    await send(17_000, 0);
+    await expect.poll(() => side.counters()['acc0']?.['dhcpReceived']).toBe(17_000);
+    expect(side.nodes()).toHaveLength(16_384);
+    expect(side.counters()['acc0']?.['tooManyNodes']).toBe(17_000 - 16_384);
+    now += 60_000;
+    await send(1, 20_000);
+    // The newest is refused, as there is no room yet; the timer then finds the old ones.
+    await expect.poll(() => side.nodes().length).toBeLessThan(2);
+    expect(events.filter((event) => event.startsWith('detach'))).toHaveLength(16_384);
+  } finally {
+    client.close();
+  }
+});
+
+/** A DHCPDISCOVER of an invented host. */
+function discover(number: number): Uint8Array {
+  const hardwareAddress = Uint8Array.of(2, 0, 0, number >> 16, (number >> 8) & 255, number & 255);
+  return encodeDhcp({
+    op: 1,
+    type: DhcpType.DISCOVER,
+    transaction: number,
+    seconds: 0,
+    broadcast: true,
+    clientAddress: '0.0.0.0',
+    yourAddress: '0.0.0.0',
+    relayAddress: '0.0.0.0',
+    hardwareAddress,
+    options: new Map(),
+  });
+}
 
 test('hosts on a LAN live on the delegated prefix of a logical mobile node', async () => {
   const lan = host(1, 'lan0');
