@@ -1,12 +1,15 @@
 /** `tunloom compare`: scheduling algorithms against each other on modelled links. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command } from 'commander';
 import { toCsv } from '../../compare/csv.ts';
 import type { CompareResult } from '../../compare/job.ts';
 import { libraryNames, scenarioFile } from '../../compare/library.ts';
 import { planJobs } from '../../compare/plan.ts';
 import { type Ranking, rank } from '../../compare/ranking.ts';
+import { standalone } from '../../compare/report/charts.ts';
 import { renderPage } from '../../compare/report/page.ts';
+import { scenarioCharts } from '../../compare/report/scenario-charts.ts';
 import { loadScenario } from '../../compare/scenario.ts';
 import { readResults, runSweep, shardOf } from '../../compare/sweep.ts';
 import { TunloomError } from '../../errors.ts';
@@ -24,6 +27,7 @@ interface Options {
   threads?: string;
   csv?: string;
   html?: string;
+  svg?: string;
   list?: boolean;
   json?: boolean;
 }
@@ -60,6 +64,7 @@ export function compareCommand(): Command {
     .option('--threads <n>', 'worker threads; all cores by default')
     .option('--csv <file>', 'write the plain numbers as CSV')
     .option('--html <file>', 'write a report with charts')
+    .option('--svg <folder>', 'write each chart as a file of its own')
     .option('--list', 'print the scenarios of the library')
     .option('--json', 'print JSON')
     .action(async (scenarios: string[], options: Options) => {
@@ -69,6 +74,7 @@ export function compareCommand(): Command {
       const rankings = rank(results);
       if (options.csv) writeFile(options.csv, toCsv(results));
       if (options.html) writeFile(options.html, renderPage(rankings));
+      if (options.svg) writeCharts(options.svg, rankings);
       print(options.json ?? false, { results }, () => rankings.map(formatRanking).join('\n\n'));
     });
 }
@@ -156,8 +162,20 @@ function listScenarios(json: boolean): void {
   );
 }
 
+function writeCharts(folder: string, rankings: readonly Ranking[]): void {
+  for (const ranking of rankings) {
+    for (const { name, svg } of scenarioCharts(ranking)) {
+      writeFile(
+        path.join(folder, `${ranking.scenario.replaceAll(/[^\w.-]/g, '_')}-${name}.svg`),
+        standalone(svg),
+      );
+    }
+  }
+}
+
 function writeFile(file: string, text: string): void {
   try {
+    mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text);
   } catch (error) {
     throw new TunloomError('BAD_ARGUMENT', `${file}: ${(error as Error).message}`, { cause: error });

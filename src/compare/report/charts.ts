@@ -23,10 +23,11 @@ interface ChartOptions {
 }
 
 const WIDTH = 640;
-const HEIGHT = 300;
+const HEIGHT = 324;
 const LEFT = 64;
 const RIGHT = 12;
-const TOP = 28;
+/** Room for the title and two rows of legend above the plot. */
+const TOP = 52;
 const BOTTOM = 44;
 const COLOURS = 10;
 
@@ -110,8 +111,8 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
       `<path class="grid" d="M${n(x(value))} ${TOP}V${HEIGHT - BOTTOM}"/><text x="${n(x(value))}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${label(value)}</text>`,
   );
   const legend = series.map(({ name }, i) => {
-    const at = LEFT + 8 + (i % 5) * 112;
-    const row = TOP + 10 + Math.floor(i / 5) * 14;
+    const at = LEFT + (i % 5) * 112;
+    const row = 30 + Math.floor(i / 5) * 14;
     return `<rect class="c${i % COLOURS}" x="${at}" y="${row - 8}" width="9" height="9"/><text x="${at + 13}" y="${row}" font-size="10.5">${escapeText(name)}</text>`;
   });
   return frame(options, yGrid(ticks(0, highest), y) + columns.join('') + lines.join('') + legend.join(''));

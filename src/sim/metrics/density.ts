@@ -10,7 +10,7 @@ export interface Density {
 }
 
 /** Displacements beyond this count as lost (DT), and no buffer holds more (BT). */
-export const DEFAULT_THRESHOLD = 64;
+export const DEFAULT_THRESHOLD = 256;
 
 /**
  * RD (§4): the receive index counts arrivals but skips the numbers of lost packets; displacement is index minus number.
