@@ -23,7 +23,11 @@ export const WAN = [
   { mag: '2001:db8:b::1', lma: '2001:db8:b::ff' },
 ] as const;
 
-const MEMORY = 'memory: { sessions: 64, paths: 256, heapMiB: 32, buffers: 4096 }';
+function memory({ sessions, paths }: { sessions: number; paths: number }): string {
+  return `memory: { sessions: ${sessions}, paths: ${paths}, heapMiB: 64, buffers: 4096 }`;
+}
+
+const FEW = { sessions: 64, paths: 256 };
 
 export class Deployment {
   readonly mag: string;
@@ -92,6 +96,7 @@ export class Deployment {
     extra = '',
     mags = '{ address: 2001:db8:a::/64 }, { address: 2001:db8:b::/64 }',
     addresses: readonly string[] = [LMAA],
+    room = FEW,
   ): Promise<void> {
     this.lmaDaemon = await Daemon.start(
       this.lma,
@@ -102,7 +107,7 @@ addresses: [${addresses.map((address) => `'${address}'`).join(', ')}]
 state: ${this.folder}/lma
 workers: 1
 tun: { name: tlma, addresses: ['2001:db8:1000::ffff/128'] }
-${MEMORY}
+${memory(room)}
 pools: { homePrefixes: ['2001:db8:1000::/48'], delegated: [{ pool: '2001:db8:4000::/36', length: 56 }] }
 mags: [${mags}]
 nodes: [{ identity: '*@example.org' }]
@@ -127,7 +132,7 @@ access: [{ name: acc0, node: ${NODE}, attachOn: [link, router-solicitation] }]
 state: ${this.folder}/mag
 workers: 1
 tun: { name: tmag }
-${MEMORY}
+${memory(FEW)}
 heartbeat: { interval: 1s, missingAllowed: 1 }
 ${extra}`,
       join(this.folder, 'mag.sock'),
@@ -142,12 +147,14 @@ ${extra}`,
     return this.#get(end, '/v1/sessions') as Promise<SessionStatus[]>;
   }
 
-  /** Until both ends have one session with exactly these paths. */
-  async pathsAre(bids: readonly number[]): Promise<void> {
+  /** Until both ends, or those named, have one session with exactly these paths. */
+  async pathsAre(bids: readonly number[], ...ends: readonly ('mag' | 'lma')[]): Promise<void> {
     let seen = '';
     try {
       await waitFor(async () => {
-        const both = await Promise.all((['mag', 'lma'] as const).map((end) => this.sessions(end)));
+        const both = await Promise.all(
+          (ends.length ? ends : (['mag', 'lma'] as const)).map((end) => this.sessions(end)),
+        );
         const states = both.map((sessions) =>
           sessions.flatMap(({ paths }) => paths.map(({ bid }) => bid)).join(),
         );
