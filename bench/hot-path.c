@@ -53,8 +53,41 @@ static uint32_t find(const struct entry *table, int bits, uint64_t seed, uint64_
 
 static volatile uint32_t sink;
 
-/* Looks sessions of /64 prefixes up in random order. */
+/* One table a prefix length and a bit set of the lengths in use: classify/prefix-table.ts in C. */
+static struct {
+  uint64_t lengths[3];
+  struct { const struct entry *entries; uint64_t bits; } tables[129];
+} prefixes;
+
+static uint64_t load_be64(const uint8_t *at) {
+  uint64_t word;
+  memcpy(&word, at, 8);
+  return __builtin_bswap64(word);
+}
+
+static __attribute__((noinline)) uint32_t find_session6(const uint8_t *at, uint64_t seed) {
+  uint64_t high = load_be64(at);
+  for (int word = 2; word >= 0; word--) {
+    uint64_t lengths = __atomic_load_n(&prefixes.lengths[word], __ATOMIC_SEQ_CST);
+    while (lengths) {
+      int bit = 63 - __builtin_clzll(lengths);
+      lengths ^= 1ull << bit;
+      int length = word * 64 + bit;
+      /* Lengths beyond /64 have tables of another form in both; none is in use here. */
+      uint64_t key = length ? high & (~0ull << (64 - length)) : 0;
+      uint32_t value = find(prefixes.tables[length].entries, (int)prefixes.tables[length].bits, seed, key);
+      if (value) return value;
+    }
+  }
+  return 0;
+}
+
+#define LIST (1 << 16)
+#define LOOKUPS 4096
+
+/* Least nanoseconds of a look-up among `sessions` /64 prefixes, addresses lying ready in memory, LOOKUPS in a row. */
 static double lookup(uint32_t sessions) {
+  static uint8_t list[LIST][16];
   int bits = 4;
   while ((1u << bits) < sessions * 2) bits++;
   struct entry *table = calloc(1ull << bits, sizeof *table);
@@ -65,16 +98,26 @@ static double lookup(uint32_t sessions) {
     table[at].key = key;
     table[at].value = i + 1;
   }
-  uint32_t rounds = 1u << 22, state = 1;
-  double start = now_ns();
-  for (uint32_t i = 0; i < rounds; i++) {
+  memset(&prefixes, 0, sizeof prefixes);
+  prefixes.lengths[1] = 1;
+  prefixes.tables[64].entries = table;
+  prefixes.tables[64].bits = bits;
+  uint32_t state = 1;
+  for (uint32_t i = 0; i < LIST; i++) {
     state = state * 1664525 + 1013904223;
-    uint64_t key = (0x20010db8ull << 32) | (uint32_t)(((uint64_t)state * sessions) >> 32);
-    sink += find(table, bits, seed, key);
+    uint64_t key = __builtin_bswap64((0x20010db8ull << 32) | (uint32_t)(((uint64_t)state * sessions) >> 32));
+    memcpy(list[i], &key, 8);
   }
-  double result = (now_ns() - start) / rounds;
+  double least = 1e9;
+  for (uint32_t round = 0; round < 4000; round++) {
+    uint32_t first = (round * LOOKUPS) & (LIST - 1);
+    double start = now_ns();
+    for (uint32_t i = 0; i < LOOKUPS; i++) sink += find_session6(list[first + i], seed);
+    double took = (now_ns() - start) / LOOKUPS;
+    if (took < least) least = took;
+  }
   free(table);
-  return result;
+  return least;
 }
 
 /* Check, look up, draw a ticket, pick a path, lay a UDP + TLV + GRE header in front: encapsulation.ts in C. */
@@ -96,9 +139,9 @@ static double encapsulate(uint32_t length) {
     *(uint32_t *)(p + 12) = htonl(0xc000020a);
     *(uint16_t *)(p + 10) = (uint16_t)~fold(add(0, p, 20));
   }
-  uint32_t rounds = 1u << 16;
-  double start = now_ns();
-  for (uint32_t r = 0; r < rounds; r++) {
+  double least = 1e9;
+  for (uint32_t r = 0; r < 1u << 16; r++) {
+    double start = now_ns();
     for (int i = 0; i < BATCH; i++) {
       uint8_t *p = slots[i] + 192;
       if (p[0] >> 4 != 4 || fold(add(0, p, 20)) != 0xffff || !p[8]) continue;
@@ -117,10 +160,11 @@ static double encapsulate(uint32_t length) {
       *(uint16_t *)(o + 30) = htons(length + 12);
       counters[path]++;
     }
+    double took = (now_ns() - start) / BATCH;
+    if (took < least) least = took;
   }
-  double result = (now_ns() - start) / rounds / BATCH;
   sink += slots[0][170] + (uint32_t)counters[0];
-  return result;
+  return least;
 }
 
 static double copy(uint32_t length) {

@@ -3,7 +3,7 @@
  * TCP stream through the lab against the same stream over a bare veth pair. Prints a table, or JSON with --json.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Bench } from 'tinybench';
@@ -29,7 +29,27 @@ function runC(): CResult | null {
   }
 }
 
-/** Median nanoseconds a packet of each kernel. */
+/** assembly/bench-lookups.ts, compiled as the hot path is. */
+async function compileLookups(): Promise<WebAssembly.Module> {
+  const folder = mkdtempSync(join(tmpdir(), 'tunloom-bench-'));
+  try {
+    const at = (path: string): string => new URL(path, import.meta.url).pathname;
+    const options = (JSON.parse(readFileSync(at('../asconfig.json'), 'utf8')) as { options: object }).options;
+    const config = join(folder, 'asconfig.json');
+    const outFile = join(folder, 'lookups.wasm');
+    const release = { optimizeLevel: 3, shrinkLevel: 0, converge: true, noAssert: true };
+    writeFileSync(config, JSON.stringify({ options: { ...options, ...release, outFile } }));
+    const asc = at('../node_modules/assemblyscript/bin/asc.js');
+    execFileSync(process.execPath, [asc, at('../assembly/bench-lookups.ts'), '--config', config], {
+      stdio: 'pipe',
+    });
+    return await WebAssembly.compile(readFileSync(outFile));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Least nanoseconds a packet of each kernel: what other processes do to a run only makes it longer. */
 async function time(kernels: readonly Kernel[]): Promise<Map<string, number>> {
   const bench = new Bench({ time: 1000, warmupTime: 300 });
   for (const kernel of kernels) bench.add(kernel.name, kernel.run);
@@ -38,19 +58,20 @@ async function time(kernels: readonly Kernel[]): Promise<Map<string, number>> {
     bench.tasks.map((task, i) => {
       const { result } = task;
       if (!('latency' in result)) throw new Error(`${task.name} did not run`);
-      return [task.name, (result.latency.p50 * 1e6) / kernels[i]!.packets];
+      return [task.name, (result.latency.min * 1e6) / kernels[i]!.packets];
     }),
   );
 }
 
 const json = process.argv.includes('--json');
+const lookups = await compileLookups();
 const wasm = await time([
   encapsulateKernel(),
   decapsulateKernel('decapsulate, in order', (i) => i),
   decapsulateKernel('decapsulate, two paths out of step', (i) => (i < 32 ? i * 2 : (i - 32) * 2 + 1)),
-  lookupKernel(1),
-  lookupKernel(1000),
-  lookupKernel(100_000),
+  lookupKernel(1, lookups),
+  lookupKernel(1000, lookups),
+  lookupKernel(100_000, lookups),
   copyKernel(),
 ]);
 const c = runC();
@@ -74,7 +95,7 @@ if (json) {
   process.stdout.write(`${JSON.stringify({ kernels, goodput }, null, 2)}\n`);
 } else {
   const cell = (value: number | null): string => (value === null ? '-' : value.toFixed(2)).padStart(9);
-  process.stdout.write(`${'ns a packet (medians)'.padEnd(38)}     wasm         C    wasm/C  /memory.copy\n`);
+  process.stdout.write(`${'ns a packet (minima)'.padEnd(38)}     wasm         C    wasm/C  /memory.copy\n`);
   for (const row of kernels) {
     process.stdout.write(
       `${row.name.padEnd(38)}${cell(row.nsPerPacket)} ${cell(row.cNsPerPacket)} ${cell(row.ratioToC)}     ${cell(row.ratioToCopy)}\n`,

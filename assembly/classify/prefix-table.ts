@@ -12,7 +12,7 @@ import {
   TABLE_FORM8_MAX_LENGTH,
 } from '../layout';
 import { find16, find4, find8 } from '../memory/tables';
-import { loadBe32, loadBe64 } from '../wire/bytes';
+import { loadBe32 } from '../wire/bytes';
 
 /** Session number for the IPv4 address at `at` (network order), 0 if no prefix covers it. */
 export function findSession4(at: usize): u32 {
@@ -33,8 +33,11 @@ export function findSession4(at: usize): u32 {
 
 /** Session number for the IPv6 address at `at`, 0 if no prefix covers it. */
 export function findSession6(at: usize): u32 {
-  const high = loadBe64(at);
-  const low = loadBe64(at, 8);
+  // Both words in network order by one shuffle: WebAssembly cannot swap octets otherwise but by a dozen shifts and masks a word.
+  const words = v128.load(at);
+  const swapped = v128.shuffle<u8>(words, words, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
+  const high = v128.extract_lane<u64>(swapped, 0);
+  const low = v128.extract_lane<u64>(swapped, 1);
   for (let word: i32 = 2; word >= 0; word--) {
     let lengths = atomic.load<u64>(<usize>CONTROL + ((<usize>word) << 3), CONTROL_LENGTHS6);
     while (lengths) {
