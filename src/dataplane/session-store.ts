@@ -4,13 +4,7 @@
  */
 import * as L from '../../assembly/layout.ts';
 import { TunloomError } from '../errors.ts';
-import {
-  NO_PATH_COUNTERS,
-  type PathCounters,
-  clearPathCounters,
-  readPathCounters,
-  readResequencer,
-} from './counters.ts';
+import { NO_PATH_COUNTERS, readResequencer } from './counters.ts';
 import { ClassifierCache } from './classifier-cache.ts';
 import {
   DISTRIBUTION_DEFAULTS,
@@ -19,7 +13,7 @@ import {
   type PathState,
 } from './distribution-spec.ts';
 import { compileDistribution } from './distribution-writer.ts';
-import type { EndpointRegistry, PathEnds } from './endpoints.ts';
+import type { EndpointRegistry } from './endpoints.ts';
 import { FlowPins } from './flow-pins.ts';
 import type { GracePeriods } from './grace.ts';
 import { LookupTables } from './lookup-tables.ts';
@@ -33,9 +27,10 @@ import {
 } from './installed-session.ts';
 import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
 import { PathMtus } from './path-mtus.ts';
-import { addressKey, isSequenced } from './path-template.ts';
-import { type ConfigBlock, writeConfig, writePath } from './session-record.ts';
-import type { PathSpec, SessionSpec } from './session-spec.ts';
+import { PathInstaller } from './path-installer.ts';
+import { isSequenced } from './path-template.ts';
+import { type ConfigBlock, writeConfig } from './session-record.ts';
+import type { SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
 import type { HotPath } from './wasm.ts';
@@ -46,25 +41,21 @@ export class SessionStore {
   readonly #memory: DataplaneMemory;
   readonly #wasm: HotPath;
   readonly #grace: GracePeriods;
-  readonly #endpoints: EndpointRegistry;
   readonly #tables: LookupTables;
+  readonly #paths: PathInstaller;
   readonly #classifiers: ClassifierCache;
   readonly #pins: FlowPins;
   readonly #mtus = new PathMtus();
   readonly #sessions = new Map<string, InstalledSession>();
-  /** By number of the path record. */
-  readonly #owners = new Map<number, { readonly session: string; readonly bid: number }>();
   readonly #freeSessions: number[] = [];
-  readonly #freePaths: number[] = [];
   #nextSession = 0;
-  #nextPath = 0;
 
   constructor(memory: DataplaneMemory, wasm: HotPath, grace: GracePeriods, endpoints: EndpointRegistry) {
     this.#memory = memory;
     this.#wasm = wasm;
     this.#grace = grace;
-    this.#endpoints = endpoints;
     this.#tables = new LookupTables(memory, wasm, grace);
+    this.#paths = new PathInstaller(memory, grace, endpoints, this.#tables);
     this.#classifiers = new ClassifierCache(memory);
     this.#pins = new FlowPins(memory, wasm);
   }
@@ -107,7 +98,7 @@ export class SessionStore {
     let config: ConfigBlock | undefined;
     try {
       this.#writeSession(index, spec);
-      for (const path of spec.paths) paths.push(this.#installPath(index, spec, path, NO_PATH_COUNTERS));
+      for (const path of spec.paths) paths.push(this.#paths.install(index, spec, path, NO_PATH_COUNTERS));
       config = this.#writeConfig(spec, paths, () => 0n);
       for (const prefix of spec.prefixes) {
         this.#tables.addPrefix(prefix, index + 1);
@@ -115,7 +106,7 @@ export class SessionStore {
       }
     } catch (error) {
       for (const prefix of prefixes) this.#tables.removePrefix(prefix);
-      for (const path of paths) this.#retirePath(path);
+      for (const path of paths) this.#paths.retire(path);
       const block = config;
       this.#grace.retire(() => {
         if (block) this.#freeConfig(block);
@@ -132,7 +123,7 @@ export class SessionStore {
     this.#sessions.delete(name);
     for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
     Atomics.store(this.#memory.u32, (this.#memory.session(session.index) + L.SESSION_CONFIG) / 4, 0);
-    for (const path of session.paths) this.#retirePath(path);
+    for (const path of session.paths) this.#paths.retire(path);
     this.#grace.retire(() => {
       const control = this.#memory.sizes.workers;
       const record = this.#memory.session(session.index);
@@ -168,8 +159,8 @@ export class SessionStore {
           paths.push({ ...present, spec: path });
           continue;
         }
-        const before = present ? this.#counters(present) : NO_PATH_COUNTERS;
-        const installed = this.#installPath(session.index, spec, path, before, session.paths);
+        const before = present ? this.#paths.counters(present) : NO_PATH_COUNTERS;
+        const installed = this.#paths.install(session.index, spec, path, before, session.paths);
         if (present && present.spec.rate === path.rate && present.spec.delayUs === path.delayUs) {
           moveEstimates(this.#memory, present.number, installed.number);
         }
@@ -181,7 +172,7 @@ export class SessionStore {
       );
     } catch (error) {
       for (const prefix of added) this.#tables.removePrefix(prefix);
-      for (const path of fresh) this.#retirePath(path, session.paths);
+      for (const path of fresh) this.#paths.retire(path, session.paths);
       throw error;
     }
     const gone = session.paths.filter((path) => !paths.some((other) => other.number === path.number));
@@ -191,7 +182,7 @@ export class SessionStore {
     session.config = config;
     this.#publish(session.index, config);
     for (const prefix of old.prefixes) if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
-    for (const path of gone) this.#retirePath(path, paths);
+    for (const path of gone) this.#paths.retire(path, paths);
     this.#grace.retire(() => this.#freeConfig(oldConfig));
   }
 
@@ -276,7 +267,7 @@ export class SessionStore {
         state: path.state,
         label: path.spec.label ?? null,
         mtu: this.#mtus.of(path.spec),
-        ...this.#counters(path),
+        ...this.#paths.counters(path),
       })),
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
     };
@@ -289,7 +280,7 @@ export class SessionStore {
 
   /** Whose path record it is, or was last. */
   ownerOf(number: number): { readonly session: string; readonly bid: number } | null {
-    return this.#owners.get(number) ?? null;
+    return this.#paths.owner(number);
   }
 
   /** The path whose other end the stranger would be, were it not for the port; null: there is none, or several could be meant. */
@@ -409,96 +400,5 @@ export class SessionStore {
 
   #origin(session: InstalledSession): bigint {
     return this.#memory.u64[(session.config.address + L.CONFIG_ORIGIN) / 8]!;
-  }
-
-  #counters(path: InstalledPath): PathCounters {
-    const now = readPathCounters(this.#memory, path.number);
-    return {
-      txPackets: path.before.txPackets + now.txPackets,
-      txBytes: path.before.txBytes + now.txBytes,
-      rxPackets: path.before.rxPackets + now.rxPackets,
-      rxBytes: path.before.rxBytes + now.rxBytes,
-    };
-  }
-
-  /** `own`: paths of the same session whose key may be taken over. */
-  #installPath(
-    index: number,
-    session: SessionSpec,
-    path: PathSpec,
-    before: PathCounters,
-    own: readonly InstalledPath[] = [],
-  ): InstalledPath {
-    const number = this.#freePaths.pop() ?? this.#nextPath++;
-    if (number >= this.#memory.sizes.paths) {
-      this.#nextPath--;
-      throw new TunloomError('TOO_MANY_PATHS', `no room for a path of "${session.name}"; raise memory.paths`);
-    }
-    const keyed = path.encapsulation.includes('gre') && path.gre.key;
-    const byPort = path.encapsulation === 'udp' || path.encapsulation === 'udp-gre';
-    const selector = keyed ? (session.receiveKey ?? 0) : index + 1;
-    const peer = { address: addressKey(path.remote), port: byPort ? path.remotePort : 0 };
-    let ends: PathEnds;
-    try {
-      ends = this.#endpoints.acquire(path);
-    } catch (error) {
-      this.#freePaths.push(number);
-      throw error;
-    }
-    const peerNumber = this.#tables.acquirePeer(peer);
-    const installed = {
-      spec: path,
-      number,
-      ends,
-      peer,
-      peerNumber,
-      keyed,
-      selector,
-      before,
-      state: 'up' as const,
-    };
-    const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
-    if (owner >= 0 && !own.some((other) => other.number === owner)) {
-      this.#retirePath(installed, [{ ...installed, number: owner }]);
-      throw new TunloomError(
-        'KEY_IN_USE',
-        `session "${session.name}", BID ${path.bid}: packets from ${path.remote} to ${path.local} ` +
-          `${keyed ? `with key ${selector} ` : ''}belong to another path already`,
-      );
-    }
-    this.#owners.set(number, { session: session.name, bid: path.bid });
-    clearPathCounters(this.#memory, number);
-    writePath(this.#memory, number, index, path, session.sendKey, ends);
-    // A path that joins a busy session is not silent yet.
-    const clock = this.#memory.u64[(this.#memory.session(index) + L.SESSION_CLOCK) / 8]!;
-    this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock;
-    this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
-    return installed;
-  }
-
-  /** Unpublishes a path and frees it a grace period later; `successors` may have taken its key over. */
-  #retirePath(path: InstalledPath, successors: readonly InstalledPath[] = []): void {
-    const owner = this.#tables.getPath(path.ends.local, path.peerNumber, path.keyed, path.selector);
-    if (owner === path.number) {
-      const previous = successors.find(
-        (other) =>
-          other.number !== path.number &&
-          other.ends.local === path.ends.local &&
-          other.peerNumber === path.peerNumber &&
-          other.keyed === path.keyed &&
-          other.selector === path.selector,
-      );
-      if (previous) {
-        this.#tables.setPath(path.ends.local, path.peerNumber, path.keyed, path.selector, previous.number);
-      } else {
-        this.#tables.removePath(path.ends.local, path.peerNumber, path.keyed, path.selector);
-      }
-    }
-    this.#tables.releasePeer(path.peer);
-    const close = this.#endpoints.release(path.ends, path.spec.remote);
-    this.#grace.retire(() => {
-      close();
-      this.#freePaths.push(path.number);
-    });
   }
 }

@@ -1,0 +1,138 @@
+/**
+ * Path records: takes a free one, opens its endpoint, writes it, and publishes it in the look-up tables; and all of that back. The session
+ * store says when.
+ */
+import * as L from '../../assembly/layout.ts';
+import { TunloomError } from '../errors.ts';
+import { type PathCounters, clearPathCounters, readPathCounters } from './counters.ts';
+import type { EndpointRegistry, PathEnds } from './endpoints.ts';
+import type { GracePeriods } from './grace.ts';
+import type { InstalledPath } from './installed-session.ts';
+import type { LookupTables } from './lookup-tables.ts';
+import type { DataplaneMemory } from './memory.ts';
+import { addressKey } from './path-template.ts';
+import { writePath } from './session-record.ts';
+import type { PathSpec, SessionSpec } from './session-spec.ts';
+
+export class PathInstaller {
+  readonly #memory: DataplaneMemory;
+  readonly #grace: GracePeriods;
+  readonly #endpoints: EndpointRegistry;
+  readonly #tables: LookupTables;
+  /** By number of the path record. */
+  readonly #owners = new Map<number, { readonly session: string; readonly bid: number }>();
+  readonly #freePaths: number[] = [];
+  #nextPath = 0;
+
+  constructor(
+    memory: DataplaneMemory,
+    grace: GracePeriods,
+    endpoints: EndpointRegistry,
+    tables: LookupTables,
+  ) {
+    this.#memory = memory;
+    this.#grace = grace;
+    this.#endpoints = endpoints;
+    this.#tables = tables;
+  }
+
+  /** Whose the record is, or was last; null if it never was anybody's. */
+  owner(number: number): { readonly session: string; readonly bid: number } | null {
+    return this.#owners.get(number) ?? null;
+  }
+
+  /** Of this record and of those that the path had before. */
+  counters(path: InstalledPath): PathCounters {
+    const now = readPathCounters(this.#memory, path.number);
+    return {
+      txPackets: path.before.txPackets + now.txPackets,
+      txBytes: path.before.txBytes + now.txBytes,
+      rxPackets: path.before.rxPackets + now.rxPackets,
+      rxBytes: path.before.rxBytes + now.rxBytes,
+    };
+  }
+
+  /**
+   * Opens, writes and publishes a path of session record `index`; `own`: paths of the same session whose key may be taken over.
+   * Throws TOO_MANY_PATHS, KEY_IN_USE, or what opening sockets throws.
+   */
+  install(
+    index: number,
+    session: SessionSpec,
+    path: PathSpec,
+    before: PathCounters,
+    own: readonly InstalledPath[] = [],
+  ): InstalledPath {
+    const number = this.#freePaths.pop() ?? this.#nextPath++;
+    if (number >= this.#memory.sizes.paths) {
+      this.#nextPath--;
+      throw new TunloomError('TOO_MANY_PATHS', `no room for a path of "${session.name}"; raise memory.paths`);
+    }
+    const keyed = path.encapsulation.includes('gre') && path.gre.key;
+    const byPort = path.encapsulation === 'udp' || path.encapsulation === 'udp-gre';
+    const selector = keyed ? (session.receiveKey ?? 0) : index + 1;
+    const peer = { address: addressKey(path.remote), port: byPort ? path.remotePort : 0 };
+    let ends: PathEnds;
+    try {
+      ends = this.#endpoints.acquire(path);
+    } catch (error) {
+      this.#freePaths.push(number);
+      throw error;
+    }
+    const peerNumber = this.#tables.acquirePeer(peer);
+    const installed = {
+      spec: path,
+      number,
+      ends,
+      peer,
+      peerNumber,
+      keyed,
+      selector,
+      before,
+      state: 'up' as const,
+    };
+    const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
+    if (owner >= 0 && !own.some((other) => other.number === owner)) {
+      this.retire(installed, [{ ...installed, number: owner }]);
+      throw new TunloomError(
+        'KEY_IN_USE',
+        `session "${session.name}", BID ${path.bid}: packets from ${path.remote} to ${path.local} ` +
+          `${keyed ? `with key ${selector} ` : ''}belong to another path already`,
+      );
+    }
+    this.#owners.set(number, { session: session.name, bid: path.bid });
+    clearPathCounters(this.#memory, number);
+    writePath(this.#memory, number, index, path, session.sendKey, ends);
+    // A path that joins a busy session is not silent yet.
+    const clock = this.#memory.u64[(this.#memory.session(index) + L.SESSION_CLOCK) / 8]!;
+    this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock;
+    this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
+    return installed;
+  }
+
+  /** Unpublishes a path and frees it a grace period later; `successors` may have taken its key over. */
+  retire(path: InstalledPath, successors: readonly InstalledPath[] = []): void {
+    const owner = this.#tables.getPath(path.ends.local, path.peerNumber, path.keyed, path.selector);
+    if (owner === path.number) {
+      const previous = successors.find(
+        (other) =>
+          other.number !== path.number &&
+          other.ends.local === path.ends.local &&
+          other.peerNumber === path.peerNumber &&
+          other.keyed === path.keyed &&
+          other.selector === path.selector,
+      );
+      if (previous) {
+        this.#tables.setPath(path.ends.local, path.peerNumber, path.keyed, path.selector, previous.number);
+      } else {
+        this.#tables.removePath(path.ends.local, path.peerNumber, path.keyed, path.selector);
+      }
+    }
+    this.#tables.releasePeer(path.peer);
+    const close = this.#endpoints.release(path.ends, path.spec.remote);
+    this.#grace.retire(() => {
+      close();
+      this.#freePaths.push(path.number);
+    });
+  }
+}
