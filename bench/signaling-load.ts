@@ -39,6 +39,11 @@ try {
   load = new LoadGenerator(net.lma, SOURCES, LMAA);
   const { statuses } = await load.register(NODES, 64);
   if (statuses[0] !== NODES * SOURCES.length) throw new Error(`registration: ${JSON.stringify(statuses)}`);
+  // One at a time: from the generator's send to its receipt of the answer, through four sockets and two event loops.
+  const single = await load.register(200, 1);
+  process.stdout.write(
+    `a PBU and its PBA: ${((single.milliseconds * 1000) / (200 * SOURCES.length)).toFixed(0)} us on average\n`,
+  );
   idle = new LoadGenerator(net.lma, SOURCES, NOBODY);
 
   const packets = async (): Promise<number> => {

@@ -15,6 +15,7 @@ import { type LmaEvent, LmaMachine } from '../pmipv6/lma/machine.ts';
 import type { Message } from '../pmipv6/wire/mobility-header.ts';
 import { SIGNALING_PORT, Status } from '../pmipv6/wire/numbers.ts';
 import { EventHub } from './event-hub.ts';
+import { warnUnlessForwarding } from './forwarding.ts';
 import { HostDataplane } from './host-dataplane.ts';
 import { hostOptions } from './host-options.ts';
 import { MachineRunner } from './machine-runner.ts';
@@ -49,6 +50,7 @@ export class LmaNode {
   /** Throws what starting throws: SYSTEM_CALL, NETLINK, STATE, OUT_OF_MEMORY. */
   static async start({ config, namespace, log }: LmaNodeOptions): Promise<LmaNode> {
     const restartCounter = raiseRestartCounter(config.host.state);
+    warnUnlessForwarding(namespace, log);
     const { routing } = config.host;
     const { homePrefixPools, ipv4, delegatedPools } = config.machine;
     const host = await HostDataplane.start({

@@ -17,6 +17,7 @@ import { MagMachine } from '../pmipv6/mag/machine.ts';
 import type { MagSessionStatus } from '../pmipv6/mag/status.ts';
 import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
 import { EventHub } from './event-hub.ts';
+import { warnUnlessForwarding } from './forwarding.ts';
 import { HostDataplane } from './host-dataplane.ts';
 import { hostOptions } from './host-options.ts';
 import { Keepalives } from './keepalives.ts';
@@ -62,6 +63,7 @@ export class MagNode {
   static async start(options: MagNodeOptions): Promise<MagNode> {
     const { config, namespace } = options;
     const restartCounter = raiseRestartCounter(config.host.state);
+    warnUnlessForwarding(namespace, options.log);
     const host = await HostDataplane.start({
       role: 'mag',
       ...hostOptions(config.host, namespace),
