@@ -62,6 +62,8 @@ export class End implements Actor {
   /** Inner packets that wait for the next batch. */
   #tags: number[] = [];
   #headers: FlowHeader[] = [];
+  #spareTags: number[] = [];
+  #spareHeaders: FlowHeader[] = [];
   /** Outer packets that wait, by path: lengths, and words. */
   readonly #received: readonly { count: number; words: Int32Array; lengths: Int32Array }[] = [];
   #pending = false;
@@ -175,8 +177,9 @@ export class End implements Actor {
     const worker = this.#worker;
     const tags = this.#tags;
     const headers = this.#headers;
-    this.#tags = [];
-    this.#headers = [];
+    // Whatever is delivered here answers into the other pair.
+    this.#tags = this.#spareTags;
+    this.#headers = this.#spareHeaders;
     const time = nodeTime(now);
     for (let start = 0; start < tags.length; start += L.BATCH) {
       const count = Math.min(L.BATCH, tags.length - start);
@@ -195,6 +198,10 @@ export class End implements Actor {
         this.#deliver(time);
       }
     }
+    tags.length = 0;
+    headers.length = 0;
+    this.#spareTags = tags;
+    this.#spareHeaders = headers;
   }
 
   #transmit(): void {
@@ -255,7 +262,7 @@ export class End implements Actor {
     this.#loop.at(this.#timer, deadline ? (deadline - EPOCH_US) * 1000 : Infinity);
   }
 
-  /** Everything that has arrived has been read by now: batches wait for less than a microsecond that matters. */
+  /** What has arrived has been read by now, but for what waits for the next batch, which is a few microseconds at most. */
   #expire(now: number): void {
     const time = nodeTime(now);
     this.#wasm.expire(this.#worker, time, time);

@@ -169,7 +169,7 @@ export function summariseRun(
     fairness: jainIndex(commonest(flows).map((flow) => flow.goodput)),
     retransmits: total((flow) => flow.retransmits),
     timeouts: total((flow) => flow.timeouts),
-    delay: milliseconds(used.flatMap((direction) => [...sampler.delays[direction].after.values])),
+    delay: milliseconds(joined(used.map((direction) => sampler.delays[direction].after.values))),
     completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
     reorderedBefore: total(({ stream }) => stream.reorderingBefore.reordered) / received,
     reorderedAfter: total(({ stream }) => stream.reorderingAfter.reordered) / received,
@@ -230,6 +230,16 @@ function summariseDirection(
         )
       : [],
   };
+}
+
+function joined(samples: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(samples.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const sample of samples) {
+    all.set(sample, at);
+    at += sample.length;
+  }
+  return all;
 }
 
 function commonest(flows: readonly FlowSummary[]): readonly FlowSummary[] {

@@ -14,13 +14,26 @@ export class Arrivals {
   }
 
   density(sent: number): Density[] {
+    if (this.#isWhole(sent)) return ALL_IN_PLACE;
     return reorderDensity(this.numbers.values, sent);
   }
 
   bufferDensity(sent: number): Density[] {
+    if (this.#isWhole(sent)) return ALL_IN_PLACE;
     return bufferDensity(this.numbers.values, sent);
   }
+
+  /** Everything arrived, and in order: most streams do behind the resequencer. */
+  #isWhole(sent: number): boolean {
+    const { values } = this.numbers;
+    if (!sent || values.length !== sent) return false;
+    for (let i = 0; i < sent; i++) if (values[i] !== i) return false;
+    return true;
+  }
 }
+
+/** Nothing displaced, nothing held. */
+const ALL_IN_PLACE = [{ value: 0, share: 1 }];
 
 export class Stream {
   sent = 0;

@@ -18,7 +18,9 @@ export function quantiles(sample: Float64Array | readonly number[]): Quantiles {
   const count = sorted.length;
   if (!count) return NO_QUANTILES;
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * count) - 1)]!;
-  const mean = sorted.reduce((sum, value) => sum + value, 0) / count;
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += sorted[i]!;
+  const mean = sum / count;
   return { count, mean, min: sorted[0]!, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: sorted[count - 1]! };
 }
 

@@ -42,16 +42,17 @@ export function findReordered(
 ): ReorderedPacket[] {
   const found: ReorderedPacket[] = [];
   // Positions whose numbers are higher than all before them: the first to exceed a number is always one of them.
-  const heights: number[] = [];
+  const heights = new Int32Array(numbers.length);
+  let count = 0;
   let next = -Infinity;
   for (let i = 0; i < numbers.length; i++) {
     const number = numbers[i]!;
     if (number >= next) {
       next = number + 1;
-      heights.push(i);
+      heights[count++] = i;
       continue;
     }
-    const first = heights[firstAbove(heights, numbers, number)]!;
+    const first = heights[firstAbove(heights, count, numbers, number)]!;
     let byteOffset = 0;
     let degree = 0;
     let unbroken = true;
@@ -105,9 +106,9 @@ export function summariseReordering(
   };
 }
 
-function firstAbove(heights: readonly number[], numbers: ArrayLike<number>, number: number): number {
+function firstAbove(heights: Int32Array, count: number, numbers: ArrayLike<number>, number: number): number {
   let low = 0;
-  let high = heights.length - 1;
+  let high = count - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (numbers[heights[middle]!]! > number) high = middle;
