@@ -98,6 +98,30 @@ it('writes a table, CSV and a page with everything in it', async () => {
   expect(page).not.toMatch(/https?:\/\/(?!www\.w3\.org)/);
 });
 
+it('compares a scheduler of your own with a built-in one', async () => {
+  const mine = file('second.ts');
+  writeFileSync(
+    mine,
+    'export function pick(group: usize, length: u32, flow: u64, now: u64): u32 {\n  return 1;\n}\n',
+  );
+  const { code, stdout, stderr } = await tunloom(
+    SCENARIO,
+    '--scheduler',
+    mine,
+    '--scheduler',
+    'weighted',
+    '--seeds',
+    '1',
+    '--json',
+  );
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  const { results } = JSON.parse(stdout) as { results: CompareResult[] };
+  const shares = results.map(({ metrics }) => metrics.directions.downlink.paths.map(({ share }) => share));
+  expect(shares[0]).toEqual([0, 1]);
+  expect(shares[1]![0]).toBeCloseTo(2 / 3, 2);
+});
+
 it.each([
   [['nowhere'], 'there is no scenario "nowhere"'],
   [['./nowhere.yaml'], 'nowhere.yaml: there is no such file'],

@@ -3,10 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
 import { toCsv } from '../../compare/csv.ts';
-import type { CompareResult } from '../../compare/job.ts';
+import type { CompareResult, Job } from '../../compare/job.ts';
 import { libraryNames, scenarioFile } from '../../compare/library.ts';
 import { planJobs } from '../../compare/plan.ts';
 import { type Ranking, rank } from '../../compare/ranking.ts';
+import { compareReal } from '../../compare/real.ts';
 import { standalone } from '../../compare/report/charts.ts';
 import { renderPage } from '../../compare/report/page.ts';
 import { scenarioCharts } from '../../compare/report/scenario-charts.ts';
@@ -28,6 +29,7 @@ interface Options {
   csv?: string;
   html?: string;
   svg?: string;
+  real?: boolean;
   list?: boolean;
   json?: boolean;
 }
@@ -65,10 +67,15 @@ export function compareCommand(): Command {
     .option('--csv <file>', 'write the plain numbers as CSV')
     .option('--html <file>', 'write a report with charts')
     .option('--svg <folder>', 'write each chart as a file of its own')
+    .option(
+      '--real',
+      'a bulk transfer on the same links, simulated and with real TCP in the lab, side by side (root)',
+    )
     .option('--list', 'print the scenarios of the library')
     .option('--json', 'print JSON')
     .action(async (scenarios: string[], options: Options) => {
       if (options.list) return listScenarios(options.json ?? false);
+      if (options.real) return runReal(scenarios, options);
       const results = options.merge ? options.merge.flatMap(readResults) : await run(scenarios, options);
       if (!results.length) throw new TunloomError('BAD_ARGUMENT', 'compare: there are no results to report');
       const rankings = rank(results);
@@ -79,8 +86,31 @@ export function compareCommand(): Command {
     });
 }
 
-async function run(scenarios: string[], options: Options): Promise<CompareResult[]> {
-  const jobs = await planJobs({
+async function runReal(scenarios: string[], options: Options): Promise<void> {
+  const jobs = await plan(scenarios, options);
+  const seconds = options.duration === undefined ? 8 : positive(options.duration, '--duration', 3600);
+  const comparisons = await compareReal(jobs, seconds, (step) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${step ? `... ${step}` : ''}`);
+  });
+  const head = ['scenario', 'scheduler', 'direction', 'TCP', 'simulated Mbit/s', 'real Mbit/s', 'difference'];
+  print(options.json ?? false, { comparisons }, () =>
+    formatTable(
+      head,
+      comparisons.map(({ scenario, scheduler, direction, congestion, simulated, real, difference }) => [
+        scenario,
+        scheduler,
+        direction,
+        congestion,
+        (simulated / 1e6).toFixed(2),
+        (real / 1e6).toFixed(2),
+        `${(100 * difference).toFixed(1)} %`,
+      ]),
+    ),
+  );
+}
+
+function plan(scenarios: string[], options: Options): Promise<Job[]> {
+  return planJobs({
     scenarios: scenarios.length ? scenarios : DEFAULT_SCENARIOS,
     schedulers: options.scheduler.length ? options.scheduler : DEFAULT_SCHEDULERS,
     seeds: whole(options.seeds, '--seeds', 1000),
@@ -88,6 +118,10 @@ async function run(scenarios: string[], options: Options): Promise<CompareResult
     oracle: options.oracle ?? false,
     duration: options.duration === undefined ? null : positive(options.duration, '--duration', 3600),
   });
+}
+
+async function run(scenarios: string[], options: Options): Promise<CompareResult[]> {
+  const jobs = await plan(scenarios, options);
   const shard = /^([1-9]\d*)\/([1-9]\d*)$/.exec(options.shard ?? '1/1');
   const [index, count] = [Number(shard?.[1]), Number(shard?.[2])];
   if (!shard || index > count)
