@@ -233,7 +233,12 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   }
 
   setPathState(name: string, bid: number, state: PathState): void {
-    this.#sessions.setPathState(name, bid, state);
+    this.#sessions.setPathState(name, bid, state, 'word');
+  }
+
+  /** What probes say; the operator's word holds beside it, and the worse of the two counts. Throws UNKNOWN_BID. */
+  setMeasuredState(name: string, bid: number, state: PathState): void {
+    this.#sessions.setPathState(name, bid, state, 'measured');
   }
 
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
@@ -254,6 +259,10 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   onProbe(listener: (probe: ReceivedProbe) => void): () => void {
     return this.#probes.listen(listener);
+  }
+
+  pollProbes(): void {
+    this.#probes.poll();
   }
 
   moveFlow(name: string, flow: FlowName, bid: number | null): void {

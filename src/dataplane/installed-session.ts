@@ -1,10 +1,11 @@
 /** Sessions and paths as the session store has installed them, and what of them a change leaves as it is. */
 import type { PathCounters } from './counters.ts';
-import type { PathState } from './distribution-spec.ts';
+import { PATH_STATES, type PathState } from './distribution-spec.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { PeerAddress } from './lookup-tables.ts';
 import type { ConfigBlock } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
+import type { PathStatus } from './status.ts';
 
 export interface InstalledPath {
   readonly spec: PathSpec;
@@ -16,6 +17,9 @@ export interface InstalledPath {
   readonly selector: number;
   /** Counters of records that this path had before. */
   readonly before: PathCounters;
+  /** The operator's word, and what is measured: the worse of the two counts. */
+  readonly word: PathState;
+  readonly measured: PathState;
   readonly state: PathState;
 }
 
@@ -45,4 +49,15 @@ export function sameSchedule(
   const key = (list: readonly InstalledPath[], shares: readonly number[]): string =>
     list.map(({ spec }, i) => `${spec.bid}=${shares[i]}`).join();
   return key(session.paths, session.config.distribution.weights) === key(paths, weights);
+}
+
+/** The path as it is told of. */
+export function pathStatus({ spec, state }: InstalledPath, mtu: number, counters: PathCounters): PathStatus {
+  const { bid, name, encapsulation, local, remote, weight, label = null } = spec;
+  return { bid, name, encapsulation, local, remote, weight, state, label, mtu, ...counters };
+}
+
+/** The worse of two states. */
+export function worseState(a: PathState, b: PathState): PathState {
+  return PATH_STATES[Math.max(PATH_STATES.indexOf(a), PATH_STATES.indexOf(b))]!;
 }

@@ -89,6 +89,8 @@ export class PathInstaller {
       keyed,
       selector,
       before,
+      word: 'up' as const,
+      measured: 'up' as const,
       state: 'up' as const,
     };
     const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);

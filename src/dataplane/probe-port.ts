@@ -65,6 +65,11 @@ export class ProbePort {
     };
   }
 
+  /** Hands over now what has come. */
+  poll(): void {
+    if (this.#listener) this.#takeAll(this.#listener);
+  }
+
   async #watch(listener: (probe: ReceivedProbe) => void): Promise<void> {
     const place = (L.CONTROL + L.CONTROL_PROBED) / 4;
     while (this.#listener === listener) {

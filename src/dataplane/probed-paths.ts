@@ -28,5 +28,7 @@ export interface ProbedPaths {
   sendProbe(session: string, bid: number, message: Uint8Array): boolean;
   traffic(session: string, bid: number): PathTraffic | null;
   /** Calls `listener` with every probe that comes, until the returned function is called. */
+  /** Hands over what has come by now, without waiting for the event loop to get round to it. */
+  pollProbes(): void;
   onProbe(listener: (probe: ReceivedProbe) => void): () => void;
 }

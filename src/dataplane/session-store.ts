@@ -21,9 +21,11 @@ import type { DataplaneMemory } from './memory.ts';
 import {
   type InstalledPath,
   type InstalledSession,
+  pathStatus,
   sameKeys,
   sameRecord,
   sameSchedule,
+  worseState,
 } from './installed-session.ts';
 import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
 import { PathMtus } from './path-mtus.ts';
@@ -165,7 +167,11 @@ export class SessionStore {
           moveEstimates(this.#memory, present.number, installed.number);
         }
         fresh.push(installed);
-        paths.push(present ? { ...installed, state: present.state } : installed);
+        paths.push(
+          present
+            ? { ...installed, word: present.word, measured: present.measured, state: present.state }
+            : installed,
+        );
       }
       config = this.#writeConfig(spec, paths, (weights) =>
         sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(session.index),
@@ -186,13 +192,18 @@ export class SessionStore {
     this.#grace.retire(() => this.#freeConfig(oldConfig));
   }
 
-  /** Paths that are down are left out of every group; others take over at once. Throws UNKNOWN_BID. */
-  setPathState(name: string, bid: number, state: PathState): void {
+  /**
+   * The operator's word on a path, or what was measured of it; the worse of the two counts. Paths that are down are left out of every group;
+   * others take over at once. Throws UNKNOWN_BID.
+   */
+  setPathState(name: string, bid: number, state: PathState, by: 'word' | 'measured' = 'word'): void {
     const session = this.#get(name);
     const path = this.#path(session, bid);
-    if (path.state === state) return;
-    session.paths = session.paths.map((other) => (other === path ? { ...path, state } : other));
-    if ((path.state === 'down') !== (state === 'down')) this.update(session.spec);
+    if (path[by] === state) return;
+    const told = { ...path, [by]: state };
+    const changed = { ...told, state: worseState(told.word, told.measured) };
+    session.paths = session.paths.map((other) => (other === path ? changed : other));
+    if ((path.state === 'down') !== (changed.state === 'down')) this.update(session.spec);
   }
 
   /** What the network takes between two addresses; null: what is configured. False if that is known already. */
@@ -257,18 +268,7 @@ export class SessionStore {
       schedule: [...config.schedule.subarray(0, SCHEDULE_SHOWN)].map((position) => spec.paths[position]!.bid),
       scheduler: spec.distribution?.scheduler ?? DISTRIBUTION_DEFAULTS.scheduler,
       flows: config.distribution.flows,
-      paths: paths.map((path) => ({
-        bid: path.spec.bid,
-        name: path.spec.name,
-        encapsulation: path.spec.encapsulation,
-        local: path.spec.local,
-        remote: path.spec.remote,
-        weight: path.spec.weight,
-        state: path.state,
-        label: path.spec.label ?? null,
-        mtu: this.#mtus.of(path.spec),
-        ...this.#paths.counters(path),
-      })),
+      paths: paths.map((path) => pathStatus(path, this.#mtus.of(path.spec), this.#paths.counters(path))),
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
     };
   }

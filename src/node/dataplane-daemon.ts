@@ -10,6 +10,7 @@ import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
 import { healthOf } from './host-options.ts';
+import { LinkWatch } from './link-watch.ts';
 import { SignalingObserver } from './signaling-observer.ts';
 
 /** Keys that a reload cannot change. */
@@ -50,6 +51,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     events.tell(event);
   });
   let observer: SignalingObserver | null = null;
+  let links: LinkWatch | null = null;
 
   const reload = async (): Promise<ReloadResult> => {
     const next = load();
@@ -75,6 +77,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
   let stopReloading = (): void => {};
   try {
     const { role } = config;
+    if (host.pathWatch) links = new LinkWatch(null, host.pathWatch);
     if (config.observe.interfaces.length) {
       const options = { role, config: config.observe, namespace: null, host, events, log };
       observer = await SignalingObserver.start(options);
@@ -101,6 +104,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     await server.close();
   } finally {
     stopReloading();
+    await links?.stop();
     await observer?.stop();
     await host.stop();
   }

@@ -96,11 +96,11 @@ export class PathWatch {
     this.#tick();
   }
 
-  /** The interface or address of these paths has gone or come back. */
-  setLink(affects: (path: { local: string; interface?: string | undefined }) => boolean, up: boolean): void {
+  /** Interfaces or addresses have come or gone: whether a path has what it needs. */
+  setLinks(isUp: (path: { local: string; interface?: string | undefined }) => boolean): void {
     for (const { name, paths } of this.#dataplane.specs()) {
       for (const path of paths) {
-        if (affects(path)) this.#apply(this.#monitor.setLink({ session: name, bid: path.bid }, up));
+        this.#apply(this.#monitor.setLink({ session: name, bid: path.bid }, isUp(path)));
       }
     }
   }
@@ -111,6 +111,8 @@ export class PathWatch {
   #tick(): void {
     const now = monotonicMicroseconds();
     if (this.#changed) this.#listPaths(now);
+    // Before silence is judged.
+    this.#dataplane.pollProbes();
     this.#apply(this.#monitor.tick(now, this.#countsOf));
   }
 
@@ -141,7 +143,7 @@ export class PathWatch {
       if (!this.#dataplane.has(session)) continue;
       const { from, to, reason } = effect;
       const unconfirmed = to === 'down' ? this.#unconfirmed(effect) : 0;
-      this.#dataplane.setPathState(session, bid, to === 'unmeasured' ? 'up' : to);
+      this.#dataplane.setMeasuredState(session, bid, to === 'unmeasured' ? 'up' : to);
       this.#dataplane.emit('event', { event: 'pathState', session, bid, from, to, reason, unconfirmed });
       // Who carries everything may just have gone.
       if (this.#policies.has(session))

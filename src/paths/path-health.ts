@@ -40,6 +40,8 @@ export const HEALTH_DEFAULTS: HealthConfig = {
 /** Silence by chance should not happen more often than once in so many probes. */
 const CHANCE = 1e-6;
 const MOST_SILENT = 10;
+/** While data of the far end come over the path, its silence may be that of its control thread alone. */
+const HEARING = 3;
 /** Beyond this much jitter we wait no longer. */
 const MOST_PATIENCE_US = 1e6;
 
@@ -91,6 +93,11 @@ export class PathHealth {
     if (this.#state !== 'unmeasured' && this.#state !== 'down') this.#heardUs = nowUs;
   }
 
+  /** We did not listen for so long. */
+  excuse(us: number): void {
+    this.#heardUs += us;
+  }
+
   /** A probe stayed without an answer. */
   lost(): void {
     if (this.#state === 'unmeasured') return;
@@ -109,10 +116,11 @@ export class PathHealth {
     else if (!this.#heardUs) this.#become('unmeasured', 'the interface is up');
   }
 
-  /** To be called once an interval: `intervalUs` is what it is now, `variationUs` that of the round trip; loss null and delay null: not known. */
+  /** To be called once an interval: `intervalUs` is what it is now, `hearing` whether data of the far end have come since, `variationUs` that of the round trip; loss null and delay null: not known. */
   check(
     nowUs: number,
     intervalUs: number,
+    hearing: boolean,
     variationUs: number,
     loss: number | null,
     delayBehindUs: number | null,
@@ -120,7 +128,7 @@ export class PathHealth {
     if (this.#state === 'unmeasured' || this.#state === 'down') return;
     const patience = Math.min(4 * variationUs, MOST_PATIENCE_US);
     const silence = nowUs - this.#heardUs;
-    const allowed = this.#silentProbes() * intervalUs;
+    const allowed = this.#silentProbes() * intervalUs * (hearing ? HEARING : 1);
     if (silence > allowed + patience) {
       this.#become('down', `silent for ${Math.round(silence / 1000)} ms`);
       return;

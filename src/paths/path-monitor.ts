@@ -55,6 +55,7 @@ export class PathMonitor {
   readonly #sessions = new Map<string, Map<number, PathProbeState>>();
   #count = 0;
   #malformed = 0;
+  #tickedUs = 0;
 
   constructor(config: Partial<HealthConfig> = {}) {
     this.#config = { ...HEALTH_DEFAULTS, ...config };
@@ -109,10 +110,20 @@ export class PathMonitor {
     if (state) state.dueUs = nowUs;
   }
 
-  /** Probes that are due, and what silence and measurements have changed. To be called several times an interval. */
+  /**
+   * Probes that are due, and what silence and measurements have changed. To be called several times an interval, after receive() has
+   * had everything that came. */
   tick(nowUs: number, countsOf: CountsOf): MonitorEffect[] {
     const effects: MonitorEffect[] = [];
     const interval = this.intervalUs;
+    // A pause of our own is no silence of the paths.
+    const pause = nowUs - this.#tickedUs;
+    this.#tickedUs = nowUs;
+    if (pause > interval && pause < nowUs) {
+      for (const states of this.#sessions.values()) {
+        for (const state of states.values()) state.health.excuse(pause);
+      }
+    }
     for (const [session, states] of this.#sessions) {
       for (const [bid, state] of states) {
         if (state.dueUs > nowUs) continue;
@@ -130,6 +141,7 @@ export class PathMonitor {
             state.health.check(
               nowUs,
               interval,
+              counts !== null && state.hearing(counts),
               state.roundTrip.variationUs,
               lossOf(state.sending),
               this.#delayBehind(states, state),

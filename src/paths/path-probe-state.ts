@@ -81,6 +81,7 @@ export class PathProbeState {
   #answered = 0;
   #peerReceived = 0;
   #confirmed = 0;
+  #received = 0;
   dueUs: number;
 
   constructor(config: HealthConfig, dueUs: number) {
@@ -165,6 +166,13 @@ export class PathProbeState {
       this.#rx.traffic.clear();
     }
     return true;
+  }
+
+  /** Whether data have come since the last call. */
+  hearing({ rxPackets }: TrafficCounts): boolean {
+    const more = rxPackets > this.#received;
+    this.#received = rxPackets;
+    return more;
   }
 
   get sending(): DirectionEstimate {
