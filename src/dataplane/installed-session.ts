@@ -6,6 +6,7 @@ import type { PeerAddress } from './lookup-tables.ts';
 import type { ConfigBlock } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { PathStatus } from './status.ts';
+import type { Stranger } from './strangers.ts';
 
 export interface InstalledPath {
   readonly spec: PathSpec;
@@ -60,4 +61,14 @@ export function pathStatus({ spec, state }: InstalledPath, mtu: number, counters
 /** The worse of two states. */
 export function worseState(a: PathState, b: PathState): PathState {
   return PATH_STATES[Math.max(PATH_STATES.indexOf(a), PATH_STATES.indexOf(b))]!;
+}
+
+/** Whether the stranger has the address of the path's other end, but not its port. */
+export function isOfStranger({ ends, peer }: InstalledPath, { local, address, port }: Stranger): boolean {
+  return (
+    ends.local === local &&
+    peer.port !== 0 &&
+    peer.port !== port &&
+    peer.address.every((octet, i) => octet === address[i])
+  );
 }

@@ -21,6 +21,7 @@ import type { DataplaneMemory } from './memory.ts';
 import {
   type InstalledPath,
   type InstalledSession,
+  isOfStranger,
   pathStatus,
   sameKeys,
   sameRecord,
@@ -283,22 +284,12 @@ export class SessionStore {
     return this.#paths.owner(number);
   }
 
-  /** The path whose other end the stranger would be, were it not for the port; null: there is none, or several could be meant. */
+  /** The path whose other end the stranger would be, were it not for the port; null: there is none. */
   pathOfStranger(stranger: Stranger): { session: string; bid: number } | null {
-    const { keyed, selector, local, bid, address, port } = stranger;
     for (const { index, spec, paths } of this.#sessions.values()) {
-      if ((keyed ? spec.receiveKey : index + 1) !== selector) continue;
-      const possible = paths.filter(
-        ({ ends, peer, spec }) =>
-          (bid === 0 || spec.bid === bid) &&
-          ends.local === local &&
-          peer.port !== 0 &&
-          peer.address.every((octet, i) => octet === address[i]),
-      );
-      const [path] = possible;
-      if (path && possible.length === 1 && path.peer.port !== port) {
-        return { session: spec.name, bid: path.spec.bid };
-      }
+      if ((stranger.keyed ? spec.receiveKey : index + 1) !== stranger.selector) continue;
+      const path = paths.find((path) => isOfStranger(path, stranger));
+      if (path) return { session: spec.name, bid: path.spec.bid };
     }
     return null;
   }
