@@ -232,17 +232,19 @@ export class SessionStore {
 
   /** A new window needs a new session; what is known of its paths goes over to it. */
   #replace(session: InstalledSession, spec: SessionSpec): void {
-    const known = session.paths.map(({ spec: { bid }, number, state }) => ({
+    const known = session.paths.map(({ spec: { bid }, number, word, measured }) => ({
       bid,
-      state,
+      word,
+      measured,
       estimates: readEstimates(this.#memory, number),
     }));
     this.remove(spec.name);
     this.add(spec);
-    for (const { bid, state, estimates } of known) {
+    for (const { bid, word, measured, estimates } of known) {
       if (!spec.paths.some((path) => path.bid === bid)) continue;
       this.setPathEstimates(spec.name, bid, estimates);
-      this.setPathState(spec.name, bid, state);
+      this.setPathState(spec.name, bid, word);
+      this.setPathState(spec.name, bid, measured, 'measured');
     }
   }
 
