@@ -140,5 +140,5 @@ export class LookupTables {
 }
 
 function peerName(peer: PeerAddress): string {
-  return `${Buffer.from(peer.address).toString('hex')}|${peer.port}`;
+  return `${Array.from(peer.address, (octet) => octet.toString(16).padStart(2, '0')).join('')}|${peer.port}`;
 }

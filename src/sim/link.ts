@@ -95,6 +95,16 @@ export class Link implements Actor {
     return this.#end - this.#first + this.#loose.length;
   }
 
+  /** How far each packet on its way is, 0 (just sent) to 1; below 0 it still waits. For pictures. */
+  positions(now: number): number[] {
+    const delay = Math.max(1, this.spec.delay * 1000);
+    const times = Array.from(
+      { length: this.#end - this.#first },
+      (_, i) => this.#arrivals[(this.#first + i) % this.#capacity]!,
+    );
+    return [...times, ...this.#loose.map(({ time }) => time)].map((time) => 1 - (time - now) / delay);
+  }
+
   /** Offers a packet of `length` octets whose first words are at `words[at]`. */
   send(now: number, words: Int32Array, at: number, length: number): void {
     const { counters } = this;
