@@ -23,8 +23,9 @@ const DISCARD_PORT = 9;
 export function pathMtu(local: string, remote: string, device?: string): number | null {
   const from = parseAddress(local);
   const v6 = from.family === 6;
-  const fd = socket(v6 ? AF_INET6 : AF_INET, DATAGRAM, 0);
+  let fd: number | null = null;
   try {
+    fd = socket(v6 ? AF_INET6 : AF_INET, DATAGRAM, 0);
     if (device !== undefined) {
       setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`), 'SO_BINDTODEVICE');
     }
@@ -40,6 +41,6 @@ export function pathMtu(local: string, remote: string, device?: string): number 
     if (error instanceof SystemCallError) return null;
     throw error;
   } finally {
-    close(fd);
+    if (fd !== null) close(fd);
   }
 }

@@ -187,7 +187,12 @@ export class HostDataplane {
       ask: ({ local, remote, interface: device }) =>
         withNamespace(options.namespace, () => pathMtu(local, remote, device)),
       learned: ({ local, remote }, mtu) => {
-        if (dataplane.setPathMtu(local, remote, mtu)) this.flush();
+        try {
+          if (dataplane.setPathMtu(local, remote, mtu)) this.flush();
+        } catch (error) {
+          // No room for another configuration of a session: it keeps the one that it has.
+          if (!(error instanceof TunloomError)) throw error;
+        }
       },
     });
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;

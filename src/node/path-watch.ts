@@ -50,9 +50,10 @@ export class PathWatch {
         this.setAdaptive(event.session, false);
       }
     });
-    const stopListening = dataplane.onProbe((probe) =>
-      this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf)),
-    );
+    const stopListening = dataplane.onProbe((probe) => {
+      this.#listChanged(monotonicMicroseconds());
+      this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf));
+    });
     this.#timers.push(
       setInterval(() => this.#tick(), Math.max(5, Math.min(health.intervalUs / 5000, 50))),
       setInterval(() => this.#decide(), POLICY_MS),
@@ -110,13 +111,15 @@ export class PathWatch {
 
   #tick(): void {
     const now = monotonicMicroseconds();
-    if (this.#changed) this.#listPaths(now);
+    this.#listChanged(now);
     // Before silence is judged.
     this.#dataplane.pollProbes();
     this.#apply(this.#monitor.tick(now, this.#countsOf));
   }
 
-  #listPaths(now: number): void {
+  /** Before anything is said about a path: it may be gone since the last time, and to speak of it would be an error. */
+  #listChanged(now: number): void {
+    if (!this.#changed) return;
     this.#changed = false;
     const specs = this.#dataplane.specs();
     this.#monitor.setPaths(
@@ -159,6 +162,7 @@ export class PathWatch {
   }
 
   #decide(): void {
+    this.#listChanged(monotonicMicroseconds());
     const names = this.#monitor.sessions();
     if (names.length > MOST_ADAPTIVE) return;
     const now = monotonicMicroseconds();
