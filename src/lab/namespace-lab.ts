@@ -1,4 +1,5 @@
 /** The static lab as root: two hosts in network namespaces, one session from a plan instead of signaling, real TUN devices and sockets. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SessionStatus } from '../dataplane/status.ts';
 import { ALL_OFFLOADS, HostDataplane } from '../node/host-dataplane.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure, tcpTransfer } from './measurement.ts';
@@ -13,6 +14,10 @@ import {
 import { type EmulatedPathResult, type LabResult, type TransferResult, mergeDrops } from './report.ts';
 import { LabTopology } from './topology.ts';
 
+const LOOK_EVERY_MS = 10;
+/** More than a kernel takes to notice a carrier. */
+const MOST_WAIT_MS = 3000;
+
 export class NamespaceLab implements MeasuredLab {
   readonly topology: LabTopology;
   readonly mag: HostDataplane;
@@ -24,6 +29,9 @@ export class NamespaceLab implements MeasuredLab {
     const started: HostDataplane[] = [];
     try {
       for (const role of ['mag', 'lma'] as const) started.push(await startEnd(role, topology[role], options));
+      for (let waited = 0; !topology.operational && waited < MOST_WAIT_MS; waited += LOOK_EVERY_MS) {
+        await pause(LOOK_EVERY_MS);
+      }
       return new NamespaceLab(options, topology, started[0]!, started[1]!);
     } catch (error) {
       for (const end of started) await end.stop();

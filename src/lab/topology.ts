@@ -63,6 +63,19 @@ export class LabTopology {
     }
   }
 
+  /** Whether the kernels have noticed that the paths' links are up, which takes up to a second: before, packets may be lost. */
+  get operational(): boolean {
+    return ([this.mag, this.lma] as const).every((namespace) => {
+      const netlink = new Netlink(namespace);
+      try {
+        const up = new Set(netlink.links().flatMap(({ name, operational }) => (operational ? [name] : [])));
+        return this.#paths.every(({ name }) => up.has(name));
+      } finally {
+        netlink.close();
+      }
+    });
+  }
+
   /** The kernel's own counters of path `index` at one end. */
   statistics(end: 'mag' | 'lma', index: number): LinkStatistics {
     const netlink = new Netlink(this[end]);
