@@ -71,12 +71,21 @@ export class MachineRunner<E> {
     if (this.#stopped) return;
     const now = clock();
     for (const datagram of datagrams) {
-      const received = this.#options.signaling.read(datagram, now.utc);
-      if (!received) continue;
-      if (this.#options.events.heard) this.#tell('in', received.message, received.to, received.from);
-      this.#carryOut(this.#options.machine.handle(this.#options.toEvent(received), now), now);
+      try {
+        this.#take(datagram, now);
+      } catch (error) {
+        // A fault of ours that one peer's message has found must not end the service of all the others.
+        this.#options.log.error({ event: 'fault', err: error, peer: datagram.from }, 'message not handled');
+      }
     }
     this.#finish();
+  }
+
+  #take(datagram: Datagram, now: Instant): void {
+    const received = this.#options.signaling.read(datagram, now.utc);
+    if (!received) return;
+    if (this.#options.events.heard) this.#tell('in', received.message, received.to, received.from);
+    this.#carryOut(this.#options.machine.handle(this.#options.toEvent(received), now), now);
   }
 
   /** One event of another kind. */
@@ -166,8 +175,11 @@ export class MachineRunner<E> {
     try {
       signaling.send(message, from, to, socket, Date.now());
     } catch (error) {
-      if (!(error instanceof TunloomError)) throw error;
-      log.warn({ event: 'unsent', message: messageName(message), peer: to.address }, error.message);
+      // Whatever it is, such as no route or a message too long for its authentication: the others have to go out.
+      log.warn(
+        { event: 'unsent', message: messageName(message), peer: to.address },
+        (error as Error).message,
+      );
     }
   }
 
