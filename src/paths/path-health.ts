@@ -42,6 +42,8 @@ const CHANCE = 1e-6;
 const MOST_SILENT = 10;
 /** While data of the far end come over the path, its silence may be that of its control thread alone. */
 const HEARING = 3;
+/** If no other path was heard of later either, it is the far end that pauses, or all is lost anyway. */
+const ALL_SILENT = 10;
 /** Beyond this much jitter we wait no longer. */
 const MOST_PATIENCE_US = 1e6;
 
@@ -70,6 +72,11 @@ export class PathHealth {
   /** Why it came into its state, for people. */
   get reason(): string {
     return this.#reason;
+  }
+
+  /** When there was last a sign that what we send arrives. */
+  get heardUs(): number {
+    return this.#heardUs;
   }
 
   get probeLoss(): number {
@@ -121,6 +128,7 @@ export class PathHealth {
     nowUs: number,
     intervalUs: number,
     hearing: boolean,
+    othersHeard: boolean,
     variationUs: number,
     loss: number | null,
     delayBehindUs: number | null,
@@ -128,7 +136,7 @@ export class PathHealth {
     if (this.#state === 'unmeasured' || this.#state === 'down') return;
     const patience = Math.min(4 * variationUs, MOST_PATIENCE_US);
     const silence = nowUs - this.#heardUs;
-    const allowed = this.#silentProbes() * intervalUs * (hearing ? HEARING : 1);
+    const allowed = this.#silentProbes() * intervalUs * (othersHeard ? (hearing ? HEARING : 1) : ALL_SILENT);
     if (silence > allowed + patience) {
       this.#become('down', `silent for ${Math.round(silence / 1000)} ms`);
       return;

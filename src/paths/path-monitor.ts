@@ -142,6 +142,9 @@ export class PathMonitor {
               nowUs,
               interval,
               counts !== null && state.hearing(counts),
+              [...states.values()].some(
+                ({ health }) => health.heardUs > state.health.heardUs + 1.5 * interval,
+              ),
               state.roundTrip.variationUs,
               lossOf(state.sending),
               this.#delayBehind(states, state),

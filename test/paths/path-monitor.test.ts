@@ -73,7 +73,7 @@ describe('states', () => {
     const two = new TwoEnds([1]);
     two.run(2e6);
     two.links[0].get(1)!.alive = false;
-    two.run(2e6);
+    two.run(5e6);
     expect(two.paths(0)[0]!.state).toBe('down');
   });
 
