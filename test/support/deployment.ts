@@ -116,7 +116,11 @@ ${extra}`,
     );
   }
 
-  async startMag(extra = '', lma = `{ ipv6: '${LMAA}' }`): Promise<void> {
+  async startMag(
+    extra = '',
+    lma = `{ ipv6: '${LMAA}' }`,
+    node = `{ identity: '*@example.org' }`,
+  ): Promise<void> {
     this.magDaemon = await Daemon.start(
       this.mag,
       'mag',
@@ -127,7 +131,7 @@ lma: ${lma}
 interfaces:
   - { name: wan0, bid: 1, label: 11, technology: lte }
   - { name: wan1, bid: 2, label: 9, technology: wlan, priority: 1 }
-nodes: [{ identity: '*@example.org' }]
+nodes: [${node}]
 access: [{ name: acc0, node: ${NODE}, attachOn: [link, router-solicitation] }]
 state: ${this.folder}/mag
 workers: 1
