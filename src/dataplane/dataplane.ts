@@ -159,7 +159,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
         copies: sumWorkerCounters(memory, L.COUNTER_COPIES),
         picksRefused: sumWorkerCounters(memory, L.COUNTER_PICK_REFUSED),
       },
-      drops: readDrops(memory),
+      drops: { ...readDrops(memory), ...this.#options.ports.drops?.() },
       resequencer: sumResequencers(this.sessions().map((session) => session.resequencer)),
     };
   }

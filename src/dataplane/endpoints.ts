@@ -41,6 +41,8 @@ export interface PortProvider {
    */
   admit?(endpoint: EndpointSpec, remote: string): void;
   dismiss?(endpoint: EndpointSpec, remote: string): void;
+  /** What was dropped before it reached a worker, by reason (docs/drops.md). */
+  drops?(): Readonly<Record<string, number>>;
 }
 
 interface Endpoint {

@@ -43,6 +43,8 @@ export const Op = {
 
 /** Offsets from here on are relative to the network header, wherever the socket's data start. */
 export const NETWORK_HEADER = -0x100000;
+/** SKF_AD_OFF + SKF_AD_RANDOM: LOAD_WORD gives a random number (Linux 3.16). */
+export const RANDOM = -0x1000 + 56;
 /** BPF_MAXINSNS. */
 export const MOST_INSTRUCTIONS = 4096;
 

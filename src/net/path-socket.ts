@@ -120,7 +120,10 @@ function setBuffer(fd: number, force: number, plain: number, what: string): void
   }
 }
 
-/** Packets that the kernel dropped because the socket's receive buffer was full (SO_MEMINFO, sock_diag(7)). */
+/**
+ * Packets that the kernel dropped because the socket's receive buffer was full (SO_MEMINFO, sock_diag(7)); of a UDP socket also those
+ * that its filter refused or whose checksum was wrong.
+ */
 export function socketDrops(fd: number): number {
   const words = getOption(fd, SOL_SOCKET, SO_MEMINFO, 64, 'SO_MEMINFO');
   return new DataView(words.buffer, words.byteOffset).getUint32(SK_MEMINFO_DROPS * 4, true);

@@ -2,8 +2,12 @@
  * Filters of the sockets that tunnels run over, in classic BPF (bpf.ts, socket(7)). A filter is a search tree over the addresses of
  * known peers: what comes from anybody else is dropped in the kernel, and what comes from a peer reaches exactly one worker, always
  * the same one, so that a path stays FIFO. src/net/peer-assignment.ts says which.
+ *
+ * The kernel counts what the filter of a UDP socket drops together with what finds its receive buffer full (SK_MEMINFO_DROPS), so
+ * strangers are led to a socket of their own. What the filter of a raw socket drops it does not count at all: one packet in
+ * STRANGER_SAMPLE gets through to the hot path, which counts it.
  */
-import { type Instruction, type Line, NETWORK_HEADER, Op, assemble, encodeProgram } from './bpf.ts';
+import { type Instruction, type Line, NETWORK_HEADER, Op, RANDOM, assemble, encodeProgram } from './bpf.ts';
 import { addressOfBytes, setOption } from './libc.ts';
 
 const SOL_SOCKET = 1;
@@ -11,6 +15,9 @@ const SO_ATTACH_FILTER = 26;
 const SO_ATTACH_REUSEPORT_CBPF = 51;
 
 const WHOLE_PACKET = 0x40000;
+
+/** A flood of strangers costs this much less than without a filter, and who misconfigured a peer still sees its packets. */
+export const STRANGER_SAMPLE = 64;
 
 /** A peer and the worker that its packets go to. */
 export interface AssignedPeer {
@@ -48,23 +55,33 @@ export function rawFilter(worker: number, { family, workers, peers, open }: List
           [Op.RETURN, WHOLE_PACKET],
           'drop',
         ] satisfies Line[])
-      : []),
+      : worker === 0
+        ? ([
+            [Op.LOAD_WORD, RANDOM],
+            [Op.IF_GREATER_EQUAL, 2 ** 32 / STRANGER_SAMPLE, 'drop', 'sample'],
+            'sample',
+            [Op.RETURN, WHOLE_PACKET],
+            'drop',
+          ] satisfies Line[])
+        : []),
     [Op.RETURN, 0],
   ]);
 }
 
-/** The filter of each socket of a UDP group: known peers, or everybody. */
-export function udpFilter({ family, peers, open }: Listening): Instruction[] {
-  if (open) return assemble([[Op.RETURN, WHOLE_PACKET]]);
-  return assemble([...peerTree(family, peers, () => WHOLE_PACKET), [Op.RETURN, 0]]);
+/** The filter of the socket that strangers are led to. */
+export function nobodyFilter(): Instruction[] {
+  return assemble([[Op.RETURN, 0]]);
 }
 
-/** Which socket of a UDP group (SO_REUSEPORT) gets a packet: its place in the order of binding. */
-export function udpSelector({ family, workers, peers }: Listening): Instruction[] {
+/**
+ * Which socket of a UDP group (SO_REUSEPORT) gets a packet, by its place in the order of binding: those of the workers, then that of
+ * strangers.
+ */
+export function udpSelector({ family, workers, peers, open }: Listening): Instruction[] {
   return assemble([
     ...peerTree(family, peers, (owner) => owner),
-    ...spread(family, workers),
-    [Op.RETURN_A, 0],
+    ...(open ? ([...spread(family, workers), [Op.RETURN_A, 0]] satisfies Line[]) : []),
+    [Op.RETURN, workers],
   ]);
 }
 

@@ -12,8 +12,8 @@ import {
   type Listening,
   attachFilter,
   attachSelector,
+  nobodyFilter,
   rawFilter,
-  udpFilter,
   udpSelector,
 } from '../net/socket-filter.ts';
 
@@ -23,6 +23,8 @@ interface OpenEndpoint {
   readonly spec: EndpointSpec;
   /** By worker. */
   readonly fds: readonly number[];
+  /** UDP: the socket that strangers are led to, and that drops and thereby counts them. */
+  readonly strangers: number | null;
 }
 
 /** A local end of UDP paths. */
@@ -35,7 +37,6 @@ function keyOf({ local, port, interface: device }: UdpEnd): string {
 export class HostPorts implements PortProvider {
   readonly #namespace: string | null;
   readonly #offload: { readonly segment: boolean; readonly merge: boolean };
-  readonly #open = new Set<number>();
   readonly #endpoints = new Set<OpenEndpoint>();
   #assignment: PeerAssignment | null = null;
   /** Local addresses whose filters are out of date. */
@@ -44,7 +45,11 @@ export class HostPorts implements PortProvider {
   readonly #crowded = new Set<string>();
   /** One descriptor of each UDP endpoint, by local end. */
   readonly #udp = new Map<string, number>();
-  #closedDrops = 0;
+  /** Drops of all sockets, also of those that are closed. */
+  #full = 0;
+  #strange = 0;
+  /** What the kernel's counter said last, by descriptor; it has 32 bits. */
+  readonly #seen = new Map<number, number>();
 
   /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them. */
   constructor(namespace: string | null, offload: { readonly segment: boolean; readonly merge: boolean }) {
@@ -68,20 +73,26 @@ export class HostPorts implements PortProvider {
 
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[] {
     const fds: number[] = [];
+    let strangers: number | null = null;
     try {
       withNamespace(this.#namespace, () => {
         for (let worker = 0; worker < workers; worker++) {
           fds.push(openPathSocket({ ...endpoint, merge: this.#offload.merge }));
         }
+        if (endpoint.protocol === PROTOCOL_UDP) {
+          // Not merging, so that each packet counts.
+          strangers = openPathSocket({ ...endpoint, merge: false });
+          attachFilter(strangers, nobodyFilter());
+        }
       });
       this.#assignment ??= new PeerAssignment(workers);
-      this.#filter({ spec: endpoint, fds });
+      const opened = { spec: endpoint, fds, strangers };
+      this.#filter(opened);
+      this.#endpoints.add(opened);
     } catch (error) {
-      for (const fd of fds) close(fd);
+      for (const fd of strangers === null ? fds : [...fds, strangers]) close(fd);
       throw error;
     }
-    this.#endpoints.add({ spec: endpoint, fds });
-    for (const fd of fds) this.#open.add(fd);
     if (endpoint.protocol === PROTOCOL_UDP) this.#udp.set(keyOf(endpoint), fds[0]!);
     return fds.map((fd) => ({ kind: 'socket', fd }));
   }
@@ -98,14 +109,14 @@ export class HostPorts implements PortProvider {
   close(devices: readonly DeviceHandle[]): void {
     const [first] = devices;
     for (const endpoint of this.#endpoints) {
-      if (first?.kind === 'socket' && endpoint.fds[0] === first.fd) this.#endpoints.delete(endpoint);
-    }
-    for (const device of devices) {
-      if (device.kind !== 'socket') continue;
-      for (const [key, fd] of this.#udp) if (fd === device.fd) this.#udp.delete(key);
-      this.#closedDrops += socketDrops(device.fd);
-      this.#open.delete(device.fd);
-      close(device.fd);
+      if (first?.kind !== 'socket' || endpoint.fds[0] !== first.fd) continue;
+      this.#count(endpoint);
+      this.#endpoints.delete(endpoint);
+      for (const [key, fd] of this.#udp) if (fd === first.fd) this.#udp.delete(key);
+      for (const fd of endpoint.strangers === null ? endpoint.fds : [...endpoint.fds, endpoint.strangers]) {
+        this.#seen.delete(fd);
+        close(fd);
+      }
     }
   }
 
@@ -152,20 +163,29 @@ export class HostPorts implements PortProvider {
     attachFilters(endpoint, { ...listening, peers: [], open: true });
   }
 
-  /** Packets that the kernel dropped because a socket's receive buffer was full or, UDP, by its filter. */
-  get receiveDrops(): number {
-    let sum = this.#closedDrops;
-    for (const fd of this.#open) sum += socketDrops(fd);
-    return sum;
+  /** What the kernel dropped before a worker could see it, by reason (docs/drops.md); reasons that never occurred are left out. */
+  drops(): Record<string, number> {
+    for (const endpoint of this.#endpoints) this.#count(endpoint);
+    return {
+      ...(this.#strange && { 'peer-filter': this.#strange }),
+      ...(this.#full && { 'receive-queue-full': this.#full }),
+    };
+  }
+
+  #count({ fds, strangers }: OpenEndpoint): void {
+    for (const fd of fds) this.#full += this.#dropsSince(fd);
+    if (strangers !== null) this.#strange += this.#dropsSince(strangers);
+  }
+
+  #dropsSince(fd: number): number {
+    const drops = socketDrops(fd);
+    const fresh = (drops - (this.#seen.get(fd) ?? 0)) >>> 0;
+    this.#seen.set(fd, drops);
+    return fresh;
   }
 }
 
 function attachFilters({ spec, fds }: OpenEndpoint, listening: Listening): void {
-  if (spec.protocol !== PROTOCOL_UDP) {
-    fds.forEach((fd, worker) => attachFilter(fd, rawFilter(worker, listening)));
-    return;
-  }
-  if (fds.length > 1) attachSelector(fds[0]!, udpSelector(listening));
-  const filter = udpFilter(listening);
-  for (const fd of fds) attachFilter(fd, filter);
+  if (spec.protocol === PROTOCOL_UDP) attachSelector(fds[0]!, udpSelector(listening));
+  else fds.forEach((fd, worker) => attachFilter(fd, rawFilter(worker, listening)));
 }

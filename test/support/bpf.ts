@@ -1,8 +1,11 @@
 /** Classic BPF as Documentation/networking/filter.rst describes it, for tests of the programs that we give to the kernel. */
-import { type Instruction, NETWORK_HEADER, Op } from '../../src/net/bpf.ts';
+import { type Instruction, NETWORK_HEADER, Op, RANDOM } from '../../src/net/bpf.ts';
 
-/** What the program returns for a packet whose data start at its network header; 0 as well when it reads past the end. */
-export function runBpf(program: readonly Instruction[], packet: Uint8Array): number {
+/**
+ * What the program returns for a packet whose data start at its network header; 0 as well when it reads past the end. `random` is
+ * what it gets for a random number.
+ */
+export function runBpf(program: readonly Instruction[], packet: Uint8Array, random = 2 ** 32 - 1): number {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
   const scratch = new Uint32Array(16);
   let a = 0;
@@ -19,7 +22,7 @@ export function runBpf(program: readonly Instruction[], packet: Uint8Array): num
       };
       switch (code) {
         case Op.LOAD_WORD:
-          a = view.getUint32(at(k));
+          a = (k | 0) === RANDOM ? random : view.getUint32(at(k));
           break;
         case Op.LOAD_HALF:
           a = view.getUint16(at(k));

@@ -112,6 +112,16 @@ test('serves its control socket, and SIGTERM leaves no device, route, rule or so
   expect(ip('-6', 'route')).not.toContain('2001:db8:2::');
 });
 
+test('packets of strangers that the kernel drops are counted', async () => {
+  await start(configYaml([sessionYaml(1, [1, 1])], 'defaults: { encapsulation: udp-gre }\n'));
+  for (let n = 0; n < 5; n++) {
+    run('ip', 'netns', 'exec', NAMESPACE, 'bash', '-c', 'echo nobody > /dev/udp/198.51.100.2/5437');
+  }
+  const status = JSON.parse(tunloom('status', '--json')) as DataplaneStatus;
+  expect(status.drops).toEqual({ 'peer-filter': 5 });
+  expect(tunloom('status')).toContain('peer-filter');
+});
+
 test('SIGHUP adds, changes and removes sessions; a broken file changes nothing and is logged', async () => {
   const { child, log } = await start(configYaml([sessionYaml(1, [1, 1]), sessionYaml(2, [1, 1])]));
   const file = join(folder, 'config.yaml');
