@@ -370,6 +370,14 @@ export const PROBE_LENGTH = 64;
 export const PROBE_STRIDE = PROBE_MESSAGE + PROBE_LENGTH;
 /** GRE protocol type of probes: IEEE 802 Local Experimental EtherType 1. */
 export const PROBE_TYPE = 0x88b5;
+/**
+ * Without a GRE key a probe is an inner UDP packet between an address of the session and this link-local one, which no router forwards
+ * (RFC 3927 §2.7, RFC 4291 §2.5.6): 169.254.82.78, fe80::8278. Both ports are the experimental one of RFC 4727 §6.
+ */
+export const PROBE_ADDRESS4 = 0xa9fe524e;
+export const PROBE_ADDRESS6_HIGH = 0xfe80;
+export const PROBE_ADDRESS6_LOW = 0x8278;
+export const PROBE_PORT = 1022;
 export const WORKER_END = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
@@ -513,6 +521,8 @@ export const CONFIG_FLAGS = 0;
 export const CONFIG_FLAG_LATE_DROP = 1;
 export const CONFIG_FLAG_PROVEN_LOSS = 2;
 export const CONFIG_FLAG_CLAMP_MSS = 4;
+/** Some path has no GRE key, so that its probes are inner packets: nobody else's may look like them. */
+export const CONFIG_FLAG_INNER_PROBES = 8;
 export const CONFIG_INNER_MTU = 4;
 export const CONFIG_MIN_WAIT = 8;
 export const CONFIG_MAX_WAIT = 12;

@@ -119,7 +119,7 @@ import { stripTunnel } from '../tunnel/strip';
 import { PROTOCOL_UDP, checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
-import { PROBE_TAKEN, takeProbe } from './probe';
+import { PROBE_TAKEN, hasProbeAddress, takeInnerProbe, takeProbe } from './probe';
 import { bufferCapacity, gatherReceived, receivedBuffer, takeReceived } from './receive';
 
 const MSG_TRUNC: u32 = 0x20;
@@ -225,12 +225,16 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
 
   let inner = <usize>load<u32>(meta, META_INNER);
   const family = load<u32>(meta, META_INNER_FAMILY);
-  if (!family) return takeProbe(worker, load<u32>(endpoint, ENDPOINT_LOCAL), peer);
+  if (!family) {
+    const probed = findPath(load<u32>(endpoint, ENDPOINT_LOCAL), peer, 1, load<u32>(meta, META_KEY));
+    return probed ? takeProbe(worker, probed, inner, load<u32>(meta, META_INNER_LENGTH)) : DROP_UNKNOWN_KEY;
+  }
   const total = checkInner(inner, load<u32>(meta, META_INNER_LENGTH));
   if (total < 0) return <u32>-total;
-  if (isMartianSource(inner, family)) return DROP_INNER_MARTIAN;
-  const number = findOwner(inner, family);
   const keyed = load<u32>(meta, META_KEYED);
+  const probe = !keyed && hasProbeAddress(inner, family, load<u32>(CONTROL, CONTROL_ROLE) == ROLE_LMA);
+  if (!probe && isMartianSource(inner, family)) return DROP_INNER_MARTIAN;
+  const number = findOwner(inner, family);
   if (!keyed && !number) return DROP_NO_SESSION;
   const path = findPath(
     load<u32>(endpoint, ENDPOINT_LOCAL),
@@ -242,6 +246,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     if (byPort) noteStranger(worker, endpoint, 0);
     return keyed ? DROP_UNKNOWN_KEY : DROP_WRONG_PATH;
   }
+  if (probe) return takeInnerProbe(worker, path, inner, family, total);
   const session =
     <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
   if (number != load<u32>(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;

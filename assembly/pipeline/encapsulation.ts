@@ -16,6 +16,7 @@ import {
   BUFFER_PACKET,
   CONFIG_FLAGS,
   CONFIG_FLAG_CLAMP_MSS,
+  CONFIG_FLAG_INNER_PROBES,
   CONFIG_INNER_MTU,
   CONTROL,
   CONTROL_ROLE,
@@ -25,6 +26,7 @@ import {
   COUNTER_MSS_CLAMPED,
   COUNTER_TUN_RX,
   COUNTER_TUN_RX_SUPER,
+  DROP_INNER_MARTIAN,
   DROP_NO_BUFFER,
   DROP_NO_PATH,
   DROP_NO_SESSION,
@@ -60,6 +62,7 @@ import { checkInner, ipVersion } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliveryRoom } from './deliver';
 import { COPIES_PER_PACKET, MESSAGES_PER_PACKET, sendByGroup } from './distribute';
+import { hasProbeAddress } from './probe';
 import { bufferCapacity, gatherReceived, gatheredReceived, takeReceived } from './receive';
 import { groupSends, queueSend, sendRoom } from './send';
 
@@ -106,6 +109,7 @@ function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool
   const session = findSession(at, family);
   const config = session ? <usize>atomic.load<u32>(session, SESSION_CONFIG) : 0;
   if (!config) return countDropOne(worker, DROP_NO_SESSION);
+  if (looksLikeProbe(config, at, family)) return countDropOne(worker, DROP_INNER_MARTIAN);
   const header = superHeaderLength(vnet, at, family, total);
   if (!header || header > bufferCapacity()) return countDropOne(worker, DROP_VNET_MALFORMED);
   const size = segmentSize(vnet);
@@ -151,6 +155,7 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   if (!session) return drop(worker, buffer, DROP_NO_SESSION);
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return drop(worker, buffer, DROP_NO_SESSION);
+  if (looksLikeProbe(config, inner, family)) return drop(worker, buffer, DROP_INNER_MARTIAN);
   const mtu = load<u32>(config, CONFIG_INNER_MTU);
   if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS && clampMss(inner, family, total, mtu)) {
     count(worker, COUNTER_MSS_CLAMPED);
@@ -172,6 +177,14 @@ function findSession(inner: usize, family: u32): usize {
   const number =
     family == 4 ? findSession4(inner + (bySource ? 12 : 16)) : findSession6(inner + (bySource ? 8 : 24));
   return number ? <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>(number - 1) * SESSION_STRIDE : 0;
+}
+
+/** Where probes are inner packets, the far end would take a packet of this address for one; nobody may forward it anyway. */
+// @ts-ignore: decorator
+@inline
+function looksLikeProbe(config: usize, inner: usize, family: u32): bool {
+  if (!(load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_INNER_PROBES)) return false;
+  return hasProbeAddress(inner, family, load<u32>(CONTROL, CONTROL_ROLE) == ROLE_MAG);
 }
 
 /** RFC 2473 §7.1 and RFC 4459: cut what may be cut, answer the rest. */

@@ -10,7 +10,7 @@ import type { GracePeriods } from './grace.ts';
 import type { InstalledPath } from './installed-session.ts';
 import type { LookupTables } from './lookup-tables.ts';
 import type { DataplaneMemory } from './memory.ts';
-import { addressKey } from './path-template.ts';
+import { addressKey, isKeyed } from './path-template.ts';
 import { writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
@@ -68,7 +68,7 @@ export class PathInstaller {
       this.#nextPath--;
       throw new TunloomError('TOO_MANY_PATHS', `no room for a path of "${session.name}"; raise memory.paths`);
     }
-    const keyed = path.encapsulation.includes('gre') && path.gre.key;
+    const keyed = isKeyed(path);
     const byPort = path.encapsulation === 'udp' || path.encapsulation === 'udp-gre';
     const selector = keyed ? (session.receiveKey ?? 0) : index + 1;
     const peer = { address: addressKey(path.remote), port: byPort ? path.remotePort : 0 };

@@ -38,6 +38,11 @@ export function isSequenced(path: PathSpec): boolean {
   return path.encapsulation.includes('gre') && path.gre.sequence;
 }
 
+/** Whether packets of this path carry the session's GRE key (RFC 2890 §2.1), by which the receiver finds it; else by inner address. */
+export function isKeyed(path: PathSpec): boolean {
+  return path.encapsulation.includes('gre') && path.gre.key;
+}
+
 /** Builds the template; `sendKey` is used where the path's GRE header has a key. */
 export function buildPathTemplate(path: PathSpec, sendKey: number | null): PathTemplate {
   const local = parseAddress(path.local);

@@ -7,7 +7,7 @@ import { readPathCounters } from './counters.ts';
 import type { EndpointRegistry } from './endpoints.ts';
 import type { InstalledPath } from './installed-session.ts';
 import type { DataplaneMemory } from './memory.ts';
-import { type ProbePacket, buildProbePacket, canProbe, uncountedOctets } from './probe-packet.ts';
+import { type ProbePacket, buildProbePacket, uncountedOctets } from './probe-packet.ts';
 import { takeProbes } from './probe-notes.ts';
 import type { PathTraffic, ReceivedProbe } from './probed-paths.ts';
 import type { SessionStore } from './session-store.ts';
@@ -26,20 +26,20 @@ export class ProbePort {
   }
 
   canProbe(session: string, bid: number): boolean {
-    const path = this.#sessions.installed(session, bid);
-    return path !== null && this.#endpoints.canSend && canProbe(path.spec);
+    return this.#endpoints.canSend && this.#sessions.installed(session, bid) !== null;
   }
 
   send(session: string, bid: number, message: Uint8Array): boolean {
     const path = this.#sessions.installed(session, bid);
-    if (!path || !canProbe(path.spec)) return false;
+    if (!path) return false;
     let packet = this.#packets.get(path);
     if (!packet) {
-      const { sendKey } = this.#sessions.spec(session);
-      packet = buildProbePacket(path.spec, sendKey, this.#endpoints.mode(path.ends));
+      const role = this.#memory.control(L.CONTROL_ROLE);
+      const mode = this.#endpoints.mode(path.ends);
+      packet = buildProbePacket(path.spec, this.#sessions.spec(session), role, mode);
       this.#packets.set(path, packet);
     }
-    packet.message.set(message);
+    packet.fill(message);
     try {
       this.#endpoints.send(path.ends, packet.bytes, packet.sockaddr, packet.sockaddrLength);
       return true;

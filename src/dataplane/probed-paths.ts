@@ -22,13 +22,13 @@ export interface ReceivedProbe {
 
 export interface ProbedPaths {
   specs(): SessionSpec[];
-  /** Whether probes can go over the path: it carries GRE keys, and there are sockets to send by. */
+  /** Whether probes can go over the path: it is there, and there are sockets to send by. */
   canProbe(session: string, bid: number): boolean;
   /** Sends 64 octets; false if the path is gone or the system refused. */
   sendProbe(session: string, bid: number, message: Uint8Array): boolean;
   traffic(session: string, bid: number): PathTraffic | null;
-  /** Calls `listener` with every probe that comes, until the returned function is called. */
   /** Hands over what has come by now, without waiting for the event loop to get round to it. */
   pollProbes(): void;
+  /** Calls `listener` with every probe that comes, until the returned function is called. */
   onProbe(listener: (probe: ReceivedProbe) => void): () => void;
 }

@@ -4,7 +4,7 @@ import { encodeSockaddr, parseAddress } from '../ip.ts';
 import type { Distribution } from './distribution-writer.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
-import { ENCAPSULATION_NUMBERS, buildPathTemplate } from './path-template.ts';
+import { ENCAPSULATION_NUMBERS, buildPathTemplate, isKeyed } from './path-template.ts';
 import type { PathMtus } from './path-mtus.ts';
 import { encapsulationOverhead } from './overhead.ts';
 import { writeEstimates } from './path-estimates.ts';
@@ -100,7 +100,8 @@ export function writeConfig(
     L.CONFIG_FLAGS,
     (spec.resequencer.late === 'drop' ? L.CONFIG_FLAG_LATE_DROP : 0) |
       (spec.resequencer.provenLoss ? L.CONFIG_FLAG_PROVEN_LOSS : 0) |
-      (spec.clampMss ? L.CONFIG_FLAG_CLAMP_MSS : 0),
+      (spec.clampMss ? L.CONFIG_FLAG_CLAMP_MSS : 0) |
+      (spec.paths.every(isKeyed) ? 0 : L.CONFIG_FLAG_INNER_PROBES),
   );
   set(L.CONFIG_INNER_MTU, innerMtu);
   set(L.CONFIG_MIN_WAIT, spec.resequencer.minWaitUs);

@@ -47,7 +47,7 @@ export function pathsCommand(): Command {
 
 /** One line a path; directions as seen from this end. */
 export function formatPaths(paths: readonly PathHealthStatus[]): string {
-  if (!paths.length) return 'no path that can be probed (encapsulations without a GRE key cannot)';
+  if (!paths.length) return 'no paths';
   return formatTable(
     [
       'session',
