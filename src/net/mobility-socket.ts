@@ -4,20 +4,20 @@
  */
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { bind, close, setIntOption, setOption, socket } from './libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  bindToDevice,
+  setBufferSize,
+} from './socket-options.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_DGRAM = 2;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
-const SO_BINDTODEVICE = 25;
-const SO_RCVBUFFORCE = 33;
-const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
-const IPPROTO_IPV6 = 41;
 const IPV6_CHECKSUM = 7;
 const IPV6_RECVPKTINFO = 49;
 const IPPROTO_ICMPV6 = 58;
@@ -49,13 +49,8 @@ export function openMobilitySocket({ local, port, interface: device }: MobilityS
     } else {
       setIntOption(fd, IPPROTO_IP, IP_PKTINFO, 1, 'IP_PKTINFO');
     }
-    if (!setIntOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES, 'SO_RCVBUFFORCE')) {
-      setIntOption(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES, 'SO_RCVBUF');
-    }
-    if (device !== undefined) {
-      const name = new TextEncoder().encode(`${device}\0`);
-      setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, name, `SO_BINDTODEVICE ${device}`);
-    }
+    setBufferSize(fd, 'receive', BUFFER_BYTES);
+    if (device !== undefined) bindToDevice(fd, device);
     const sockaddr = encodeSockaddr(address, port ?? 0);
     bind(fd, sockaddr.bytes, sockaddr.length, `${local} ${port === null ? 'protocol 135' : `port ${port}`}`);
   } catch (error) {

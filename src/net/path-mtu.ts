@@ -5,16 +5,19 @@
  */
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { SystemCallError } from './errno.ts';
-import { bind, close, connect, getOption, setOption, socket } from './libc.ts';
+import { bind, close, connect, getOption, socket } from './libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  bindToDevice,
+} from './socket-options.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const DATAGRAM = 2 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
-const SO_BINDTODEVICE = 25;
-const IPPROTO_IP = 0;
 const IP_MTU = 14;
-const IPPROTO_IPV6 = 41;
 const IPV6_MTU = 24;
 /** Any: nothing is sent. */
 const DISCARD_PORT = 9;
@@ -25,10 +28,8 @@ export function pathMtu(local: string, remote: string, device?: string): number 
   const v6 = from.family === 6;
   let fd: number | null = null;
   try {
-    fd = socket(v6 ? AF_INET6 : AF_INET, DATAGRAM, 0);
-    if (device !== undefined) {
-      setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`), 'SO_BINDTODEVICE');
-    }
+    fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (device !== undefined) bindToDevice(fd, device);
     const own = encodeSockaddr(from, 0);
     bind(fd, own.bytes, own.length, local);
     const peer = encodeSockaddr(parseAddress(remote), DISCARD_PORT);

@@ -3,31 +3,30 @@
  * takes whole packets (IPV6_HDRINCL) and gives payloads; udp(7) takes and gives payloads. All are non-blocking.
  */
 import { encodeSockaddr, parseAddress } from '../ip.ts';
-import { bind, close, getOption, setIntOption, setOption, socket } from './libc.ts';
+import { bind, close, getOption, setIntOption, socket } from './libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_SOCKET,
+  bindToDevice,
+  setBufferSize,
+} from './socket-options.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_DGRAM = 2;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
-const SO_BINDTODEVICE = 25;
-const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
 const SO_MEMINFO = 55;
 const SK_MEMINFO_DROPS = 8;
-const IPPROTO_IP = 0;
 const IP_TTL = 2;
 const IP_HDRINCL = 3;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVTOS = 13;
 const PMTUDISC_DONT = 0;
 const PMTUDISC_PROBE = 3;
-const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_V6ONLY = 26;
@@ -82,12 +81,9 @@ export function openPathSocket(spec: PathSocketSpec): number {
     else if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1, 'IPV6_HDRINCL');
     else setIntOption(fd, IPPROTO_IP, IP_HDRINCL, 1, 'IP_HDRINCL');
     if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, 'IPV6_RECVTCLASS');
-    setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, 'SO_RCVBUF');
-    setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, 'SO_SNDBUF');
-    if (spec.interface) {
-      const name = new TextEncoder().encode(`${spec.interface}\0`);
-      setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, name, `SO_BINDTODEVICE ${spec.interface}`);
-    }
+    setBufferSize(fd, 'receive', BUFFER_BYTES);
+    setBufferSize(fd, 'send', BUFFER_BYTES);
+    if (spec.interface) bindToDevice(fd, spec.interface);
     const sockaddr = encodeSockaddr(address, spec.port);
     const what = udp ? `${spec.local} port ${spec.port}` : `${spec.local} protocol ${spec.protocol}`;
     bind(fd, sockaddr.bytes, sockaddr.length, what);
@@ -110,13 +106,6 @@ function setUdpOptions(fd: number, v6: boolean, spec: PathSocketSpec): void {
     setIntOption(fd, IPPROTO_IP, IP_RECVTOS, 1, 'IP_RECVTOS');
     setIntOption(fd, IPPROTO_IP, IP_TTL, spec.hopLimit, 'IP_TTL');
     setIntOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover, 'IP_MTU_DISCOVER');
-  }
-}
-
-/** Past net.core.[rw]mem_max with CAP_NET_ADMIN, up to it without (socket(7)). */
-function setBuffer(fd: number, force: number, plain: number, what: string): void {
-  if (!setIntOption(fd, SOL_SOCKET, force, BUFFER_BYTES, `${what}FORCE`)) {
-    setIntOption(fd, SOL_SOCKET, plain, BUFFER_BYTES, what);
   }
 }
 

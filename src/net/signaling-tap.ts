@@ -4,23 +4,17 @@
  */
 import { TunloomError } from '../errors.ts';
 import { type Line, Op, assemble } from './bpf.ts';
-import { bind, close, recvmmsg, setIntOption, socket } from './libc.ts';
+import { bind, close, recvmmsg, socket } from './libc.ts';
 import { MessageSlots } from './message-header.ts';
 import { Netlink } from './netlink.ts';
 import { withNamespace } from './network-namespace.ts';
 import { socketDrops } from './path-socket.ts';
 import type { Readiness } from './readiness.ts';
 import { attachFilter } from './socket-filter.ts';
+import { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, setBufferSize } from './socket-options.ts';
 
 const AF_PACKET = 17;
-/** The packet from its network header on, whatever the link. */
-const SOCK_DGRAM = 2;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const ETH_P_ALL = 0x0003;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
-const SO_RCVBUFFORCE = 33;
 /** struct sockaddr_ll: family 2, protocol 2, interface 4, hardware type 2, packet type 1, ... */
 const SOCKADDR_SIZE = 20;
 const PACKET_TYPE = 10;
@@ -111,8 +105,7 @@ export class SignalingTap {
     this.#fd = withNamespace(namespace, () => socket(AF_PACKET, type, 0));
     try {
       attachFilter(this.#fd, assemble(SIGNALING_FILTER));
-      if (!setIntOption(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES, 'SO_RCVBUFFORCE'))
-        setIntOption(this.#fd, SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES, 'SO_RCVBUF');
+      setBufferSize(this.#fd, 'receive', BUFFER_BYTES);
       const address = new Uint8Array(SOCKADDR_SIZE);
       const view = new DataView(address.buffer);
       view.setUint16(0, AF_PACKET, true);

@@ -71,6 +71,19 @@ export function refuseFixed<T extends object>(
   );
 }
 
+/** Keys of what concerns the process and its devices: a running daemon keeps them. */
+export const PROCESS_KEYS = [
+  'workers',
+  'tun',
+  'control',
+  'memory',
+  'offload',
+  'busyPoll',
+  'probes',
+  'routing',
+  'state',
+] as const;
+
 /** What is routine with many sessions is for those who ask for it. */
 export function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
   if (event.startsWith('worker')) return 'warn';

@@ -1,71 +1,22 @@
-/** `tunloom lma`: an LMA with its control socket and signals. SIGHUP reads the file again; SIGTERM and SIGINT stop cleanly. */
+/** `tunloom lma`: an LMA as a daemon (signaling-daemon.ts). */
 import { type LmaDaemonConfig, loadLmaConfig } from '../config/lma-config.ts';
-import { buildControlServer, listenControl } from '../control/server.ts';
-import { levelOf, openLog, refuseFixed, reloadOnHangup, stopSignal } from './daemon.ts';
-import { guardedControl } from './guarded-control.ts';
+import { PROCESS_KEYS, refuseFixed } from './daemon.ts';
 import { LmaNode } from './lma-node.ts';
+import { runSignalingDaemon } from './signaling-daemon.ts';
 
 /** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING). */
-export async function runLmaDaemon(file: string): Promise<void> {
-  let config = loadLmaConfig(file);
-  const log = openLog(config.host.log.level);
-  // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
-  const stopped = stopSignal(log);
-  const node = await LmaNode.start({ config, namespace: null, log });
-  node.host.dataplane.on('event', (event) => log[levelOf(event)](event));
-  const reload = async (): Promise<object> => {
-    const next = loadLmaConfig(file);
-    refuseReload(file, config, next);
-    const result = node.reconfigure(next);
-    config = next;
-    log.level = next.host.log.level;
-    log.info({ event: 'reloaded', ...result });
-    return result;
-  };
-  let stopReloading = (): void => {};
-  try {
-    const server = buildControlServer({
-      control: guardedControl(node.host.dataplane, node.installer),
-      changed: () => node.host.sessionsChanged(),
-      paths: node.host.pathWatch,
-      reload,
-      events: node.events,
-      signaling: {
-        bindings: () => node.bindings(),
-        binding: (name) => node.binding(name),
-        signaling: () => node.signaling(),
-        clearWeights: (name) => node.installer.clearWeights(name),
-        revoke: (name, bid) => node.revoke(name, bid),
-      },
-    });
-    await listenControl(server, config.host.control);
-    stopReloading = reloadOnHangup(log, reload);
-    log.info({
-      event: 'listening',
-      control: config.host.control,
-      tun: node.host.tunName,
-      addresses: config.addresses,
-    });
-    await stopped;
-    await server.close();
-  } finally {
-    stopReloading();
-    await node.stop();
-  }
+export function runLmaDaemon(file: string): Promise<void> {
+  return runSignalingDaemon<LmaDaemonConfig, LmaNode>(file, {
+    load: loadLmaConfig,
+    start: (config, log) => LmaNode.start({ config, namespace: null, log }),
+    refuseReload,
+    control: (node) => ({ revoke: (name, bid) => node.revoke(name, bid) }),
+    about: ({ addresses }) => ({ addresses }),
+  });
 }
 
 function refuseReload(file: string, before: LmaDaemonConfig, after: LmaDaemonConfig): void {
-  refuseFixed(file, before.host, after.host, [
-    'workers',
-    'tun',
-    'control',
-    'memory',
-    'offload',
-    'busyPoll',
-    'probes',
-    'routing',
-    'state',
-  ]);
+  refuseFixed(file, before.host, after.host, PROCESS_KEYS);
   refuseFixed(file, before, after, ['addresses']);
   refuseFixed(
     file,

@@ -120,8 +120,6 @@ export class LmaNode {
       host,
       events: this.events,
       log,
-      tick: { event: 'tick' },
-      toEvent: ({ message, from, to }) => ({ event: 'message', message, from, to }),
       socketFor: ({ address }) => this.#sockets.get(address) ?? null,
       refused: (_session, message) => withoutTunnel(message),
       takeBack: ({ name }) => ({ event: 'revoke', session: name }),

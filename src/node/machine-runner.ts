@@ -17,8 +17,11 @@ import type { HostDataplane } from './host-dataplane.ts';
 import type { SessionInstaller } from './session-installer.ts';
 import type { ReceivedMessage, Signaling } from './signaling.ts';
 
+/** What every machine is told. */
+type CommonEvent = ({ readonly event: 'message' } & ReceivedMessage) | { readonly event: 'tick' };
+
 export interface Machine<E> {
-  handle(event: E, now: Instant): Effect[];
+  handle(event: E | CommonEvent, now: Instant): Effect[];
   /** Elapsed milliseconds at which a tick is wanted. */
   nextDeadline(): number | null;
 }
@@ -30,8 +33,6 @@ export interface RunnerOptions<E> {
   readonly host: HostDataplane;
   readonly events: EventHub;
   readonly log: Logger;
-  readonly tick: E;
-  readonly toEvent: (received: ReceivedMessage) => E;
   /** Number of the socket that a message leaves by; null: there is none (an interface is gone). */
   readonly socketFor: (from: Endpoint, device: string | null) => number | null;
   /** What to do when the data plane has refused a session: the event that takes it back, and the answer instead of an accepting one. */
@@ -85,11 +86,11 @@ export class MachineRunner<E> {
     const received = this.#options.signaling.read(datagram, now.utc);
     if (!received) return;
     if (this.#options.events.heard) this.#tell('in', received.message, received.to, received.from);
-    this.#carryOut(this.#options.machine.handle(this.#options.toEvent(received), now), now);
+    this.#carryOut(this.#options.machine.handle({ event: 'message', ...received }, now), now);
   }
 
   /** One event of another kind. */
-  handle(event: E): void {
+  handle(event: E | CommonEvent): void {
     this.run((now) => this.#options.machine.handle(event, now));
   }
 
@@ -216,7 +217,7 @@ export class MachineRunner<E> {
     const wait = Math.min(Math.max(0, Math.ceil(deadline - performance.now())), LONGEST_TIMEOUT_MS);
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.handle(this.#options.tick);
+      this.handle({ event: 'tick' });
     }, wait);
   }
 }

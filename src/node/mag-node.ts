@@ -134,8 +134,6 @@ export class MagNode {
       host,
       events: this.events,
       log,
-      tick: { event: 'tick' },
-      toEvent: ({ message, from, to }) => ({ event: 'message', message, from, to }),
       socketFor: (from, device) => this.#wan.socketFor(from, device),
       refused: (_session, message) => message,
       takeBack: ({ node }) => ({ event: 'deregister', node }),

@@ -42,6 +42,8 @@ mags:
   - { address: '2001:db8:c::1', authentication: { spi: 0x100, key: ${KEY} } }
 nodes:
   - identity: '*@example.org'
+# On a busy machine a message waits longer than the 300 ms that are allowed by default.
+registration: { timestampWindow: 10s }
 ${extra}`;
 
 const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);

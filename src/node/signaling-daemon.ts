@@ -1,0 +1,90 @@
+/**
+ * What `tunloom lma` and `tunloom mag` have in common: a node with its control socket and signals. SIGHUP reads the file again;
+ * SIGTERM and SIGINT stop cleanly.
+ */
+import type { Logger } from 'pino';
+import { buildControlServer, listenControl } from '../control/server.ts';
+import type { SignalingControl } from '../control/signaling-routes.ts';
+import { levelOf, openLog, reloadOnHangup, stopSignal } from './daemon.ts';
+import type { EventHub } from './event-hub.ts';
+import { guardedControl } from './guarded-control.ts';
+import type { HostDataplane } from './host-dataplane.ts';
+import type { SessionInstaller } from './session-installer.ts';
+
+/** An LMA or a MAG. */
+interface SignalingNode<C> extends Pick<SignalingControl, 'bindings' | 'binding' | 'signaling'> {
+  readonly host: HostDataplane;
+  readonly events: EventHub;
+  readonly installer: SessionInstaller;
+  /** Goes over to what can be changed while running; what it says is logged. */
+  reconfigure(config: C): object;
+  stop(): Promise<void>;
+}
+
+interface DaemonConfig {
+  readonly host: { readonly control: string; readonly log: { readonly level: string } };
+}
+
+export interface SignalingDaemon<C extends DaemonConfig, N extends SignalingNode<C>> {
+  /** Throws BAD_CONFIG. */
+  load(file: string): C;
+  start(config: C, log: Logger): Promise<N>;
+  /** Throws NEEDS_RESTART. */
+  refuseReload(file: string, before: C, after: C): void;
+  /** What its control socket can do besides what both can. */
+  control(node: N): Partial<SignalingControl>;
+  /** What the log says when it listens. */
+  about(config: C): object;
+}
+
+/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING). */
+export async function runSignalingDaemon<C extends DaemonConfig, N extends SignalingNode<C>>(
+  file: string,
+  daemon: SignalingDaemon<C, N>,
+): Promise<void> {
+  let config = daemon.load(file);
+  const log = openLog(config.host.log.level);
+  // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
+  const stopped = stopSignal(log);
+  const node = await daemon.start(config, log);
+  node.host.dataplane.on('event', (event) => log[levelOf(event)](event));
+  const reload = async (): Promise<object> => {
+    const next = daemon.load(file);
+    daemon.refuseReload(file, config, next);
+    const result = node.reconfigure(next);
+    config = next;
+    log.level = next.host.log.level;
+    log.info({ event: 'reloaded', ...result });
+    return result;
+  };
+  let stopReloading = (): void => {};
+  try {
+    const server = buildControlServer({
+      control: guardedControl(node.host.dataplane, node.installer),
+      changed: () => node.host.sessionsChanged(),
+      paths: node.host.pathWatch,
+      reload,
+      events: node.events,
+      signaling: {
+        bindings: () => node.bindings(),
+        binding: (name) => node.binding(name),
+        signaling: () => node.signaling(),
+        clearWeights: (name) => node.installer.clearWeights(name),
+        ...daemon.control(node),
+      },
+    });
+    await listenControl(server, config.host.control);
+    stopReloading = reloadOnHangup(log, reload);
+    log.info({
+      event: 'listening',
+      control: config.host.control,
+      tun: node.host.tunName,
+      ...daemon.about(config),
+    });
+    await stopped;
+    await server.close();
+  } finally {
+    stopReloading();
+    await node.stop();
+  }
+}
