@@ -3,6 +3,9 @@
 /** What counts as the arrival of a node. */
 export type AttachTrigger = 'router-solicitation' | 'dhcp' | 'link';
 
+/** Why a node is said to have come; `sign-of-life`: it had fallen silent, and is there again. */
+export type AttachReason = AttachTrigger | 'sign-of-life';
+
 /** Who is behind an access interface. */
 export type NodeIdentification =
   /** One node, or whatever is plugged in there: a point-to-point link. */
@@ -27,6 +30,8 @@ export interface AccessInterfaceConfig {
   readonly dns: readonly string[];
   /** MaxRtrAdvInterval (RFC 4861 §6.2.1), seconds. */
   readonly maxAdvertisementInterval: number;
+  /** Seconds without a sign of life after which one of several nodes counts as gone; null: never. */
+  readonly silence: number | null;
 }
 
 /** A network behind the MAG that lives on the delegated prefixes of a logical mobile node (RFC 8278 §3.1, RFC 7148). */
@@ -45,6 +50,7 @@ export const ACCESS_DEFAULTS = {
   technology: 3,
   dns: [],
   maxAdvertisementInterval: 600,
+  silence: 300,
 } as const satisfies Partial<AccessInterfaceConfig>;
 
 /** A node has come, or is still there and asks for service again. */
@@ -54,7 +60,7 @@ export interface Attachment {
   /** null while it has not sent anything. */
   readonly linkLayer: Uint8Array | null;
   readonly technology: number;
-  readonly trigger: AttachTrigger;
+  readonly trigger: AttachReason;
 }
 
 export interface Detachment {
@@ -66,7 +72,7 @@ export interface Detachment {
 export interface AccessMessage {
   readonly interface: string;
   readonly direction: 'in' | 'out';
-  /** RS, RA, DHCPDISCOVER, DHCPOFFER ... */
+  /** RS, RA, DHCPDISCOVER, DHCPv6 SOLICIT ... */
   readonly message: string;
   /** The essential in words. */
   readonly text: string;

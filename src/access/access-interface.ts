@@ -1,23 +1,28 @@
 /**
- * One access interface of a MAG: notices nodes (Router Solicitation, DHCP, link), tells them what their bindings give, and keeps our
- * addresses there and the routes to them. access-side.ts owns these and gives them time.
+ * One access interface of a MAG: notices nodes (Router Solicitation, DHCP, link) and that they have gone, tells them what their bindings
+ * give, and keeps our addresses there and the routes to them. access-side.ts owns these and gives them time.
  */
 import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import { Deadlines } from '../pmipv6/deadlines.ts';
 import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
 import type { Route } from '../net/netlink/route.ts';
-import { type AccessInterfaceConfig, type AttachTrigger, identify } from './access-config.ts';
+import { type AccessInterfaceConfig, type AttachReason, identify } from './access-config.ts';
 import { type AccessContext, prepareRouter } from './access-context.ts';
 import { AccessPort, linkLocalText } from './access-port.ts';
 import type { Asker } from './advertiser.ts';
 import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
+import { PrefixDelegation, type ReceivedDhcp6, linkLayerDuid } from './prefix-delegation.ts';
+import { Reachability } from './reachability.ts';
 import type { DhcpMessage } from './wire/dhcp-message.ts';
+import type { Dhcp6Message } from './wire/dhcp6-message.ts';
 
 /** Nodes behind an interface; more are not noticed, lest invented link-layer addresses eat the memory. */
 const MOST_NODES = 16_384;
 const UNSERVED_MS = 60_000;
+/** A node that fell silent is remembered for so long: what it says next makes it come back, as nothing would have it ask anew. */
+const LOST_MS = 3_600_000;
 /** RFC 8200 §5; of an interface that has gone. */
 const LEAST_MTU = 1280;
 /** If neither the binding nor the interface has one. */
@@ -39,11 +44,19 @@ export class AccessInterface {
     this.port = new AccessPort(config.name, context, {
       solicited: (linkLayer, asker) => this.#solicited(linkLayer, asker),
       dhcp: (message) => this.#dhcp(message),
+      dhcp6: (received, from) => this.#dhcp6(received, from),
+      heard: this.#silence === null ? null : (linkLayer, address) => this.#heard(linkLayer, address),
     });
   }
 
   get name(): string {
     return this.#config.name;
+  }
+
+  /** Milliseconds after which a silent node counts as gone; null: never. The link tells of the one node that an interface stands for. */
+  get #silence(): number | null {
+    const { nodes, silence } = this.#config;
+    return nodes.by === 'interface' || silence === null ? null : silence * 1000;
   }
 
   nodes(): AttachedNode[] {
@@ -89,7 +102,21 @@ export class AccessInterface {
     } else {
       node.dhcp.refuse();
     }
+    this.#delegate(node, grant, now);
     this.#deadlines.watch(node);
+  }
+
+  #delegate(node: AttachedNode, grant: AccessGrant | null, now: number): void {
+    const duid = this.#duid();
+    if (!grant || !duid) {
+      node.delegation.refuse();
+      return;
+    }
+    const prefixes = grant.delegatedPrefixes.filter((prefix) => prefix.includes(':'));
+    const dns = this.#config.dns.filter((server) => server.includes(':'));
+    const service = { prefixes, until: now + grant.lifetime * 1000, dns };
+    const reply = node.delegation.serve(service, duid, now);
+    if (reply) this.#replyDhcp6(node, reply);
   }
 
   known(identity: string): AttachedNode | null {
@@ -115,6 +142,7 @@ export class AccessInterface {
           dns: this.#config.dns,
         });
       }
+      this.#checkReachable(node, now);
       if (isForgotten(node, now)) this.#forget(node);
       else this.#deadlines.watch(node);
     }
@@ -145,11 +173,7 @@ export class AccessInterface {
     }
     const node = this.#seen(identity);
     if (!node) return;
-    const linkLocal = asker && linkLocalText(asker.address);
-    if (linkLocal !== null && linkLocal !== node.linkLocal) {
-      node.linkLocal = linkLocal;
-      if (node.grant) this.#install(node, node.grant);
-    }
+    if (asker) this.#learnLinkLocal(node, asker.address);
     node.advertiser.solicit(asker, this.#context.now());
     this.#deadlines.watch(node);
     if (this.#config.attachOn.includes('router-solicitation')) {
@@ -176,12 +200,90 @@ export class AccessInterface {
     }
   }
 
+  #dhcp6(received: ReceivedDhcp6, from: Asker): void {
+    const identity = identify(this.#config.nodes, formatMac(from.linkLayer));
+    const duid = this.#duid();
+    if (identity === null || !duid) {
+      this.port.count(identity === null ? 'unknownNode' : 'dhcp6.noIdentifier');
+      return;
+    }
+    const node = this.#seen(identity);
+    if (!node) return;
+    this.#learnLinkLocal(node, from.address);
+    node.dhcp6Client = from;
+    const released = releasedPrefixes(node);
+    const outcome = node.delegation.receive(received, duid, this.#context.now());
+    if (outcome.outcome === 'reply') this.#replyDhcp6(node, outcome.reply);
+    else this.port.count(`dhcp6.${outcome.outcome}`);
+    // Prefixes may have been given back, or taken again.
+    if (node.grant && releasedPrefixes(node) !== released) this.#install(node, node.grant);
+    if (PrefixDelegation.wantsService(received.message) && this.#config.attachOn.includes('dhcp')) {
+      this.#arrived(identity, from.linkLayer, 'dhcp');
+    }
+  }
+
+  #replyDhcp6(node: AttachedNode, reply: Dhcp6Message): void {
+    if (node.dhcp6Client) this.port.answerDhcp6(reply, node.dhcp6Client, this.#linkLocal(node.grant));
+  }
+
+  #duid(): Uint8Array | null {
+    const address = this.port.hardwareAddress;
+    return address && linkLayerDuid(address);
+  }
+
+  /** Delegated prefixes are routed by it. */
+  #learnLinkLocal(node: AttachedNode, address: Uint8Array): void {
+    const linkLocal = linkLocalText(address);
+    if (linkLocal === null || linkLocal === node.linkLocal) return;
+    node.linkLocal = linkLocal;
+    if (node.grant) this.#install(node, node.grant);
+  }
+
+  /** A sign of life of a node that we know; others have to ask for service. */
+  #heard(linkLayer: Uint8Array, address: Uint8Array | null): void {
+    const identity = identify(this.#config.nodes, formatMac(linkLayer));
+    if (identity === null || !this.#nodes.has(identity)) return;
+    const node = this.#seen(identity);
+    if (!node) return;
+    if (address) this.#learnLinkLocal(node, address);
+    if (node.lostUntil !== null) this.#arrived(identity, linkLayer, 'sign-of-life');
+  }
+
+  /** Asks a silent node whether it is still there, and gives it up in the end. */
+  #checkReachable(node: AttachedNode, now: number): void {
+    if (!node.attached || !node.reachability) return;
+    const due = node.reachability.tick(now);
+    if (due === 'probe') {
+      const { linkLayer, linkLocal, grant } = node;
+      const home = grant?.homeAddress;
+      if (!linkLayer || (linkLocal === null && !home)) {
+        // There is nothing to ask it by, so silence proves nothing.
+        node.reachability.heard(now);
+        return;
+      }
+      this.port.probe({
+        linkLayer,
+        ipv6: linkLocal === null ? null : { target: linkLocal, from: this.#linkLocal(grant) },
+        ipv4: home ? { target: home.address, from: home.router } : null,
+      });
+    } else if (due === 'silent') {
+      this.port.count('silentNodes');
+      this.#context.log(
+        'info',
+        `${node.identity} has been silent for ${this.#config.silence} s`,
+        node.identity,
+      );
+      node.lostUntil = now + LOST_MS;
+      this.#detach(node);
+    }
+  }
+
   #reply(reply: DhcpReply | null, router: string): void {
     if (reply) this.port.answerDhcp(reply, router);
   }
 
   /** Tells the MAG once, and again as long as the node gets no service or when it shows another link-layer address. */
-  #arrived(identity: string, linkLayer: Uint8Array | null, trigger: AttachTrigger): void {
+  #arrived(identity: string, linkLayer: Uint8Array | null, trigger: AttachReason): void {
     const node = this.#seen(identity);
     if (!node) return;
     const moved =
@@ -189,6 +291,7 @@ export class AccessInterface {
     if (moved) node.linkLayer = linkLayer;
     if (node.attached && node.grant && !moved) return;
     node.attached = true;
+    node.lostUntil = null;
     const { name, technology } = this.#config;
     this.#context.attached({
       node: identity,
@@ -201,11 +304,15 @@ export class AccessInterface {
 
   #detachAll(): void {
     for (const node of this.#nodes.values()) {
-      if (!node.attached) continue;
-      node.attached = false;
-      this.#deadlines.watch(node);
-      this.#context.detached({ node: node.identity, interface: this.name });
+      node.lostUntil = null;
+      if (node.attached) this.#detach(node);
     }
+  }
+
+  #detach(node: AttachedNode): void {
+    node.attached = false;
+    this.#deadlines.watch(node);
+    this.#context.detached({ node: node.identity, interface: this.name });
   }
 
   /** The node, which shows that it is there; null: there are too many. */
@@ -217,6 +324,7 @@ export class AccessInterface {
     }
     const node = known ?? this.#add(identity);
     node.seen = this.#context.now();
+    node.reachability?.heard(node.seen);
     this.#deadlines.watch(node);
     return node;
   }
@@ -228,6 +336,7 @@ export class AccessInterface {
     });
     node.seen = this.#context.now();
     node.lasting = this.#config.nodes.by === 'interface';
+    if (this.#silence !== null) node.reachability = new Reachability(this.#silence, node.seen);
     this.#nodes.set(identity, node);
     this.#deadlines.watch(node);
     return node;
@@ -255,7 +364,9 @@ export class AccessInterface {
     const routes: Route[] = [
       ...grant.homePrefixes.map(({ prefix }) => ({ prefix, device: this.name })),
       ...(grant.homeAddress ? [{ prefix: `${grant.homeAddress.address}/32`, device: this.name }] : []),
-      ...grant.delegatedPrefixes.map((prefix) => this.#delegatedRoute(prefix, node, grant)),
+      ...grant.delegatedPrefixes
+        .filter((prefix) => !node.delegation.hasReleased(prefix))
+        .map((prefix) => this.#delegatedRoute(prefix, node, grant)),
     ];
     const wanted = new Set(routes.map(routeKey));
     host.removeRoutes(node.routes.filter((route) => !wanted.has(routeKey(route))));
@@ -300,14 +411,22 @@ function isForgotten(node: AttachedNode, now: number): boolean {
 }
 
 function deadlineOf(node: AttachedNode): number | null {
-  const next = Math.min(node.advertiser.nextDeadline() ?? Infinity, forgetAt(node) ?? Infinity);
+  const next = Math.min(
+    node.advertiser.nextDeadline() ?? Infinity,
+    forgetAt(node) ?? Infinity,
+    node.attached ? (node.reachability?.nextDeadline() ?? Infinity) : Infinity,
+  );
   return next === Infinity ? null : next;
 }
 
 function forgetAt(node: AttachedNode): number | null {
   if (node.grant) return null;
-  if (!node.attached) return node.advertiser.idle ? node.seen : null;
+  if (!node.attached) return node.advertiser.idle ? (node.lostUntil ?? node.seen) : null;
   return node.lasting ? null : node.seen + UNSERVED_MS;
+}
+
+function releasedPrefixes({ grant, delegation }: AttachedNode): number {
+  return grant?.delegatedPrefixes.filter((prefix) => delegation.hasReleased(prefix)).length ?? 0;
 }
 
 function routeKey({ prefix, via }: Route): string {

@@ -7,10 +7,12 @@ import { AccessSockets } from '../net/access-sockets.ts';
 import { SystemCallError } from '../net/errno.ts';
 import { type Link, formatMac } from '../net/netlink/link.ts';
 import { withNamespace } from '../net/network-namespace.ts';
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, type ReceivedPacket } from '../net/packet-socket.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, type ReceivedPacket } from '../net/packet-socket.ts';
 import type { AccessContext } from './access-context.ts';
 import type { Asker, DueAdvertisement } from './advertiser.ts';
 import type { DhcpReply } from './dhcp-server.ts';
+import type { ReceivedDhcp6 } from './prefix-delegation.ts';
+import { encodeArpRequest, readArpPacket } from './wire/arp-packet.ts';
 import {
   DHCP_CLIENT_PORT,
   DHCP_SERVER_PORT,
@@ -19,14 +21,25 @@ import {
   decodeDhcp,
   encodeDhcp,
 } from './wire/dhcp-message.ts';
+import {
+  DHCP6_CLIENT_PORT,
+  DHCP6_SERVER_PORT,
+  type Dhcp6Message,
+  Dhcp6Type,
+  decodeDhcp6,
+  encodeDhcp6,
+} from './wire/dhcp6-message.ts';
 import { buildIcmp6Packet } from './wire/icmp6-packet.ts';
+import { encodeNeighbourSolicitation, readNeighbourMessage } from './wire/neighbour-message.ts';
 import { encodeRouterAdvertisement } from './wire/router-advertisement.ts';
-import { readRouterSolicitation } from './wire/router-solicitation.ts';
+import { ROUTER_SOLICITATION, readRouterSolicitation } from './wire/router-solicitation.ts';
 import { buildUdp4Packet } from './wire/udp4-packet.ts';
+import { buildUdp6Packet, readUdp6Packet } from './wire/udp6-packet.ts';
 
 const HOP_LIMIT = 64;
 const ALL_NODES = parseAddress('ff02::1').bytes;
 const ALL_NODES_LINK = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
+const ICMP6_TYPE_AT = 40;
 const BROADCAST = '255.255.255.255';
 const BROADCAST_LINK = new Uint8Array(6).fill(0xff);
 
@@ -34,6 +47,19 @@ export interface PortListener {
   /** A sound Router Solicitation; `asker` null: from the unspecified address. */
   solicited(linkLayer: Uint8Array, asker: Asker | null): void;
   dhcp(message: DhcpMessage): void;
+  dhcp6(received: ReceivedDhcp6, from: Asker): void;
+  /**
+   * Neighbour Solicitations, Neighbour Advertisements, ARP: the node is there. `address`: its IPv6 address on the link, if the message
+   * has one. null: signs of life are not wanted.
+   */
+  readonly heard: ((linkLayer: Uint8Array, address: Uint8Array | null) => void) | null;
+}
+
+/** A node that may have left, and our own addresses on the link, from which it is asked. */
+export interface NeighbourProbe {
+  readonly linkLayer: Uint8Array;
+  readonly ipv6: { readonly target: string; readonly from: string } | null;
+  readonly ipv4: { readonly target: string; readonly from: string } | null;
 }
 
 export interface AdvertisementSettings {
@@ -64,6 +90,12 @@ export class AccessPort {
     return this.#link;
   }
 
+  /** The interface's own, 6 octets; null if it has none, or is not there. */
+  get hardwareAddress(): Uint8Array | null {
+    const text = this.#link?.address;
+    return text ? Uint8Array.from(text.split(':'), (octet) => parseInt(octet, 16)) : null;
+  }
+
   /** Opens the sockets on an interface that is there; again if it is another one of the same name. Throws SystemCallError. */
   open(link: Link): void {
     if (this.#link?.index === link.index) return;
@@ -72,8 +104,10 @@ export class AccessPort {
       this.#context.namespace,
       () =>
         new AccessSockets(link, this.#context.readiness, {
-          solicitation: (received) => this.#solicitation(received),
+          neighbourDiscovery: (received) => this.#neighbourDiscovery(received),
+          dhcp6: (received) => this.#dhcp6(received),
           dhcp: (payload) => this.#dhcp(payload),
+          arp: this.#listener.heard && ((received) => this.#arp(received)),
         }),
     );
     this.#link = link;
@@ -86,11 +120,10 @@ export class AccessPort {
   }
 
   advertise(due: DueAdvertisement, { linkLocal, linkLayer, mtu, dns }: AdvertisementSettings): void {
-    const hardware = this.#link?.address;
     const message = encodeRouterAdvertisement({
       hopLimit: HOP_LIMIT,
       routerLifetime: due.routerLifetime,
-      linkLayer: hardware ? Uint8Array.from(hardware.split(':'), (octet) => parseInt(octet, 16)) : null,
+      linkLayer: this.hardwareAddress,
       mtu,
       prefixes: due.prefixes,
       dns: due.routerLifetime
@@ -117,6 +150,37 @@ export class AccessPort {
     this.#tell('out', dhcpName(message.type), () => message.yourAddress);
   }
 
+  answerDhcp6(message: Dhcp6Message, to: Asker, linkLocal: string): void {
+    const packet = buildUdp6Packet({
+      source: parseAddress(linkLocal).bytes,
+      destination: to.address,
+      sourcePort: DHCP6_SERVER_PORT,
+      destinationPort: DHCP6_CLIENT_PORT,
+      payload: encodeDhcp6(message),
+    });
+    this.#send(packet, ETHERTYPE_IPV6, to.linkLayer, 'dhcp6Sent');
+    this.#tell('out', dhcp6Name(message.type), () => describeLeases(message));
+  }
+
+  /** Asks a node whether it is still there (RFC 4861 §7.2.2, by unicast; RFC 826). */
+  probe({ linkLayer, ipv6, ipv4 }: NeighbourProbe): void {
+    const own = this.hardwareAddress;
+    if (ipv6) {
+      const target = parseAddress(ipv6.target).bytes;
+      const message = encodeNeighbourSolicitation(target, own);
+      const packet = buildIcmp6Packet(parseAddress(ipv6.from).bytes, target, message);
+      this.#send(packet, ETHERTYPE_IPV6, linkLayer, 'probesSent');
+    }
+    if (ipv4 && own) {
+      const request = {
+        senderLinkLayer: own,
+        senderAddress: parseAddress(ipv4.from).bytes,
+        targetAddress: parseAddress(ipv4.target).bytes,
+      };
+      this.#send(encodeArpRequest(request), ETHERTYPE_ARP, linkLayer, 'probesSent');
+    }
+  }
+
   #send(packet: Uint8Array, etherType: number, linkLayer: Uint8Array, counter: string): void {
     try {
       this.#sockets?.send(packet, etherType, linkLayer);
@@ -126,6 +190,58 @@ export class AccessPort {
       if (!(error instanceof SystemCallError)) throw error;
       this.count('notSent');
     }
+  }
+
+  #neighbourDiscovery(received: ReceivedPacket): void {
+    if (received.packet[ICMP6_TYPE_AT] === ROUTER_SOLICITATION) this.#solicitation(received);
+    else this.#neighbour(received);
+  }
+
+  #neighbour({ linkLayer, packet }: ReceivedPacket): void {
+    const { heard } = this.#listener;
+    if (!heard) return;
+    const read = readNeighbourMessage(packet);
+    if (typeof read === 'string') {
+      this.count(`neighbour.${read}`);
+      return;
+    }
+    heard(linkLayer.slice(), read.source);
+    this.#context.changed();
+  }
+
+  #arp({ linkLayer, packet }: ReceivedPacket): void {
+    if (!readArpPacket(packet)) {
+      this.count('arp.malformed');
+      return;
+    }
+    this.#listener.heard?.(linkLayer.slice(), null);
+    this.#context.changed();
+  }
+
+  #dhcp6({ linkLayer, packet }: ReceivedPacket): void {
+    const datagram = readUdp6Packet(packet);
+    if (typeof datagram === 'string') {
+      this.count(`dhcp6.${datagram}`);
+      return;
+    }
+    // Clients speak from their link-local address (RFC 8415 §17); a routed packet to this port is none of ours.
+    const source = linkLocalText(datagram.source);
+    if (source === null) {
+      this.count('dhcp6.source');
+      return;
+    }
+    let message: Dhcp6Message;
+    try {
+      message = decodeDhcp6(datagram.payload);
+    } catch {
+      this.count('dhcp6.malformed');
+      return;
+    }
+    this.count('dhcp6Received');
+    this.#tell('in', dhcp6Name(message.type), () => source);
+    const from = { address: datagram.source.slice(), linkLayer: linkLayer.slice() };
+    this.#listener.dhcp6({ message, multicast: datagram.destination[0] === 0xff }, from);
+    this.#context.changed();
   }
 
   #solicitation({ linkLayer, packet }: ReceivedPacket): void {
@@ -162,6 +278,19 @@ export class AccessPort {
   count(name: string): void {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
+}
+
+function dhcp6Name(type: number): string {
+  const name = Object.entries(Dhcp6Type).find(([, number]) => number === type)?.[0] ?? String(type);
+  return `DHCPv6 ${name.replace('_', '-')}`;
+}
+
+function describeLeases({ associations, status }: Dhcp6Message): string {
+  const words = associations.flatMap((one) => [
+    ...one.prefixes.map(({ prefix, validLifetime }) => `${prefix} ${validLifetime} s`),
+    ...(one.status ? [`status ${one.status.code}`] : []),
+  ]);
+  return [...words, ...(status ? [`status ${status.code}`] : [])].join(', ');
 }
 
 function dhcpName(type: number): string {

@@ -1,16 +1,25 @@
 /** One mobile node on an access interface: what it was told, what is installed for it. */
 import type { AccessGrant } from '../pmipv6/access-grant.ts';
-import { Advertiser, type AdvertiserSettings } from './advertiser.ts';
+import { Advertiser, type AdvertiserSettings, type Asker } from './advertiser.ts';
 import { DhcpServer } from './dhcp-server.ts';
+import { PrefixDelegation } from './prefix-delegation.ts';
+import type { Reachability } from './reachability.ts';
 import type { Route } from '../net/netlink/route.ts';
 
 export class AttachedNode {
   readonly identity: string;
   readonly advertiser: Advertiser;
   readonly dhcp = new DhcpServer();
+  readonly delegation = new PrefixDelegation();
+  /** Where its latest DHCPv6 message came from. */
+  dhcp6Client: Asker | null = null;
+  /** null: its silence does not matter. */
+  reachability: Reachability | null = null;
+  /** It fell silent, and counts as gone until it shows itself; until when that is waited for, otherwise null. */
+  lostUntil: number | null = null;
   /** null: not known yet, and everything goes to the multicast or broadcast address. */
   linkLayer: Uint8Array | null = null;
-  /** The node's own link-local address, from its Router Solicitations. */
+  /** The node's own link-local address, from what it sends. */
   linkLocal: string | null = null;
   /** The node is there, whether or not it has a binding. */
   attached = true;

@@ -38,6 +38,8 @@ export class LanInterface {
     this.port = new AccessPort(config.name, context, {
       solicited: (_linkLayer, asker) => this.#advertiser.solicit(asker, context.now()),
       dhcp: () => this.port.count('dhcp.ignored'),
+      dhcp6: () => this.port.count('dhcp6.ignored'),
+      heard: null,
     });
   }
 

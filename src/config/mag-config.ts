@@ -144,7 +144,7 @@ function nodeOf(node: MagFile['nodes'][number], services: MagFile['services']): 
 }
 
 function accessOf(access: MagFile['access'][number]): AccessInterfaceConfig {
-  const { name, node, known, template, attachOn, technology, dns, advertisementInterval } = access;
+  const { name, node, known, template, attachOn, technology, dns, advertisementInterval, silence } = access;
   return {
     name,
     nodes:
@@ -155,6 +155,7 @@ function accessOf(access: MagFile['access'][number]): AccessInterfaceConfig {
     technology,
     dns,
     maxAdvertisementInterval: advertisementInterval / 1e6,
+    silence: silence === null ? null : silence / 1e6,
   };
 }
 

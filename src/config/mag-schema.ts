@@ -106,6 +106,8 @@ const access = keys({
   technology: technology.prefault(3),
   dns: list(address).default([]),
   advertisementInterval: durationWithin(4e6, 1800e6, '10min').default(600e6),
+  /** Of several nodes; null: never. */
+  silence: durationWithin(6e6, 86_400e6, '5min').nullable().default(300e6),
 });
 
 const lan = keys({

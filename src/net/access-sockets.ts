@@ -1,10 +1,11 @@
 /**
- * The sockets of one access interface of a MAG: Router Solicitations in with their senders' link-layer addresses, DHCP messages in,
- * and IP packets out to link-layer addresses. What is in them is the business of src/access.
+ * The sockets of one access interface of a MAG: Neighbour Discovery, ARP and DHCPv6 in with their senders' link-layer addresses, DHCPv4
+ * in, and packets out to link-layer addresses. What is in them is the business of src/access.
  */
 import { Op, assemble } from './bpf.ts';
+import { SystemCallError } from './errno.ts';
 import { bind, close, receive, setIntOption, setOption, socket } from './libc.ts';
-import { ETHERTYPE_IPV6, PacketSocket, type ReceivedPacket } from './packet-socket.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6, PacketSocket, type ReceivedPacket } from './packet-socket.ts';
 import type { Readiness } from './readiness.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 
@@ -14,36 +15,60 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_BROADCAST = 6;
 const SO_BINDTODEVICE = 25;
+const AF_INET6 = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_JOIN_GROUP = 20;
 const DHCP_SERVER_PORT = 67;
 const LARGEST_DATAGRAM = 4096;
 const WHOLE_PACKET = 0x40000;
 /** Packets taken before other events have their turn. */
 const PACKETS_A_TURN = 256;
-/** Link-layer address of the all-routers group ff02::2 (RFC 2464 §7). */
+/** Link-layer addresses of the groups ff02::2, all routers, and ff02::1:2, all DHCPv6 servers and relay agents (RFC 2464 §7). */
 const ALL_ROUTERS = Uint8Array.of(0x33, 0x33, 0, 0, 0, 2);
+const ALL_DHCP6_SERVERS = Uint8Array.of(0x33, 0x33, 0, 1, 0, 2);
+const IPPROTO_UDP = 17;
+const NEXT_HEADER_AT = 6;
+const DHCP6_SERVER_PORT = 547;
 
-/** ICMPv6 right behind the IPv6 header, of type Router Solicitation. */
-const SOLICITATIONS = assemble([
-  [Op.LOAD_BYTE, 6],
-  [Op.IF_EQUAL, 58, 'icmp6', 'other'],
+/** ICMPv6 right behind the IPv6 header, of type Router Solicitation, Neighbour Solicitation or Advertisement; UDP to port 547. */
+const CONTROL_MESSAGES = assemble([
+  [Op.LOAD_BYTE, NEXT_HEADER_AT],
+  [Op.IF_EQUAL, 58, 'icmp6', 'udp?'],
+  'udp?',
+  [Op.IF_EQUAL, IPPROTO_UDP, 'udp', 'other'],
+  'udp',
+  [Op.LOAD_HALF, 42],
+  [Op.IF_EQUAL, DHCP6_SERVER_PORT, 'wanted', 'other'],
   'icmp6',
   [Op.LOAD_BYTE, 40],
-  [Op.IF_EQUAL, 133, 'solicitation', 'other'],
-  'solicitation',
+  [Op.IF_EQUAL, 133, 'wanted', 'neighbour?'],
+  'neighbour?',
+  [Op.IF_EQUAL, 135, 'wanted', 'advertisement?'],
+  'advertisement?',
+  [Op.IF_EQUAL, 136, 'wanted', 'other'],
+  'wanted',
   [Op.RETURN, WHOLE_PACKET],
   'other',
   [Op.RETURN, 0],
 ]);
+const EVERYTHING = assemble([[Op.RETURN, WHOLE_PACKET]]);
 
 export interface AccessListener {
-  solicitation(received: ReceivedPacket): void;
+  /** Router and Neighbour Solicitations, Neighbour Advertisements: whole IPv6 packets. */
+  neighbourDiscovery(received: ReceivedPacket): void;
+  /** A whole IPv6 packet to UDP port 547, unchecked. */
+  dhcp6(received: ReceivedPacket): void;
   /** UDP payload. */
   dhcp(payload: Uint8Array): void;
+  /** An ARP message; null: they are not wanted. */
+  readonly arp: ((received: ReceivedPacket) => void) | null;
 }
 
 export class AccessSockets {
-  readonly #solicitations: PacketSocket;
+  readonly #ipv6: PacketSocket;
+  readonly #arp: PacketSocket | null = null;
   readonly #dhcp: number;
+  readonly #membership: number;
   readonly #unwatch: (() => void)[] = [];
   readonly #buffer = new Uint8Array(LARGEST_DATAGRAM);
 
@@ -53,25 +78,29 @@ export class AccessSockets {
     readiness: Readiness,
     listener: AccessListener,
   ) {
-    this.#solicitations = new PacketSocket(device, {
+    const { arp } = listener;
+    this.#ipv6 = new PacketSocket(device, {
       etherType: ETHERTYPE_IPV6,
-      filter: SOLICITATIONS,
-      group: ALL_ROUTERS,
+      filter: CONTROL_MESSAGES,
+      groups: [ALL_ROUTERS, ALL_DHCP6_SERVERS],
     });
     try {
+      if (arp) {
+        this.#arp = new PacketSocket(device, { etherType: ETHERTYPE_ARP, filter: EVERYTHING, groups: [] });
+      }
       this.#dhcp = openDhcp(device.name);
+      this.#membership = joinDhcp6Servers(device.index);
     } catch (error) {
-      this.#solicitations.close();
+      this.#ipv6.close();
+      this.#arp?.close();
       throw error;
     }
+    this.#watch(readiness, this.#ipv6, (received) => {
+      if (received.packet[NEXT_HEADER_AT] === IPPROTO_UDP) listener.dhcp6(received);
+      else listener.neighbourDiscovery(received);
+    });
+    if (this.#arp && arp) this.#watch(readiness, this.#arp, arp);
     this.#unwatch.push(
-      readiness.watch(this.#solicitations.fd, () => {
-        for (let turn = 0; turn < PACKETS_A_TURN; turn++) {
-          const received = this.#solicitations.receive();
-          if (!received) return;
-          listener.solicitation(received);
-        }
-      }),
       readiness.watch(this.#dhcp, () => {
         for (let turn = 0; turn < PACKETS_A_TURN; turn++) {
           const length = receive(this.#dhcp, this.#buffer);
@@ -82,15 +111,29 @@ export class AccessSockets {
     );
   }
 
-  /** Sends an IP packet to a link-layer address on the interface. Throws SystemCallError. */
+  /** Sends a packet of any EtherType to a link-layer address on the interface. Throws SystemCallError. */
   send(packet: Uint8Array, etherType: number, linkLayer: Uint8Array): void {
-    this.#solicitations.send(packet, etherType, linkLayer);
+    this.#ipv6.send(packet, etherType, linkLayer);
   }
 
   close(): void {
     for (const unwatch of this.#unwatch) unwatch();
-    this.#solicitations.close();
+    this.#ipv6.close();
+    this.#arp?.close();
     close(this.#dhcp);
+    close(this.#membership);
+  }
+
+  #watch(readiness: Readiness, socket: PacketSocket, take: (received: ReceivedPacket) => void): void {
+    this.#unwatch.push(
+      readiness.watch(socket.fd, () => {
+        for (let turn = 0; turn < PACKETS_A_TURN; turn++) {
+          const received = socket.receive();
+          if (!received) return;
+          take(received);
+        }
+      }),
+    );
   }
 }
 
@@ -112,6 +155,22 @@ function openDhcp(device: string): number {
   } catch (error) {
     close(fd);
     throw error;
+  }
+  return fd;
+}
+
+/** Tells switches on the link by MLD that the group ff02::1:2 is wanted here; what comes is read by the packet socket. */
+function joinDhcp6Servers(index: number): number {
+  const fd = socket(AF_INET6, SOCK_DGRAM_NONBLOCK, 0);
+  // struct ipv6_mreq: address 16, index 4.
+  const request = new Uint8Array(20);
+  request.set(parseAddress('ff02::1:2').bytes);
+  new DataView(request.buffer).setInt32(16, index, true);
+  try {
+    setOption(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, request, 'IPV6_JOIN_GROUP ff02::1:2');
+  } catch (error) {
+    // An interface without IPv6: there is no MLD either.
+    if (!(error instanceof SystemCallError)) throw error;
   }
   return fd;
 }

@@ -17,6 +17,7 @@ const SOCKADDR_LL = 20;
 const LARGEST = 65_536;
 
 export const ETHERTYPE_IPV4 = 0x0800;
+export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
 
 export interface ReceivedPacket {
@@ -35,14 +36,14 @@ export class PacketSocket {
 
   /**
    * In the calling thread's network namespace. With `receive`, packets of that EtherType that the filter lets through come in, also those
-   * to the multicast link-layer address `group`. Throws SystemCallError.
+   * to the multicast link-layer addresses `groups`. Throws SystemCallError.
    */
   constructor(
     device: { readonly name: string; readonly index: number },
     receive: {
       readonly etherType: number;
       readonly filter: readonly Instruction[];
-      readonly group: Uint8Array | null;
+      readonly groups: readonly Uint8Array[];
     } | null,
   ) {
     this.#index = device.index;
@@ -61,7 +62,7 @@ export class PacketSocket {
       );
       const address = sockaddr(receive.etherType, this.#index, null);
       bind(this.fd, address, SOCKADDR_LL, `packets of ${device.name}`);
-      if (receive.group) this.#join(receive.group);
+      for (const group of receive.groups) this.#join(group);
     } catch (error) {
       close(this.fd);
       throw error;

@@ -1,4 +1,7 @@
-/** A Linux host in a network namespace of its own, as a mobile node: it configures itself from what it is told, by kernel and udhcpc. */
+/**
+ * A Linux host in a network namespace of its own, as a mobile node: it configures itself from what it is told, by kernel, udhcpc and
+ * dhclient.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +27,14 @@ bound|renew)
   ip link set $interface mtu $mtu
   ip route replace default via $router dev $interface
   ;;
+esac
+`;
+
+/** What dhclient calls: puts the first address of a delegated prefix on the loopback interface, and notes what it was told. */
+const SCRIPT6 = `#!/bin/sh
+echo "$reason $new_ip6_prefix old=$old_ip6_prefix" >> LOG
+case "$reason" in
+BOUND6) ip -6 address replace "\${new_ip6_prefix%/*}1/128" dev lo ;;
 esac
 `;
 
@@ -84,6 +95,21 @@ export class MobileHost {
     const client = spawn('ip', ['netns', 'exec', this.namespace, ...args, ...options], { stdio: 'ignore' });
     this.#clients.push(client);
     return { process: client, log };
+  }
+
+  /** Starts dhclient, which asks for a delegated prefix; the lines that its script wrote are in `log`. `release` gives the prefix back. */
+  startPrefixDelegation(): { readonly log: string; readonly release: () => void } {
+    const script = join(this.#folder, 'script6');
+    const log = join(this.#folder, 'log6');
+    const files = ['leases', 'pid'].map((name) => join(this.#folder, `${name}6`));
+    writeFileSync(script, SCRIPT6.replace('LOG', log));
+    chmodSync(script, 0o755);
+    for (const file of [log, files[0]!]) writeFileSync(file, '');
+    // -d: in the foreground; a configuration of the machine's own is not wanted.
+    const args = ['dhclient', '-6', '-P', '-cf', '/dev/null', '-lf', files[0]!, '-pf', files[1]!];
+    const command = ['netns', 'exec', this.namespace, ...args, '-sf', script];
+    this.#clients.push(spawn('ip', [...command, '-d', 'eth0'], { stdio: 'ignore' }));
+    return { log, release: () => execFileSync('ip', [...command, '-r', 'eth0'], { stdio: 'ignore' }) };
   }
 
   /** A UDP socket on eth0 that may broadcast, even without an address. */

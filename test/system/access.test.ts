@@ -1,4 +1,4 @@
-/** Linux hosts behind the access side of a MAG configure themselves: SLAAC by the kernel, DHCPv4 by udhcpc. Needs root. */
+/** Linux hosts behind the access side of a MAG configure themselves: SLAAC by the kernel, DHCPv4 by udhcpc, delegated prefixes by dhclient. Needs root. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -163,6 +163,30 @@ test('a host gets its home address by DHCPv4, renews it, and finds its router an
   netlink.apply([deleteLink('tun9')]);
 });
 
+test('a mobile router is delegated its prefix by DHCPv6, renews it and gives it back', async () => {
+  const mn = host(1, 'acc0');
+  const { side, events } = start([{ name: 'acc0', nodes: FIXED, attachOn: ['dhcp'] }]);
+  const prefix = '2001:db8:ff00::/56';
+  const grant = { ...GRANT, homeAddress: null, delegatedPrefixes: [prefix], lifetime: 6 };
+  side.on('attach', () => setTimeout(() => side.grant(grant), 50));
+  netlink.apply([setLink('acc0', { up: true })]);
+  mn.set(true);
+  await noticed('acc0');
+  const { log, release } = mn.startPrefixDelegation();
+  const lines = (): string[] => readFileSync(log, 'utf8').trim().split('\n');
+  await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`BOUND6 ${prefix} old=`);
+  expect(events[0]).toBe('attach mn1@example.org dhcp');
+  // The binding has been extended: what is renewed after half of its 6 s lives on.
+  side.grant({ ...grant, lifetime: 600 });
+  const route = (): unknown => netlink.routes().find((one) => one.prefix === prefix);
+  expect(route()).toMatchObject({ device: 'acc0', via: expect.stringMatching(/^fe80::/) as string });
+  await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`RENEW6 ${prefix} old=${prefix}`);
+  release();
+  await expect.poll(route, { timeout: 5000 }).toBeUndefined();
+  // Solicit, Request, Renew, Release: each had its answer.
+  expect(side.counters()['acc0']?.['dhcp6Sent']).toBeGreaterThanOrEqual(4);
+});
+
 test('several hosts on one interface are told apart by their link-layer addresses', async () => {
   // A bridge in the MAG's namespace stands for a radio cell.
   ipInMag('link', 'add', 'cell', 'type', 'bridge');
@@ -197,6 +221,48 @@ test('several hosts on one interface are told apart by their link-layer addresse
   expect(new Set(attachments.map(({ node }) => node))).toEqual(
     new Set(['mn-02005e005301@example.org', 'mn-02005e005302@example.org', 'alice@example.org']),
   );
+  ipInMag('link', 'delete', 'cell');
+});
+
+test('a host among several that falls silent is given up, and comes back with a sign of life', async () => {
+  ipInMag('link', 'add', 'cell', 'type', 'bridge');
+  const ports = ['port1', 'port2', 'port3'];
+  const [here, gone, old] = ports.map((port, i) => host(i + 1, port, `02:00:5e:00:53:0${i + 1}`));
+  for (const port of ports) {
+    ipInMag('link', 'set', port, 'master', 'cell');
+    ipInMag('link', 'set', port, 'up');
+  }
+  const { side, events } = start([
+    { name: 'cell', nodes: { by: 'link-layer', known: {}, template: '%mac%' }, silence: 6 },
+  ]);
+  side.on('attach', ({ node, linkLayer, interface: device }) => {
+    const number = linkLayer!.at(-1)!;
+    // The third has never heard of IPv6: ARP has to find it.
+    const homePrefixes = number === 3 ? [] : [{ prefix: `2001:db8:${number}::/64`, onLink: true }];
+    const homeAddress = number === 3 ? GRANT.homeAddress : null;
+    side.grant({ ...GRANT, node, interface: device, homePrefixes, homeAddress });
+  });
+  side.on('detach', ({ node }) => side.withdraw(node));
+  ipInMag('link', 'set', 'cell', 'up');
+  await noticed('cell');
+  here!.set(true);
+  gone!.set(true);
+  old!.set(true, { ipv6: false });
+  old!.startDhcp();
+  for (const mn of [here!, gone!])
+    await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => old!.addresses(4), { timeout: 10_000 }).toHaveLength(1);
+  // Its link is up as before, but nothing comes through any more.
+  ipInMag('link', 'set', 'port2', 'nomaster');
+  await expect
+    .poll(() => events.filter((event) => event.startsWith('detach')), { timeout: 20_000 })
+    .toEqual(['detach 02005e005302']);
+  expect(side.nodes().filter(({ attached }) => attached)).toHaveLength(2);
+  expect(side.counters()['cell']).toMatchObject({ silentNodes: 1 });
+  ipInMag('link', 'set', 'port2', 'master', 'cell');
+  // It does not know that it was given up, and speaks to its router as ever.
+  gone!.reaches('fe80::8278:1', 'eth0');
+  await expect.poll(() => events.at(-1), { timeout: 10_000 }).toBe('attach 02005e005302 sign-of-life');
   ipInMag('link', 'delete', 'cell');
 });
 

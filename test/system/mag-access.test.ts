@@ -154,6 +154,41 @@ test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a
   expect(lan.reaches(FAR_HOST[6])).toBe(true);
 });
 
+test('RFC 7148 §3.2.1: Solicit, PBU, PBA, Reply; the network behind a mobile router is reached by its delegated prefix', async () => {
+  let mr!: MobileHost;
+  const { messages, lma, deployment } = await bench(
+    (file) => {
+      file['nodes'] = [{ identity: 'mr@example.org', delegated: ['::/0'] }];
+      file['access'] = [{ name: 'acc1', node: 'mr@example.org', attachOn: ['dhcp'] }];
+    },
+    (deployment) => {
+      forwardNothing(deployment);
+      mr = host(deployment, 'acc1', '02:00:5e:00:53:0c');
+    },
+    (file) => {
+      (file['pools'] as Record<string, unknown>)['delegated'] = [{ pool: '2001:db8:d000::/36', length: 56 }];
+    },
+  );
+  up(deployment, 'acc1');
+  mr.set(true);
+  const { log: lines } = mr.startPrefixDelegation();
+  await expect.poll(() => readFileSync(lines, 'utf8'), { timeout: 20_000 }).toMatch(/^BOUND6 /m);
+  const [delegated] = lma.bindings()[0]!.delegated;
+  expect(readFileSync(lines, 'utf8')).toContain(`BOUND6 ${delegated}`);
+  const essential = [...new Set(messages)].filter((message) => /^(DHCPv6|PB)/.test(message));
+  expect(essential).toEqual([
+    'DHCPv6 SOLICIT',
+    'PBU',
+    'PBA',
+    'DHCPv6 ADVERTISE',
+    'DHCPv6 REQUEST',
+    'DHCPv6 REPLY',
+  ]);
+  // From an address of its inner network, there and back through both tunnels.
+  const inside = `${delegated!.split('/')[0]}1`;
+  await expect.poll(() => mr.reaches(FAR_HOST[6], inside), { timeout: 10_000 }).toBe(true);
+});
+
 test('a host that is unplugged is de-registered, and comes back with the same prefix', async () => {
   let mn!: MobileHost;
   const { messages, lma, deployment } = await bench(
