@@ -1,10 +1,14 @@
 /** GET /metrics: the Prometheus text format (version 0.0.4), read from the counters at scrape time. */
-import type { DataplaneStatus, SessionStatus } from '../dataplane/status.ts';
+import type { DataplaneStatus, PathHealthStatus, SessionStatus } from '../dataplane/status.ts';
+import { pathMetrics } from './path-metrics.ts';
+import { type Sample, metric } from './prometheus-text.ts';
 
-type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
-
-/** All metrics as text. Names end in their unit; totals are counters. */
-export function formatMetrics(status: DataplaneStatus, sessions: readonly SessionStatus[]): string {
+/** All metrics as text. Names end in their unit; totals are counters. `health`: of the paths that are measured. */
+export function formatMetrics(
+  status: DataplaneStatus,
+  sessions: readonly SessionStatus[],
+  health: readonly PathHealthStatus[] = [],
+): string {
   const paths = sessions.flatMap((session) =>
     session.paths.map((path) => ({
       labels: { session: session.name, bid: path.bid, path: path.name },
@@ -61,6 +65,7 @@ export function formatMetrics(status: DataplaneStatus, sessions: readonly Sessio
       'Packets received on a path.',
       paths.map(({ labels, path }) => [labels, path.rxPackets]),
     ),
+    ...pathMetrics(health),
     metric(
       'resequencer_packets_total',
       'counter',
@@ -78,16 +83,4 @@ export function formatMetrics(status: DataplaneStatus, sessions: readonly Sessio
       status.workers.map((worker) => [{ worker: worker.id }, worker.restarts]),
     ),
   ].join('');
-}
-
-function metric(name: string, type: string, help: string, samples: readonly Sample[]): string {
-  const lines = samples.map(([labels, value]) => {
-    const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(String(label))}"`);
-    return `tunloom_${name}${pairs.length ? `{${pairs.join(',')}}` : ''} ${value}\n`;
-  });
-  return `# HELP tunloom_${name} ${help}\n# TYPE tunloom_${name} ${type}\n${lines.join('')}`;
-}
-
-function escapeLabel(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

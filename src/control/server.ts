@@ -88,9 +88,11 @@ export function buildControlServer({
   addSessionRoutes(server, control, changed, services);
   if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());
-  server.get('/metrics', (_request, reply) =>
-    reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), control.sessions())),
-  );
+  server.get('/metrics', (_request, reply) => {
+    const sessions = control.sessions();
+    const health = sessions.flatMap(({ name }) => paths?.paths(name) ?? []);
+    return reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), sessions, health));
+  });
   if (signaling) addSignalingRoutes(server, signaling);
   return server;
 }

@@ -241,6 +241,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     this.#sessions.setPathState(name, bid, state, 'measured');
   }
 
+  /** Weights by BID as they are in effect: those of paths that are left out are 0. */
+  weightsInUse(name: string): ReadonlyMap<number, number> {
+    return this.#sessions.weightsInUse(name);
+  }
+
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
     this.#sessions.setPathEstimates(name, bid, estimates);
   }

@@ -259,6 +259,12 @@ export class SessionStore {
     });
   }
 
+  /** Weights by BID as they are in effect: those of paths that are left out are 0. */
+  weightsInUse(name: string): Map<number, number> {
+    const { paths, config } = this.#get(name);
+    return new Map(paths.map(({ spec }, i) => [spec.bid, config.distribution.weights[i]!]));
+  }
+
   status(name: string): SessionStatus {
     const { index, spec, paths, config } = this.#get(name);
     return {

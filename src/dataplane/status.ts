@@ -82,6 +82,11 @@ export interface PathHealthStatus {
   readonly delayBehindUs: number | null;
   readonly probesSent: number;
   readonly probesAnswered: number;
+  /** Packets sent between the last sign that they arrive and the path's being left out as down, all times together. */
+  readonly unconfirmedPackets: number;
+  readonly stateChanges: number;
+  /** In effect: 0 while nothing is sent over it by the session's own scheduler. */
+  readonly weight: number;
   readonly sending: DirectionStatus;
   readonly receiving: DirectionStatus;
   /** Whether weights follow what is measured: over all paths, or over the best one alone; null: they do not. */

@@ -69,7 +69,8 @@ export class PathWatch {
   /** What is known of a session's paths. */
   paths(session: string): PathHealthStatus[] {
     const mode = this.#policies.get(session)?.verdict.mode ?? null;
-    return this.#monitor.session(session).map((path) => toStatus(path, mode));
+    const weights = this.#dataplane.weightsInUse(session);
+    return this.#monitor.session(session).map((path) => toStatus(path, mode, weights.get(path.bid) ?? 0));
   }
 
   /** Probes that could not be read. */
@@ -145,20 +146,14 @@ export class PathWatch {
       }
       if (!this.#dataplane.has(session)) continue;
       const { from, to, reason } = effect;
-      const unconfirmed = to === 'down' ? this.#unconfirmed(effect) : 0;
       this.#dataplane.setMeasuredState(session, bid, to === 'unmeasured' ? 'up' : to);
+      const sent = to === 'down' ? this.#dataplane.traffic(session, bid)?.txPackets : undefined;
+      const unconfirmed = sent === undefined ? 0 : this.#monitor.leaveOut(effect, sent);
       this.#dataplane.emit('event', { event: 'pathState', session, bid, from, to, reason, unconfirmed });
       // Who carries everything may just have gone.
       if (this.#policies.has(session))
         this.#weigh(session, this.#monitor.session(session), monotonicMicroseconds());
     }
-  }
-
-  /** Packets sent since the last sign that they arrive. */
-  #unconfirmed({ session, bid }: PathId): number {
-    const path = this.#monitor.session(session).find((path) => path.bid === bid);
-    const sent = this.#dataplane.traffic(session, bid)?.txPackets ?? 0;
-    return Math.max(0, sent - (path?.confirmedPackets ?? 0));
   }
 
   #decide(): void {
@@ -237,8 +232,9 @@ export class PathWatch {
   }
 }
 
-function toStatus(path: MonitoredPath, mode: 'spread' | 'single' | null): PathHealthStatus {
+function toStatus(path: MonitoredPath, mode: 'spread' | 'single' | null, weight: number): PathHealthStatus {
   const { session, bid, state, reason, rttUs, minRttUs, delayBehindUs, probesSent, probesAnswered } = path;
+  const { unconfirmedPackets, stateChanges } = path;
   const direction = ({ queueUs, jitterUs, loss, rate, capacity, full }: MonitoredPath['sending']) => ({
     queueUs: Math.round(queueUs),
     jitterUs: Math.round(jitterUs),
@@ -258,6 +254,9 @@ function toStatus(path: MonitoredPath, mode: 'spread' | 'single' | null): PathHe
     delayBehindUs: round(delayBehindUs),
     probesSent,
     probesAnswered,
+    unconfirmedPackets,
+    stateChanges,
+    weight,
     sending: direction(path.sending),
     receiving: direction(path.receiving),
     adaptive: mode,

@@ -29,6 +29,10 @@ export interface MonitoredPath extends PathId {
   readonly probesAnswered: number;
   /** Packets that were sent before the last probe that was answered: what was sent since may be lost with the path. */
   readonly confirmedPackets: number;
+  /** Packets that went into the path between the last sign that they arrive and its being left out, all times together. */
+  readonly unconfirmedPackets: number;
+  /** Changes of state since it is watched. */
+  readonly stateChanges: number;
   /** Delay behind the session's fastest path in the sending direction; null: not known. */
   readonly delayBehindUs: number | null;
   readonly sending: DirectionEstimate;
@@ -102,6 +106,15 @@ export class PathMonitor {
   /** The interface of a path is up or down. */
   setLink(path: PathId, up: boolean): MonitorEffect[] {
     return this.#change(path, (state) => state.health.setLink(up));
+  }
+
+  /** A path has been left out: of all that was sent over it, `sent` packets, what was not confirmed may be lost. Gives how many. */
+  leaveOut({ session, bid }: PathId, sent: number): number {
+    const state = this.#sessions.get(session)?.get(bid);
+    if (!state) return 0;
+    const unconfirmed = Math.max(0, sent - state.confirmedPackets);
+    state.unconfirmedPackets += unconfirmed;
+    return unconfirmed;
   }
 
   /** Asks a path at once. */
@@ -204,6 +217,8 @@ export class PathMonitor {
       probesSent: state.probesSent,
       probesAnswered: state.probesAnswered,
       confirmedPackets: state.confirmedPackets,
+      unconfirmedPackets: state.unconfirmedPackets,
+      stateChanges: state.stateChanges,
       delayBehindUs: this.#delayBehind(states, state),
       sending: state.sending,
       receiving: state.receiving,
@@ -232,7 +247,9 @@ export class PathMonitor {
     const from = state.health.state;
     change(state);
     const to = state.health.state;
-    return from === to ? [] : [{ ...path, effect: 'state', from, to, reason: state.health.reason }];
+    if (from === to) return [];
+    state.stateChanges++;
+    return [{ ...path, effect: 'state', from, to, reason: state.health.reason }];
   }
 }
 

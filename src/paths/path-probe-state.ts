@@ -83,6 +83,9 @@ export class PathProbeState {
   #confirmed = 0;
   #received = 0;
   dueUs: number;
+  /** Kept by the monitor. */
+  stateChanges = 0;
+  unconfirmedPackets = 0;
 
   constructor(config: HealthConfig, dueUs: number) {
     this.health = new PathHealth(config);

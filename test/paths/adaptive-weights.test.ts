@@ -119,6 +119,8 @@ function path(bid: number, rate: number, capacity: number | null, full = true): 
     probesSent: 0,
     probesAnswered: 0,
     confirmedPackets: 0,
+    unconfirmedPackets: 0,
+    stateChanges: 0,
     delayBehindUs: 0,
     sending: direction,
     receiving: direction,

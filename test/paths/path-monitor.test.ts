@@ -69,6 +69,31 @@ describe('states', () => {
     expect(two.paths(0).map(({ state }) => state)).toEqual(['up', 'up']);
   });
 
+  test('what goes into a dying path is bounded by the time that takes, and counted', () => {
+    const two = new TwoEnds([1, 2]);
+    const load = (): void => {
+      for (const bid of [1, 2]) two.data(0, bid, 1000);
+    };
+    two.run(5e6, load);
+    two.both(2, { alive: false });
+    const before = two.ends[0].counts.get(2)!.txPackets;
+    // Nothing more is given to it once it is down.
+    const isDown = (): boolean => two.paths(0)[1]!.state === 'down';
+    two.run(2e6, () => {
+      two.data(0, 1, 1000);
+      if (!isDown()) two.data(0, 2, 1000);
+    });
+    const sent = two.ends[0].counts.get(2)!.txPackets;
+    const { monitor } = two.ends[0];
+    const unconfirmed = monitor.leaveOut({ session: 'mn1', bid: 2 }, sent);
+    // All that were lost, and what had gone unconfirmed before: a probe interval and a round trip at 1000 packets a second.
+    expect(unconfirmed).toBeGreaterThanOrEqual(sent - before);
+    expect(unconfirmed).toBeLessThan(sent - before + 150);
+    expect(unconfirmed).toBeLessThan(550);
+    expect(two.paths(0)[1]).toMatchObject({ unconfirmedPackets: unconfirmed, stateChanges: 2 });
+    expect(two.paths(0)[0]).toMatchObject({ unconfirmedPackets: 0, stateChanges: 1 });
+  });
+
   test('one direction dead is noticed by the end that sends into it', () => {
     const two = new TwoEnds([1]);
     two.run(2e6);

@@ -108,6 +108,9 @@ test.each([
         expect(events.filter(({ event }) => event === 'pathState')).toMatchObject([
           { bid: 2, from: 'up', to: 'down', reason: expect.stringContaining('silent') },
         ]);
+        const { unconfirmed } = events.find((event) => event.event === 'pathState')!;
+        expect(unconfirmed).toBeGreaterThan(0);
+        expect(measured(lab)[1]).toMatchObject({ unconfirmedPackets: unconfirmed, weight: 0 });
         // Nothing more is given to it.
         await pause(100);
         const sent = lab.mag.dataplane.session(SESSION).paths[1]!.txPackets;

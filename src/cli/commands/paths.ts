@@ -5,12 +5,16 @@ import type { DirectionStatus, PathHealthStatus } from '../../dataplane/status.t
 import { formatTable, print, socketOf } from '../output.ts';
 
 const WATCH_MS = 1000;
+/** How long answers are waited for, and how often they are looked for. */
+const ANSWER_MS = 2000;
+const ASK_MS = 50;
 
 interface Options {
   readonly watch?: boolean;
   readonly json?: boolean;
   readonly adaptive?: boolean;
   readonly fixed?: boolean;
+  readonly probe?: boolean;
 }
 
 export function pathsCommand(): Command {
@@ -20,6 +24,7 @@ export function pathsCommand(): Command {
     .option('--watch', 'repeat every second; with --json, one line each')
     .option('--adaptive', "let the session's weights follow what is measured")
     .option('--fixed', "leave the session's weights alone")
+    .option('--probe', 'ask the paths at once, and wait for their answers')
     .option('--json', 'print JSON')
     .action(async (name: string | undefined, options: Options, command: Command) => {
       const socket = socketOf(command);
@@ -28,12 +33,11 @@ export function pathsCommand(): Command {
         if (!base) throw command.error('paths: --adaptive and --fixed need a session');
         await callControl(socket, 'PUT', `${base}/adaptive`, { adaptive: options.adaptive ?? false });
       }
+      const read = async (): Promise<PathHealthStatus[]> =>
+        (await callControl(socket, 'GET', base ? `${base}/paths` : '/v1/paths')) as PathHealthStatus[];
+      if (options.probe) await probe(socket, read);
       for (;;) {
-        const paths = (await callControl(
-          socket,
-          'GET',
-          base ? `${base}/paths` : '/v1/paths',
-        )) as PathHealthStatus[];
+        const paths = await read();
         if (options.watch && !options.json && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H');
         if (options.watch && options.json) process.stdout.write(`${JSON.stringify(paths)}\n`);
         else print(options.json ?? false, paths, () => formatPaths(paths));
@@ -43,6 +47,23 @@ export function pathsCommand(): Command {
         });
       }
     });
+}
+
+/** Has the paths asked, and waits until all have answered or ANSWER_MS have passed. */
+async function probe(socket: string, read: () => Promise<PathHealthStatus[]>): Promise<void> {
+  const before = await read();
+  for (const session of new Set(before.map(({ session }) => session))) {
+    await callControl(socket, 'POST', `/v1/sessions/${encodeURIComponent(session)}/probe`);
+  }
+  const key = ({ session, bid }: PathHealthStatus): string => `${session} ${bid}`;
+  const counts = new Map(before.map((path) => [key(path), path.probesAnswered]));
+  for (let waited = 0; waited < ANSWER_MS; waited += ASK_MS) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, ASK_MS);
+    });
+    const now = await read();
+    if (now.every((path) => path.probesAnswered > (counts.get(key(path)) ?? 0))) return;
+  }
 }
 
 /** One line a path; directions as seen from this end. */
@@ -62,7 +83,10 @@ export function formatPaths(paths: readonly PathHealthStatus[]): string {
       'received: loss',
       'rate',
       'jitter',
+      'weight',
       'weights',
+      'changes',
+      'unconfirmed',
       'why',
     ],
     paths.map((path) => [
@@ -78,7 +102,10 @@ export function formatPaths(paths: readonly PathHealthStatus[]): string {
       percent(path.receiving),
       rate(path.receiving.rate),
       milliseconds(path.receiving.jitterUs),
+      String(path.weight),
       path.adaptive ?? 'fixed',
+      String(path.stateChanges),
+      String(path.unconfirmedPackets),
       path.reason,
     ]),
   );

@@ -1,0 +1,130 @@
+/** Measured paths over the control socket: on demand by `tunloom paths --probe`, and as metrics. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { formatMetrics } from '../../src/control/metrics.ts';
+import type { PathControl } from '../../src/control/path-routes.ts';
+import { buildControlServer, listenControl } from '../../src/control/server.ts';
+import type { PathHealthStatus } from '../../src/dataplane/status.ts';
+import { BenchNode } from '../support/bench-node.ts';
+import { controlOf } from '../support/control.ts';
+import { testSession } from '../support/session.ts';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+
+const idle = { queueUs: 0, jitterUs: 0, loss: null, rate: 0, capacity: null, full: false };
+
+function health(bid: number, probesAnswered: number): PathHealthStatus {
+  return {
+    session: 'mn1',
+    bid,
+    state: bid === 1 ? 'up' : 'down',
+    reason: '',
+    rttUs: bid === 1 ? 20_500 : null,
+    minRttUs: null,
+    delayBehindUs: 0,
+    probesSent: probesAnswered + 2,
+    probesAnswered,
+    unconfirmedPackets: 7 * (bid - 1),
+    stateChanges: bid,
+    weight: 2 - bid,
+    sending: { ...idle, loss: 0.25, rate: 8e6, capacity: 9e6, queueUs: 1500 },
+    receiving: { ...idle, jitterUs: 300 },
+    adaptive: null,
+  };
+}
+
+/** Path 1 answers a while after it was asked, path 2 never. */
+class FakeWatch implements PathControl {
+  asked = 0;
+  answered = 3;
+  paths = (): PathHealthStatus[] => [health(1, this.answered), health(2, 0)];
+  isAdaptive = (): boolean => false;
+  setAdaptive = (): void => {};
+  probeNow = (): void => {
+    this.asked++;
+    setTimeout(() => this.answered++, 200);
+  };
+}
+
+function serverOf(paths: PathControl | null) {
+  const node = new BenchNode('mag').add(testSession());
+  const reload = (): Promise<object> => Promise.reject(new Error('not here'));
+  return buildControlServer({ control: controlOf(node), changed: () => {}, reload, paths });
+}
+
+test('`tunloom paths --probe` asks all paths and shows what they answered', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
+  const socket = join(folder, 'control.sock');
+  const watch = new FakeWatch();
+  const server = serverOf(watch);
+  try {
+    await listenControl(server, socket);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      MAIN,
+      '--socket',
+      socket,
+      'paths',
+      '--probe',
+      '--json',
+    ]);
+    expect(watch.asked).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { bid: 1, probesAnswered: 4 },
+      { bid: 2, probesAnswered: 0 },
+    ]);
+    const table = await promisify(execFile)(process.execPath, [MAIN, '--socket', socket, 'paths', 'mn1']);
+    expect(table.stdout).toMatch(/mn1 +│ 2 +│ down .*│ 7 +│/);
+  } finally {
+    await server.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('metrics of path health: units of Prometheus, no sample for what is not known', async () => {
+  const metrics = await serverOf(new FakeWatch()).inject({ url: '/metrics' });
+  const lines = metrics.body.split('\n');
+  for (const line of [
+    'tunloom_path_state{session="mn1",bid="1",state="up"} 1',
+    'tunloom_path_state{session="mn1",bid="1",state="down"} 0',
+    'tunloom_path_state{session="mn1",bid="2",state="down"} 1',
+    'tunloom_path_state_changes_total{session="mn1",bid="2"} 2',
+    'tunloom_path_weight{session="mn1",bid="1"} 1',
+    'tunloom_path_weight{session="mn1",bid="2"} 0',
+    'tunloom_path_round_trip_seconds{session="mn1",bid="1"} 0.0205',
+    'tunloom_path_delay_behind_seconds{session="mn1",bid="1"} 0',
+    'tunloom_path_queue_seconds{session="mn1",bid="1",direction="sending"} 0.0015',
+    'tunloom_path_jitter_seconds{session="mn1",bid="1",direction="receiving"} 0.0003',
+    'tunloom_path_loss_ratio{session="mn1",bid="1",direction="sending"} 0.25',
+    'tunloom_path_rate_bits_per_second{session="mn1",bid="1",direction="sending"} 8000000',
+    'tunloom_path_capacity_bits_per_second{session="mn1",bid="1",direction="sending"} 9000000',
+    'tunloom_path_probes_sent_total{session="mn1",bid="1"} 5',
+    'tunloom_path_probes_answered_total{session="mn1",bid="1"} 3',
+    'tunloom_path_unconfirmed_packets_total{session="mn1",bid="2"} 7',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(metrics.body).not.toMatch(/round_trip_seconds\{session="mn1",bid="2"/);
+  expect(metrics.body).not.toMatch(/(loss|capacity).*direction="receiving"/);
+  expect(metrics.body).not.toMatch(/NaN|null|undefined/);
+  // The text format: every line is a comment or a sample, every metric has its type once, before its samples.
+  const typed = new Set<string>();
+  for (const line of lines.filter(Boolean)) {
+    const type = /^# TYPE (\w+) (gauge|counter)$/.exec(line);
+    if (type) {
+      expect(typed.has(type[1]!)).toBe(false);
+      typed.add(type[1]!);
+    } else if (!line.startsWith('# HELP ')) {
+      expect(line).toMatch(/^\w+(\{(\w+="[^"\\]*",?)+\})? -?\d+(\.\d+)?(e-?\d+)?$/);
+      expect(typed).toContain(/^\w+/.exec(line)![0]);
+    }
+  }
+});
+
+test('an instance without probes has none of these metrics', () => {
+  const control = controlOf(new BenchNode('mag').add(testSession()));
+  expect(formatMetrics(control.status(), control.sessions())).not.toContain('tunloom_path_state');
+});
