@@ -13,7 +13,7 @@ import { SessionStore } from '../dataplane/session-store.ts';
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
 import type { Actor, EventLoop } from './event-loop.ts';
-import { WORDS } from './link.ts';
+import { WORDS, copyWords } from './link.ts';
 import type { PacketStore } from './packet-store.ts';
 
 /** What happens with the packets that come out. */
@@ -27,13 +27,23 @@ export interface EndPorts {
 }
 
 /** Addresses and ports of a flow, and its DSCP as the octet in the header. */
-export interface FlowHeader {
+export interface FlowFields {
   readonly protocol: number;
   readonly source: number;
   readonly destination: number;
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly tos: number;
+}
+
+/** The same as the little-endian words of its packets' headers, and as what of their checksum is known beforehand. */
+export interface FlowHeader {
+  readonly version: number;
+  readonly protocol: number;
+  readonly source: number;
+  readonly destination: number;
+  readonly ports: number;
+  readonly sum: number;
 }
 
 /** Word of the inner packet that holds the tag: behind 20 octets of IPv4 and the ports. */
@@ -45,7 +55,16 @@ const GRE_SEQUENCE = 0x10;
 export const SMALLEST_PACKET = 28;
 /** Virtual time starts here for the module, to which a time of 0 means "never". */
 const EPOCH_US = 1_000_000;
+/** Second word of an IPv4 header, little-endian. */
+const DONT_FRAGMENT = 0x40 << 16;
 const HASH_SEED = 0x7475_6e6c_6f6f_6d31n;
+
+/** Arrays are written over and never cut, which would give their memory back. */
+interface WaitingPackets {
+  count: number;
+  readonly tags: number[];
+  readonly headers: FlowHeader[];
+}
 
 export class End implements Actor {
   readonly memory: DataplaneMemory;
@@ -59,11 +78,9 @@ export class End implements Actor {
   readonly #timer: number;
   readonly #worker: number;
   readonly #batch: number;
-  /** Inner packets that wait for the next batch. */
-  #tags: number[] = [];
-  #headers: FlowHeader[] = [];
-  #spareTags: number[] = [];
-  #spareHeaders: FlowHeader[] = [];
+  /** Inner packets that wait for the next batch; and, while that goes out, those for the one after it. */
+  #waiting: WaitingPackets = { count: 0, tags: [], headers: [] };
+  #spare: WaitingPackets = { count: 0, tags: [], headers: [] };
   /** Outer packets that wait, by path: lengths, and words. */
   readonly #received: readonly { count: number; words: Int32Array; lengths: Int32Array }[] = [];
   #pending = false;
@@ -123,8 +140,9 @@ export class End implements Actor {
 
   /** Hands an inner packet to the TUN; it goes out with the next batch. */
   send(tag: number, header: FlowHeader): void {
-    this.#tags.push(tag);
-    this.#headers.push(header);
+    const waiting = this.#waiting;
+    waiting.tags[waiting.count] = tag;
+    waiting.headers[waiting.count++] = header;
     this.#await();
   }
 
@@ -132,8 +150,7 @@ export class End implements Actor {
   receive(path: number, words: Int32Array, at: number, length: number): void {
     const queue = this.#received[path]!;
     if (queue.count === L.BATCH) this.#decapsulate(path, this.#loop.now);
-    const base = queue.count * WORDS;
-    for (let i = 0; i < WORDS; i++) queue.words[base + i] = words[at + i]!;
+    copyWords(words, at, queue.words, queue.count * WORDS);
     queue.lengths[queue.count++] = length;
     this.#await();
   }
@@ -159,10 +176,11 @@ export class End implements Actor {
 
   run(now: number): void {
     this.#pending = false;
-    for (let path = 0; path < this.#received.length; path++) {
-      if (this.#received[path]!.count) this.#decapsulate(path, now);
+    const received = this.#received;
+    for (let path = 0; path < received.length; path++) {
+      if (received[path]!.count) this.#decapsulate(path, now);
     }
-    if (this.#tags.length) this.#encapsulate(now);
+    if (this.#waiting.count) this.#encapsulate(now);
     this.#setTimer();
   }
 
@@ -174,19 +192,19 @@ export class End implements Actor {
 
   #encapsulate(now: number): void {
     const { i32, u32 } = this.memory;
+    const store = this.#store;
     const worker = this.#worker;
-    const tags = this.#tags;
-    const headers = this.#headers;
-    // Whatever is delivered here answers into the other pair.
-    this.#tags = this.#spareTags;
-    this.#headers = this.#spareHeaders;
+    const waiting = this.#waiting;
+    const { tags, headers } = waiting;
+    // Whatever is delivered here answers into the other one.
+    this.#waiting = this.#spare;
     const time = nodeTime(now);
-    for (let start = 0; start < tags.length; start += L.BATCH) {
-      const count = Math.min(L.BATCH, tags.length - start);
+    for (let start = 0; start < waiting.count; start += L.BATCH) {
+      const count = Math.min(L.BATCH, waiting.count - start);
       const ready = this.#wasm.prepareReceive(worker, -1, count);
       for (let i = 0; i < ready; i++) {
         const tag = tags[start + i]!;
-        const size = this.#store.sizes[this.#store.find(tag)]!;
+        const size = store.sizes[store.find(tag)]!;
         const at = (u32[(worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]! + L.BUFFER_PACKET) / 4;
         writeHeader(i32, at, headers[start + i]!, size, tag);
         this.#setLength(i, size);
@@ -198,10 +216,8 @@ export class End implements Actor {
         this.#deliver(time);
       }
     }
-    tags.length = 0;
-    headers.length = 0;
-    this.#spareTags = tags;
-    this.#spareHeaders = headers;
+    waiting.count = 0;
+    this.#spare = waiting;
   }
 
   #transmit(): void {
@@ -227,7 +243,7 @@ export class End implements Actor {
     for (let i = 0; i < ready; i++) {
       const to = (u32[(worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]! + L.BUFFER_PACKET) / 4;
       const from = i * WORDS;
-      for (let word = 0; word < WORDS; word++) i32[to + word] = queue.words[from + word]!;
+      copyWords(queue.words, from, i32, to);
       this.#setLength(i, queue.lengths[i]!);
       // Behind IPv4 and GRE with key; the sequence number, if the S bit is set (RFC 2890 §2), is a word more.
       const inner = queue.words[from + GRE_WORD]! & GRE_SEQUENCE ? 8 : 7;
@@ -248,6 +264,8 @@ export class End implements Actor {
   #deliver(time: number): void {
     const { i32, u32 } = this.memory;
     const worker = this.#worker;
+    // Neither packets nor a session whose lock is to be let go: nothing to do.
+    if (!u32[(worker + L.WORKER_DELIVER_COUNT) / 4] && !u32[(worker + L.WORKER_HELD_COUNT) / 4]) return;
     do {
       const count = u32[(worker + L.WORKER_DELIVER_COUNT) / 4]!;
       for (let i = 0; i < count; i++) {
@@ -258,8 +276,7 @@ export class End implements Actor {
   }
 
   #setTimer(): void {
-    const deadline = this.#wasm.nextDeadline(this.#worker);
-    this.#loop.at(this.#timer, deadline ? (deadline - EPOCH_US) * 1000 : Infinity);
+    this.#loop.at(this.#timer, this.#deadline());
   }
 
   /** What has arrived has been read by now, but for what waits for the next batch, which is a few microseconds at most. */
@@ -267,10 +284,15 @@ export class End implements Actor {
     const time = nodeTime(now);
     this.#wasm.expire(this.#worker, time, time);
     this.#deliver(time);
-    const deadline = this.#wasm.nextDeadline(this.#worker);
     // One that could not be served yet is tried again in a microsecond.
-    const next = deadline ? Math.max((deadline - EPOCH_US) * 1000, now + 1000) : Infinity;
-    this.#loop.at(this.#timer, next);
+    this.#loop.at(this.#timer, Math.max(this.#deadline(), now + 1000));
+  }
+
+  /** When the resequencer has to be looked at, Infinity if it need not be. */
+  #deadline(): number {
+    if (!this.memory.u32[(this.#worker + L.WORKER_TIMER_COUNT) / 4]) return Infinity;
+    const deadline = this.#wasm.nextDeadline(this.#worker);
+    return deadline ? (deadline - EPOCH_US) * 1000 : Infinity;
   }
 }
 
@@ -278,19 +300,31 @@ function nodeTime(now: number): number {
   return EPOCH_US + Math.floor(now / 1000);
 }
 
-/** IPv4 with DF and a right checksum, ports, tag; the rest of the packet is whatever was there. Words are little-endian. */
+/** What all packets of a flow have in common: IPv4 with DF. */
+export function flowHeader(fields: FlowFields): FlowHeader {
+  const { protocol, source, destination, sourcePort, destinationPort, tos } = fields;
+  const addresses = (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
+  return {
+    version: 0x45 | (tos << 8),
+    protocol: 64 | (protocol << 8),
+    source: swap32(source),
+    destination: swap32(destination),
+    ports: swap16(sourcePort) | (swap16(destinationPort) << 16),
+    sum: 0x4500 + tos + 0x4000 + 0x4000 + protocol + addresses,
+  };
+}
+
+/** Headers with a right checksum, ports, tag; the rest of the packet is whatever was there. */
 function writeHeader(i32: Int32Array, at: number, header: FlowHeader, size: number, tag: number): void {
-  const { protocol, source, destination, sourcePort, destinationPort, tos } = header;
-  let sum = 0x4500 + tos + size + 0x4000 + 0x4000 + protocol;
-  sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
+  let sum = header.sum + size;
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
-  i32[at] = 0x45 | (tos << 8) | (swap16(size) << 16);
-  i32[at + 1] = swap16(0x4000) << 16;
-  i32[at + 2] = 64 | (protocol << 8) | (swap16(sum) << 16);
-  i32[at + 3] = swap32(source);
-  i32[at + 4] = swap32(destination);
-  i32[at + 5] = swap16(sourcePort) | (swap16(destinationPort) << 16);
+  i32[at] = header.version | (swap16(size) << 16);
+  i32[at + 1] = DONT_FRAGMENT;
+  i32[at + 2] = header.protocol | (swap16(sum) << 16);
+  i32[at + 3] = header.source;
+  i32[at + 4] = header.destination;
+  i32[at + 5] = header.ports;
   i32[at + TAG_WORD] = tag;
   i32[at + 7] = 0;
 }

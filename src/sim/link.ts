@@ -27,6 +27,11 @@ const FIRST_CAPACITY = 1024;
 /** Bits a second of a link without limit, where a figure is needed. */
 const UNLIMITED = 100e9;
 
+/** Copies the words of a packet. */
+export function copyWords(from: Int32Array, at: number, to: Int32Array, place: number): void {
+  for (let i = 0; i < WORDS; i++) to[place + i] = from[at + i]!;
+}
+
 /** A packet that arrives out of turn. */
 interface Loose {
   readonly time: number;
@@ -51,7 +56,7 @@ export class Link implements Actor {
   readonly #deliver: (words: Int32Array, at: number, length: number) => void;
   readonly #seeds: Random;
   #model: LinkModel;
-  // A ring of packets in order of arrival; positions are absolute.
+  // A ring of packets in order of arrival, as many as a power of two; positions are absolute.
   #capacity = FIRST_CAPACITY;
   #words = new Int32Array(FIRST_CAPACITY * WORDS);
   #lengths = new Int32Array(FIRST_CAPACITY);
@@ -100,7 +105,7 @@ export class Link implements Actor {
     const delay = Math.max(1, this.spec.delay * 1000);
     const times = Array.from(
       { length: this.#end - this.#first },
-      (_, i) => this.#arrivals[(this.#first + i) % this.#capacity]!,
+      (_, i) => this.#arrivals[(this.#first + i) & (this.#capacity - 1)]!,
     );
     return [...times, ...this.#loose.map(({ time }) => time)].map((time) => 1 - (time - now) / delay);
   }
@@ -118,7 +123,7 @@ export class Link implements Actor {
     else if (fate === QUEUE_FULL) counters.queueDrops++;
     else {
       const arrival = Math.max(now + 1, Math.round(fate * 1000));
-      if (this.#end > this.#first && arrival < this.#arrivals[(this.#end - 1) % this.#capacity]!) {
+      if (this.#end > this.#first && arrival < this.#arrivals[(this.#end - 1) & (this.#capacity - 1)]!) {
         this.#putLoose(arrival, words, at, length);
       } else {
         this.#put(arrival, words, at, length);
@@ -145,7 +150,7 @@ export class Link implements Actor {
       return;
     }
     const underway = now + this.spec.delay * 1000;
-    while (this.#end > this.#first && this.#arrivals[(this.#end - 1) % this.#capacity]! > underway) {
+    while (this.#end > this.#first && this.#arrivals[(this.#end - 1) & (this.#capacity - 1)]! > underway) {
       this.#end--;
       this.counters.downDrops++;
     }
@@ -154,7 +159,7 @@ export class Link implements Actor {
 
   run(now: number): void {
     while (this.#first < this.#end) {
-      const place = this.#first % this.#capacity;
+      const place = this.#first & (this.#capacity - 1);
       if (this.#arrivals[place]! > now) break;
       this.#first++;
       this.#arrive(this.#words, place * WORDS, this.#lengths[place]!);
@@ -174,9 +179,8 @@ export class Link implements Actor {
 
   #put(arrival: number, words: Int32Array, at: number, length: number): void {
     if (this.#end - this.#first === this.#capacity) this.#grow();
-    const place = this.#end++ % this.#capacity;
-    const base = place * WORDS;
-    for (let i = 0; i < WORDS; i++) this.#words[base + i] = words[at + i]!;
+    const place = this.#end++ & (this.#capacity - 1);
+    copyWords(words, at, this.#words, place * WORDS);
     this.#lengths[place] = length;
     this.#arrivals[place] = arrival;
     if (this.#end - this.#first === 1) this.#appoint();
@@ -190,7 +194,7 @@ export class Link implements Actor {
   }
 
   #appoint(): void {
-    const ring = this.#first < this.#end ? this.#arrivals[this.#first % this.#capacity]! : Infinity;
+    const ring = this.#first < this.#end ? this.#arrivals[this.#first & (this.#capacity - 1)]! : Infinity;
     this.#loop.at(this.#number, Math.min(ring, this.#loose[0]?.time ?? Infinity));
   }
 
@@ -200,8 +204,8 @@ export class Link implements Actor {
     const lengths = new Int32Array(capacity);
     const arrivals = new Float64Array(capacity);
     for (let i = this.#first; i < this.#end; i++) {
-      const from = i % this.#capacity;
-      const to = i % capacity;
+      const from = i & (this.#capacity - 1);
+      const to = i & (capacity - 1);
       words.set(this.#words.subarray(from * WORDS, (from + 1) * WORDS), to * WORDS);
       lengths[to] = this.#lengths[from]!;
       arrivals[to] = this.#arrivals[from]!;

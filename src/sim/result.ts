@@ -1,7 +1,7 @@
 /** What a run found: plain numbers, JSON as it is. docs/compare.md describes every field. */
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import type { Density } from './metrics/density.ts';
-import { type Quantiles, jainIndex, quantiles } from './metrics/distribution.ts';
+import { type Quantiles, ascending, jainIndex, quantilesOfSorted } from './metrics/distribution.ts';
 import type { Reordering } from './metrics/reordering.ts';
 import type { Sampler, TimeSeries } from './sampler.ts';
 import type { Simulation } from './simulation.ts';
@@ -135,8 +135,8 @@ export function summariseRun(
       completion: milliseconds(result.completions),
       stream: {
         sent: forward.sent,
-        received: forward.before.numbers.length,
-        lossRatio: forward.sent ? 1 - forward.before.numbers.length / forward.sent : 0,
+        received: forward.before.count,
+        lossRatio: forward.sent ? 1 - forward.before.count / forward.sent : 0,
         reorderingBefore: forward.before.reordering(),
         reorderingAfter: forward.after.reordering(),
         densityBefore: forward.before.density(forward.sent),
@@ -146,10 +146,14 @@ export function summariseRun(
       },
     };
   });
+  const delays = {
+    uplink: ascending(simulation.sides.uplink.delays.after.values),
+    downlink: ascending(simulation.sides.downlink.delays.after.values),
+  };
   const directions = Object.fromEntries(
     DIRECTIONS.map((direction) => [
       direction,
-      summariseDirection(simulation, run, sampler, snapshot, direction),
+      summariseDirection(simulation, run, sampler, snapshot, direction, delays[direction]),
     ]),
   ) as Record<Direction, DirectionResult>;
   const used = DIRECTIONS.filter((direction) => flows.some((flow) => flow.direction === direction));
@@ -169,7 +173,9 @@ export function summariseRun(
     fairness: jainIndex(commonest(flows).map((flow) => flow.goodput)),
     retransmits: total((flow) => flow.retransmits),
     timeouts: total((flow) => flow.timeouts),
-    delay: milliseconds(joined(used.map((direction) => sampler.delays[direction].after.values))),
+    delay: sortedMilliseconds(
+      used.length === 1 ? delays[used[0]!] : ascending(joined(used.map((direction) => delays[direction]))),
+    ),
     completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
     reorderedBefore: total(({ stream }) => stream.reorderingBefore.reordered) / received,
     reorderedAfter: total(({ stream }) => stream.reorderingAfter.reordered) / received,
@@ -186,20 +192,20 @@ export function summariseRun(
   };
 }
 
+/** `sorted`: the delays after the resequencer in ascending order. */
 function summariseDirection(
   simulation: Simulation,
   run: SimRun,
   sampler: Sampler,
   snapshot: Snapshot,
   direction: Direction,
+  sorted: Float64Array,
 ): DirectionResult {
   const { spec } = run;
   const { links, shares } = simulation.sides[direction];
   const sent = shares.counts.reduce((sum, count) => sum + count, 0);
   const weights = spec.paths.reduce((sum, path) => sum + path.weight, 0);
   const receiver = direction === 'uplink' ? simulation.lma : simulation.mag;
-  const { before, after } = sampler.delays[direction];
-  const sorted = Float64Array.from(after.values).sort();
   return {
     paths: spec.paths.map((path, i): PathResult => {
       const link = links[i]!;
@@ -218,8 +224,8 @@ function summariseDirection(
       };
     }),
     shareDeviation: shares.largest,
-    delayBefore: milliseconds(before.values),
-    delayAfter: milliseconds(after.values),
+    delayBefore: milliseconds(simulation.sides[direction].delays.before.values),
+    delayAfter: sortedMilliseconds(sorted),
     resequencer: receiver.resequencer,
     drops: receiver.drops,
     series: sampler.series[direction],
@@ -248,7 +254,11 @@ function commonest(flows: readonly FlowSummary[]): readonly FlowSummary[] {
 }
 
 function milliseconds(sample: Float64Array | readonly number[]): Quantiles {
-  const { count, ...values } = quantiles(sample);
+  return sortedMilliseconds(ascending(sample));
+}
+
+function sortedMilliseconds(sorted: Float64Array): Quantiles {
+  const { count, ...values } = quantilesOfSorted(sorted);
   const scaled = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, value / MS]));
   return { count, ...(scaled as Omit<Quantiles, 'count'>) };
 }

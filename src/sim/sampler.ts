@@ -1,7 +1,6 @@
-/** Delays of all delivered packets, and time series: goodput, shares, queues and resequencer depth in equal steps. */
+/** Time series: goodput, shares, queues and resequencer depth in equal steps. */
 import type { Actor } from './event-loop.ts';
-import { Collected } from './metrics/distribution.ts';
-import type { Side, Simulation } from './simulation.ts';
+import type { Simulation } from './simulation.ts';
 import type { Direction } from './spec.ts';
 
 const STEPS = 100;
@@ -19,15 +18,12 @@ export interface TimeSeries {
 }
 
 export class Sampler implements Actor {
-  readonly delays: Readonly<Record<Direction, { before: Collected; after: Collected }>> = {
-    uplink: { before: new Collected(), after: new Collected() },
-    downlink: { before: new Collected(), after: new Collected() },
-  };
   readonly series: Readonly<Record<Direction, TimeSeries>>;
   readonly #simulation: Simulation;
   readonly #step: number;
   readonly #number: number;
   #steps = 0;
+  /** Delivered octets and packets by path at the end of the last step. */
   readonly #octets = { uplink: 0, downlink: 0 };
   readonly #before: Record<Direction, number[]>;
 
@@ -48,20 +44,12 @@ export class Sampler implements Actor {
     simulation.loop.at(this.#number, this.#step);
   }
 
-  delivered(side: Side, at: number, now: number): void {
-    const { store } = this.#simulation;
-    this.#octets[side.direction] += store.sizes[at]!;
-    const delays = this.delays[side.direction];
-    delays.before.push(store.arrived[at]! - store.sent[at]!);
-    delays.after.push(now - store.sent[at]!);
-  }
-
   run(now: number): void {
     for (const direction of ['uplink', 'downlink'] as const) {
-      const { links, shares } = this.#simulation.sides[direction];
+      const { links, shares, deliveredOctets } = this.#simulation.sides[direction];
       const series = this.series[direction];
-      series.throughput.push((this.#octets[direction] * 8e9) / this.#step);
-      this.#octets[direction] = 0;
+      series.throughput.push(((deliveredOctets - this.#octets[direction]) * 8e9) / this.#step);
+      this.#octets[direction] = deliveredOctets;
       const counts = shares.counts.map((count, i) => count - this.#before[direction][i]!);
       this.#before[direction] = [...shares.counts];
       const total = counts.reduce((sum, count) => sum + count, 0);

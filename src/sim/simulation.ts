@@ -6,9 +6,10 @@
  *             \--> link 2 --/                         downlink: the other way round, on links of its own
  */
 import { type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
-import { End, type FlowHeader } from './end.ts';
+import { End, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
 import { Link } from './link.ts';
+import { Collected } from './metrics/distribution.ts';
 import { ShareDeviation } from './metrics/share-deviation.ts';
 import { PacketStore } from './packet-store.ts';
 import { PathEstimator } from './path-estimator.ts';
@@ -41,6 +42,14 @@ export interface RunningFlow {
   readonly backward: Stream;
 }
 
+/** One direction of a flow. */
+interface FlowWay {
+  readonly uplink: boolean;
+  readonly side: Side;
+  readonly header: FlowHeader;
+  readonly stream: Stream;
+}
+
 /** What a direction's packets pass, and what is counted there. */
 export interface Side {
   readonly direction: Direction;
@@ -49,6 +58,9 @@ export interface Side {
   /** Inner packets given to the sending end, and those that came out of the receiving one. */
   sent: number;
   delivered: number;
+  deliveredOctets: number;
+  /** Nanoseconds of each delivered packet, before and after the resequencer. */
+  readonly delays: { readonly before: Collected; readonly after: Collected };
 }
 
 export class Simulation {
@@ -79,6 +91,8 @@ export class Simulation {
       shares: new ShareDeviation(spec.paths.map((path) => path.weight / total)),
       sent: 0,
       delivered: 0,
+      deliveredOctets: 0,
+      delays: { before: new Collected(), after: new Collected() },
     });
     this.sides = { uplink: side('uplink'), downlink: side('downlink') };
     // Sources act before ends within an instant, so what they send together goes out together.
@@ -151,17 +165,23 @@ export class Simulation {
     const number = this.flows.length;
     const isTcp = spec.model === 'tcp' || spec.model === 'requests';
     const { direction } = spec;
-    const header = (uplink: boolean): FlowHeader => ({
-      protocol: isTcp ? PROTOCOL_TCP : PROTOCOL_UDP,
-      source: uplink ? MOBILE_ADDRESS : CORRESPONDENT_ADDRESS,
-      destination: uplink ? CORRESPONDENT_ADDRESS : MOBILE_ADDRESS,
-      sourcePort: uplink ? FIRST_PORT + number : 443,
-      destinationPort: uplink ? 443 : FIRST_PORT + number,
-      tos: spec.tos,
-    });
-    const headers = { uplink: header(true), downlink: header(false) };
+    const wayOf = (direction: Direction, stream: Stream): FlowWay => {
+      const uplink = direction === 'uplink';
+      const header = flowHeader({
+        protocol: isTcp ? PROTOCOL_TCP : PROTOCOL_UDP,
+        source: uplink ? MOBILE_ADDRESS : CORRESPONDENT_ADDRESS,
+        destination: uplink ? CORRESPONDENT_ADDRESS : MOBILE_ADDRESS,
+        sourcePort: uplink ? FIRST_PORT + number : 443,
+        destinationPort: uplink ? 443 : FIRST_PORT + number,
+        tos: spec.tos,
+      });
+      return { uplink, side: this.sides[direction], header, stream };
+    };
     const streams = { forward: new Stream(), backward: new Stream() };
-    const opposite: Direction = direction === 'uplink' ? 'downlink' : 'uplink';
+    const ways = {
+      forward: wayOf(direction, streams.forward),
+      backward: wayOf(direction === 'uplink' ? 'downlink' : 'uplink', streams.backward),
+    };
     const { store } = this;
     const port: FlowPort = {
       loop: this.loop,
@@ -170,14 +190,13 @@ export class Simulation {
       sent: store.sent,
       sizes: store.sizes,
       send: (forward, size, segment) => {
-        const way = forward ? direction : opposite;
-        const stream = forward ? streams.forward : streams.backward;
+        const { uplink, side, header, stream } = forward ? ways.forward : ways.backward;
         const tag = store.add(number * 2 + (forward ? 0 : 1), stream.sent++, size, this.loop.now);
         const at = store.find(tag);
         store.segments[at] = segment;
         stream.sentOctets += size;
-        this.sides[way].sent++;
-        this.#sender(way).send(tag, headers[way]);
+        side.sent++;
+        (uplink ? this.mag : this.lma).send(tag, header);
         return at;
       },
     };
@@ -189,25 +208,32 @@ export class Simulation {
   }
 
   #arrived(tag: number): void {
-    const at = this.store.find(tag);
-    if (!this.store.arrived[at]) this.store.arrived[at] = this.loop.now;
-    this.#streamOf(at).arrived(this.store.numbers[at]!, this.store.sizes[at]!, this.loop.now);
+    const { store } = this;
+    const { now } = this.loop;
+    const at = store.find(tag);
+    if (!store.arrived[at]) store.arrived[at] = now;
+    const flow = store.flows[at]!;
+    const running = this.flows[flow >> 1]!;
+    const stream = flow & 1 ? running.backward : running.forward;
+    stream.arrived(store.numbers[at]!, store.sizes[at]!, now);
   }
 
   #delivered(side: Side, tag: number): void {
-    const at = this.store.find(tag);
+    const { store } = this;
     const { now } = this.loop;
+    const at = store.find(tag);
+    const size = store.sizes[at]!;
+    const sent = store.sent[at]!;
     side.delivered++;
-    this.#streamOf(at).delivered(this.store.numbers[at]!, this.store.sizes[at]!, now);
-    const flow = this.store.flows[at]!;
-    this.#sampler.delivered(side, at, now);
-    this.flows[flow >> 1]!.flow.receive((flow & 1) === 0, at, now);
-  }
-
-  #streamOf(at: number): Stream {
-    const flow = this.store.flows[at]!;
+    side.deliveredOctets += size;
+    side.delays.before.push(store.arrived[at]! - sent);
+    side.delays.after.push(now - sent);
+    const flow = store.flows[at]!;
     const running = this.flows[flow >> 1]!;
-    return flow & 1 ? running.backward : running.forward;
+    const isForward = (flow & 1) === 0;
+    const stream = isForward ? running.forward : running.backward;
+    stream.delivered(store.numbers[at]!, size, now);
+    running.flow.receive(isForward, at, now);
   }
 
   #plan(event: SimEvent): void {

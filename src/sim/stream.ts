@@ -1,34 +1,61 @@
 /** One flow's packets in one direction, as they are sent, come out of the paths and come out of the resequencer. */
 import { type Density, bufferDensity, reorderDensity } from './metrics/density.ts';
-import { Collected } from './metrics/distribution.ts';
 import { type Reordering, summariseReordering } from './metrics/reordering.ts';
+
+const FIRST_CAPACITY = 1024;
 
 /** First copies in order. */
 export class Arrivals {
-  readonly numbers = new Collected();
-  readonly times = new Collected();
-  readonly sizes = new Collected();
+  count = 0;
+  #numbers = new Int32Array(FIRST_CAPACITY);
+  #times = new Float64Array(FIRST_CAPACITY);
+  #sizes = new Int32Array(FIRST_CAPACITY);
+
+  push(number: number, size: number, now: number): void {
+    const at = this.count++;
+    if (at === this.#numbers.length) this.#grow();
+    this.#numbers[at] = number;
+    this.#times[at] = now;
+    this.#sizes[at] = size;
+  }
 
   reordering(): Reordering {
-    return summariseReordering(this.numbers.values, this.times.values, this.sizes.values);
+    const { count } = this;
+    return summariseReordering(
+      this.#numbers.subarray(0, count),
+      this.#times.subarray(0, count),
+      this.#sizes.subarray(0, count),
+    );
   }
 
   density(sent: number): Density[] {
     if (this.#isWhole(sent)) return ALL_IN_PLACE;
-    return reorderDensity(this.numbers.values, sent);
+    return reorderDensity(this.#numbers.subarray(0, this.count), sent);
   }
 
   bufferDensity(sent: number): Density[] {
     if (this.#isWhole(sent)) return ALL_IN_PLACE;
-    return bufferDensity(this.numbers.values, sent);
+    return bufferDensity(this.#numbers.subarray(0, this.count), sent);
   }
 
   /** Everything arrived, and in order: most streams do behind the resequencer. */
   #isWhole(sent: number): boolean {
-    const { values } = this.numbers;
-    if (!sent || values.length !== sent) return false;
-    for (let i = 0; i < sent; i++) if (values[i] !== i) return false;
+    if (!sent || this.count !== sent) return false;
+    const numbers = this.#numbers;
+    for (let i = 0; i < sent; i++) if (numbers[i] !== i) return false;
     return true;
+  }
+
+  #grow(): void {
+    const numbers = new Int32Array(2 * this.#numbers.length);
+    const times = new Float64Array(numbers.length);
+    const sizes = new Int32Array(numbers.length);
+    numbers.set(this.#numbers);
+    times.set(this.#times);
+    sizes.set(this.#sizes);
+    this.#numbers = numbers;
+    this.#times = times;
+    this.#sizes = sizes;
   }
 }
 
@@ -42,25 +69,26 @@ export class Stream {
   /** Before and after the resequencer. */
   readonly before = new Arrivals();
   readonly after = new Arrivals();
-  readonly #seen: number[] = [];
+  /** A bit a number: has it arrived? */
+  #seen = new Int32Array(FIRST_CAPACITY);
 
   arrived(number: number, size: number, now: number): void {
     // Copies of a redundant scheduler: only the first counts (RFC 4737 §3.3).
     const word = number >>> 5;
     const bit = 1 << (number & 31);
-    const seen = this.#seen[word] ?? 0;
+    while (word >= this.#seen.length) {
+      const seen = new Int32Array(2 * this.#seen.length);
+      seen.set(this.#seen);
+      this.#seen = seen;
+    }
+    const seen = this.#seen[word]!;
     if (seen & bit) return;
-    for (let i = this.#seen.length; i < word; i++) this.#seen.push(0);
     this.#seen[word] = seen | bit;
-    this.before.numbers.push(number);
-    this.before.times.push(now);
-    this.before.sizes.push(size);
+    this.before.push(number, size, now);
   }
 
   delivered(number: number, size: number, now: number): void {
     this.deliveredOctets += size;
-    this.after.numbers.push(number);
-    this.after.times.push(now);
-    this.after.sizes.push(size);
+    this.after.push(number, size, now);
   }
 }

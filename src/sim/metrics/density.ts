@@ -22,27 +22,25 @@ export function reorderDensity(
   threshold = DEFAULT_THRESHOLD,
 ): Density[] {
   const arrived = new Uint8Array(sent);
-  const first: number[] = [];
+  for (let i = 0; i < numbers.length; i++) arrived[numbers[i]!] = WAITING;
+  const counts = new Int32Array(2 * threshold + 1);
+  let index = 0;
   for (let i = 0; i < numbers.length; i++) {
     const number = numbers[i]!;
-    if (arrived[number]) continue;
-    arrived[number] = 1;
-    first.push(number);
-  }
-  const counts = new Map<number, number>();
-  let index = 0;
-  let counted = 0;
-  for (const number of first) {
+    if (arrived[number] === COUNTED) continue;
+    arrived[number] = COUNTED;
     while (index < sent && !arrived[index]) index++;
     const displacement = index - number;
     if (displacement > threshold) continue;
     index++;
-    const capped = Math.max(displacement, -threshold);
-    counts.set(capped, (counts.get(capped) ?? 0) + 1);
-    counted++;
+    counts[Math.max(displacement, -threshold) + threshold]!++;
   }
-  return toDensity(counts, counted);
+  return toDensity(counts, -threshold);
 }
+
+/** A number that arrives at all; the same once its first copy has been counted. */
+const WAITING = 1;
+const COUNTED = 2;
 
 /** RBD (§5): after each arrival, how many packets an ideal buffer holds that puts them back in order. */
 export function bufferDensity(
@@ -53,10 +51,9 @@ export function bufferDensity(
   const wanted = new Uint8Array(sent);
   for (let i = 0; i < numbers.length; i++) wanted[numbers[i]!] = 1;
   const held = new Uint8Array(sent);
-  const counts = new Map<number, number>();
+  const counts = new Int32Array(threshold + 1);
   let expected = 0;
   let occupancy = 0;
-  let counted = 0;
   const skipLost = (): void => {
     while (expected < sent && !wanted[expected]) expected++;
   };
@@ -71,15 +68,13 @@ export function bufferDensity(
       expected++;
       skipLost();
     }
-    const capped = Math.min(occupancy, threshold);
-    counts.set(capped, (counts.get(capped) ?? 0) + 1);
-    counted++;
+    counts[Math.min(occupancy, threshold)]!++;
   }
-  return toDensity(counts, counted);
+  return toDensity(counts, 0);
 }
 
-function toDensity(counts: ReadonlyMap<number, number>, total: number): Density[] {
-  return [...counts]
-    .sort(([a], [b]) => a - b)
-    .map(([value, count]) => ({ value, share: total ? count / total : 0 }));
+/** `counts[i]` packets had the value `i + least`. */
+function toDensity(counts: Int32Array, least: number): Density[] {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return [...counts].flatMap((count, i) => (count ? { value: i + least, share: count / total } : []));
 }

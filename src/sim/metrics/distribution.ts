@@ -1,4 +1,4 @@
-/** Figures of a sample: quantiles, fairness, and a growing array to collect it in. */
+/** Figures of a sample: order, quantiles, fairness, and a growing array to collect it in. */
 
 export interface Quantiles {
   readonly count: number;
@@ -14,7 +14,11 @@ export const NO_QUANTILES: Quantiles = { count: 0, mean: 0, min: 0, p50: 0, p90:
 
 /** Quantiles by nearest rank. */
 export function quantiles(sample: Float64Array | readonly number[]): Quantiles {
-  const sorted = Float64Array.from(sample).sort();
+  return quantilesOfSorted(ascending(sample));
+}
+
+/** The same of a sample in ascending order. */
+export function quantilesOfSorted(sorted: Float64Array): Quantiles {
   const count = sorted.length;
   if (!count) return NO_QUANTILES;
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * count) - 1)]!;
@@ -22,6 +26,49 @@ export function quantiles(sample: Float64Array | readonly number[]): Quantiles {
   for (let i = 0; i < count; i++) sum += sorted[i]!;
   const mean = sum / count;
   return { count, mean, min: sorted[0]!, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: sorted[count - 1]! };
+}
+
+/** A copy in ascending order. */
+export function ascending(sample: Float64Array | readonly number[]): Float64Array {
+  const sorted = new Float64Array(sample);
+  if (sorted.length < WORTH_RADIX || !radixSort(sorted)) sorted.sort();
+  return sorted;
+}
+
+const WORTH_RADIX = 4096;
+const DIGIT_BITS = 11;
+const DIGITS = 1 << DIGIT_BITS;
+
+/**
+ * Sorts whole numbers below 2^32 (delays in nanoseconds nearly always are) in three passes over digits of 11 bits, several times as
+ * fast as comparing. Does nothing and gives false where there are others.
+ */
+function radixSort(values: Float64Array): boolean {
+  let from = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const whole = values[i]! >>> 0;
+    if (whole !== values[i]) return false;
+    from[i] = whole;
+  }
+  let to = new Uint32Array(values.length);
+  const places = new Uint32Array(DIGITS);
+  for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
+    places.fill(0);
+    for (let i = 0; i < from.length; i++) places[(from[i]! >>> shift) & (DIGITS - 1)]!++;
+    let before = 0;
+    for (let digit = 0; digit < DIGITS; digit++) {
+      const count = places[digit]!;
+      places[digit] = before;
+      before += count;
+    }
+    for (let i = 0; i < from.length; i++) {
+      const value = from[i]!;
+      to[places[(value >>> shift) & (DIGITS - 1)]!++] = value;
+    }
+    [from, to] = [to, from];
+  }
+  values.set(from);
+  return true;
 }
 
 /** Fairness of Jain, Chiu and Hawe (1984): 1 if all are equal, 1/n if one has everything. */

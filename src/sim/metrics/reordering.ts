@@ -41,6 +41,24 @@ export function findReordered(
   sizes: ArrayLike<number>,
 ): ReorderedPacket[] {
   const found: ReorderedPacket[] = [];
+  visitReordered(numbers, sizes, (position, first, byteOffset, degree) => {
+    found.push({
+      position,
+      number: numbers[position]!,
+      extent: position - first,
+      lateTime: times[position]! - times[first]!,
+      byteOffset,
+      degree,
+    });
+  });
+  return found;
+}
+
+/** `first`: position of the first that overtook the packet at `position`. */
+type Visit = (position: number, first: number, byteOffset: number, degree: number) => void;
+
+/** Calls `visit` for each reordered packet. Streams have millions, so there is no object for each. */
+function visitReordered(numbers: ArrayLike<number>, sizes: ArrayLike<number>, visit: Visit): void {
   // Positions whose numbers are higher than all before them: the first to exceed a number is always one of them.
   const heights = new Int32Array(numbers.length);
   let count = 0;
@@ -62,16 +80,8 @@ export function findReordered(
       unbroken &&= above;
       if (unbroken) degree++;
     }
-    found.push({
-      position: i,
-      number,
-      extent: i - first,
-      lateTime: times[i]! - times[first]!,
-      byteOffset,
-      degree,
-    });
+    visit(i, first, byteOffset, degree);
   }
-  return found;
 }
 
 export function summariseReordering(
@@ -79,30 +89,47 @@ export function summariseReordering(
   times: ArrayLike<number>,
   sizes: ArrayLike<number>,
 ): Reordering {
-  const found = findReordered(numbers, times, sizes);
   const received = numbers.length;
-  const discontinuities = [...new Set(found.map(({ position, extent }) => position - extent))].sort(
-    (a, b) => a - b,
-  );
-  const max = (pick: (packet: ReorderedPacket) => number): number =>
-    found.reduce((most, packet) => Math.max(most, pick(packet)), 0);
-  const mean = (pick: (packet: ReorderedPacket) => number): number =>
-    found.length ? found.reduce((sum, packet) => sum + pick(packet), 0) / found.length : 0;
+  let reordered = 0;
+  let extents = 0;
+  let maxExtent = 0;
+  let lateTimes = 0;
+  let maxLateTime = 0;
+  let maxByteOffset = 0;
+  let three = 0;
+  // Where something was overtaken: how many places, the first and the last.
+  const isDiscontinuity = new Uint8Array(received);
+  let discontinuities = 0;
+  let earliest = Infinity;
+  let latest = 0;
+  visitReordered(numbers, sizes, (position, first, byteOffset, degree) => {
+    const extent = position - first;
+    const lateTime = times[position]! - times[first]!;
+    reordered++;
+    extents += extent;
+    lateTimes += lateTime;
+    maxExtent = Math.max(maxExtent, extent);
+    maxLateTime = Math.max(maxLateTime, lateTime);
+    maxByteOffset = Math.max(maxByteOffset, byteOffset);
+    if (degree >= 3) three++;
+    if (isDiscontinuity[first]) return;
+    isDiscontinuity[first] = 1;
+    discontinuities++;
+    earliest = Math.min(earliest, first);
+    latest = Math.max(latest, first);
+  });
   return {
     received,
-    reordered: found.length,
-    ratio: received ? found.length / received : 0,
-    meanExtent: mean(({ extent }) => extent),
-    maxExtent: max(({ extent }) => extent),
-    meanLateTime: mean(({ lateTime }) => lateTime),
-    maxLateTime: max(({ lateTime }) => lateTime),
-    maxByteOffset: max(({ byteOffset }) => byteOffset),
-    threeReordered: received ? found.filter(({ degree }) => degree >= 3).length / received : 0,
-    meanGap:
-      discontinuities.length > 1
-        ? (discontinuities.at(-1)! - discontinuities[0]!) / (discontinuities.length - 1)
-        : null,
-    meanFreeRun: (received - found.length) / (found.length + 1),
+    reordered,
+    ratio: received ? reordered / received : 0,
+    meanExtent: reordered ? extents / reordered : 0,
+    maxExtent,
+    meanLateTime: reordered ? lateTimes / reordered : 0,
+    maxLateTime,
+    maxByteOffset,
+    threeReordered: received ? three / received : 0,
+    meanGap: discontinuities > 1 ? (latest - earliest) / (discontinuities - 1) : null,
+    meanFreeRun: (received - reordered) / (reordered + 1),
   };
 }
 
