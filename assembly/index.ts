@@ -146,7 +146,7 @@ export function tableMove(form: u32, reference: u32, address: u32, bits: u32): v
 }
 /** Picks `picks` times for packets of `length` octets, 4 microseconds apart and each of another flow (bench/schedulers.ts). */
 export function pickMany(worker: u32, group: u32, length: u32, picks: u32): u32 {
-  return <u32>scheduler.pickMany(worker, group, length, picks);
+  return scheduler.pickMany(worker, group, length, picks);
 }
 /** Leaves the flow key of the checked inner packet at `at` at CONTROL_KEY; `worker` is the control thread's region. */
 export function readFlowKey(worker: u32, family: u32, at: u32, total: u32): void {

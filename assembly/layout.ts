@@ -599,6 +599,8 @@ export const MEMBER_CBS = 24;
 export const MEMBER_EBS = 28;
 /** i32, atomic. */
 export const MEMBER_DEFICIT = 32;
+/** u32: PATH_HEADER_LENGTH of the path record, so that who only weighs a path need not touch its record. */
+export const MEMBER_HEADER = 36;
 /** u64, atomic: tokens of bucket C (lower half) and E. */
 export const MEMBER_TOKENS = 40;
 /** u64, atomic: microseconds of the last refill. */

@@ -38,29 +38,53 @@ export function findFlow(table: u64, key: u64): u64 {
 // @ts-ignore: decorator
 @inline
 export function storeFlow(table: u64, key: u64, now: u64, value: u32): void {
-  storeData(table, key, now, ((<u64>flowTick(now)) << 32) | (<u64>value));
+  storeData(table, key, now, flowData(now, value));
+}
+
+// @ts-ignore: decorator
+@inline
+export function flowData(now: u64, value: u32): u64 {
+  return ((<u64>flowTick(now)) << 32) | (<u64>value);
 }
 
 /** The same with a data word of the caller's own; entries are then replaced without regard to age. */
+// @ts-ignore: decorator
+@inline
 export function storeData(table: u64, key: u64, now: u64, data: u64): void {
+  storeEntry(placeOf(table, key, now), key, data);
+}
+
+/** The entry of `key`, or the one that it is given if it has none: for who reads and then writes. */
+export function placeOf(table: u64, key: u64, now: u64): usize {
   const set = setOf(table, key);
   let victim = set;
   let age: u32 = 0;
   for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
     const entry = set + way * FLOW_ENTRY;
     const old = load<u64>(entry, 8);
-    if (!old || (load<u64>(entry) ^ old) == key) {
-      victim = entry;
-      break;
-    }
+    if (!old || (load<u64>(entry) ^ old) == key) return entry;
     const since = ticksSince(old, now);
     if (since >= age) {
       age = since;
       victim = entry;
     }
   }
-  store<u64>(victim, key ^ data);
-  store<u64>(victim, data, 8);
+  return victim;
+}
+
+/** The data word of an entry that placeOf() gave, 0 if it is not yet that of `key`. */
+// @ts-ignore: decorator
+@inline
+export function entryData(entry: usize, key: u64): u64 {
+  const data = load<u64>(entry, 8);
+  return data && (load<u64>(entry) ^ data) == key ? data : 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function storeEntry(entry: usize, key: u64, data: u64): void {
+  store<u64>(entry, key ^ data);
+  store<u64>(entry, data, 8);
 }
 
 /** Upper bits of the key choose the set: the lower ones choose a path (schedule/flow-hash.ts). */

@@ -5,23 +5,24 @@
  * (GROUP_WINDOW) of this packet's size; waiting means to queue on f, for a tunnel does not hold packets back.
  */
 import { GROUP_LAMBDA, GROUP_WINDOW } from '../layout';
-import { NO_MEMBER, fastestOf, isFull, roomiestOf } from './fastest';
-import { memberAt, memberModel, pickTable } from './group';
+import { NO_MEMBER, fastestOf, longestQueue, roomiestOf } from './fastest';
+import { memberModel, pickTable, positionOf } from './group';
 import { octetTime, pathDelay, queueTime } from './path-model';
 
 export function pickBlest(group: usize, length: u32, now: u64): u32 {
   const fast = fastestOf(group);
   if (fast == NO_MEMBER) return pickTable(group);
-  const fastModel = memberModel(memberAt(group, fast));
-  if (!isFull(group, fastModel, now)) return fast;
+  const fastModel = memberModel(fast);
+  if (queueTime(fastModel, now) <= longestQueue(group)) return positionOf(group, fast);
   const slow = roomiestOf(group, fast, now);
-  if (slow == NO_MEMBER) return fast;
-  const slowModel = memberModel(memberAt(group, slow));
-  const trip = 2 * pathDelay(slowModel) + queueTime(slowModel, now);
+  if (slow == NO_MEMBER) return positionOf(group, fast);
+  const slowModel = memberModel(slow);
+  const queue = queueTime(slowModel, now);
+  const trip = 2 * pathDelay(slowModel) + queue;
   const meanwhile = (octetsIn(fastModel, trip) * <u64>load<u32>(group, GROUP_LAMBDA)) >> 8;
-  const underway = octetsIn(slowModel, pathDelay(slowModel) + queueTime(slowModel, now)) + <u64>length;
+  const underway = octetsIn(slowModel, pathDelay(slowModel) + queue) + <u64>length;
   const window = <u64>load<u32>(group, GROUP_WINDOW) * <u64>length;
-  return meanwhile + underway > window ? fast : slow;
+  return meanwhile + underway > window ? positionOf(group, fast) : positionOf(group, slow);
 }
 
 /** Octets that the path sends in `time` nanoseconds. */

@@ -3,24 +3,24 @@
  * which is when the path is free, plus the time the packet takes at the path's rate, plus the path's delay. Needs no feedback
  * but estimates of rate and delay; while a rate is not known, the weights decide.
  */
-import { memberAt, memberCount, memberModel, memberPath, pickTable } from './group';
+import { MEMBER_STRIDE } from '../layout';
+import { memberAt, memberHeader, memberModel, membersEnd, pickTable, positionOf } from './group';
 import { octetTime, pathDelay, queueTime, sendingTime } from './path-model';
-import { PATH_HEADER_LENGTH } from '../layout';
 
 export function pickEarliest(group: usize, length: u32, now: u64): u32 {
-  const count = memberCount(group);
-  let best: u32 = 0;
+  const first = memberAt(group, 0);
+  const end = membersEnd(group);
+  let best = first;
   let earliest = u64.MAX_VALUE;
-  for (let i: u32 = 0; i < count; i++) {
-    const member = memberAt(group, i);
+  for (let member = first; member < end; member += MEMBER_STRIDE) {
     const model = memberModel(member);
     if (!octetTime(model)) return pickTable(group);
-    const whole = length + load<u32>(memberPath(member), PATH_HEADER_LENGTH);
-    const arrival = queueTime(model, now) + sendingTime(model, whole) + pathDelay(model);
+    const sending = sendingTime(model, length + memberHeader(member));
+    const arrival = queueTime(model, now) + sending + pathDelay(model);
     if (arrival < earliest) {
-      best = i;
+      best = member;
       earliest = arrival;
     }
   }
-  return best;
+  return positionOf(group, best);
 }

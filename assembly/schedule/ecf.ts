@@ -8,35 +8,35 @@
  * Then the packet waits for f, which for a tunnel means to queue there.
  */
 import { GROUP_WAITING } from '../layout';
-import { NO_MEMBER, fastestOf, isFull, roomiestOf } from './fastest';
-import { memberAt, memberModel, pickTable } from './group';
+import { NO_MEMBER, fastestOf, longestQueue, roomiestOf } from './fastest';
+import { memberModel, pickTable, positionOf } from './group';
 import { octetTime, pathDelay, pathJitter, queueTime } from './path-model';
 
 export function pickEcf(group: usize, now: u64): u32 {
   const fast = fastestOf(group);
   if (fast == NO_MEMBER) return pickTable(group);
-  const fastModel = memberModel(memberAt(group, fast));
-  if (!isFull(group, fastModel, now)) {
+  const fastModel = memberModel(fast);
+  const queue = queueTime(fastModel, now);
+  if (queue <= longestQueue(group)) {
     if (load<u32>(group, GROUP_WAITING)) store<u32>(group, 0, GROUP_WAITING);
-    return fast;
+    return positionOf(group, fast);
   }
   const slow = roomiestOf(group, fast, now);
-  if (slow == NO_MEMBER) return fast;
-  const slowModel = memberModel(memberAt(group, slow));
+  if (slow == NO_MEMBER) return positionOf(group, fast);
+  const slowModel = memberModel(slow);
   const tripFast = 2 * pathDelay(fastModel);
   const tripSlow = 2 * pathDelay(slowModel);
   const delta = max<u64>(pathJitter(fastModel), pathJitter(slowModel));
-  const queue = queueTime(fastModel, now);
   // beta = 1/4.
   const limit = tripSlow + delta;
   const widened = load<u32>(group, GROUP_WAITING) ? limit + (limit >> 2) : limit;
   if (max<u64>(queue, tripFast) + tripFast >= widened) {
     store<u32>(group, 0, GROUP_WAITING);
-    return slow;
+    return positionOf(group, slow);
   }
   // What waits on f would take s this long.
   const onSlow = (queue * <u64>octetTime(slowModel)) / <u64>octetTime(fastModel);
-  if (max<u64>(onSlow, tripSlow) < 2 * tripFast + delta) return slow;
+  if (max<u64>(onSlow, tripSlow) < 2 * tripFast + delta) return positionOf(group, slow);
   store<u32>(group, 1, GROUP_WAITING);
-  return fast;
+  return positionOf(group, fast);
 }

@@ -3,48 +3,50 @@
  * has room. In a sender of a transport protocol a path is full when its congestion window is; here, when its modelled queue
  * is longer than GROUP_QUEUE. Where an estimate is missing, there is nothing to weigh.
  */
-import { GROUP_QUEUE } from '../layout';
-import { memberAt, memberCount, memberModel } from './group';
+import { GROUP_QUEUE, MEMBER_STRIDE, MODEL_DELAY } from '../layout';
+import { memberAt, memberModel, membersEnd } from './group';
 import { octetTime, pathDelay, queueTime } from './path-model';
 
-/** What fastestOf and roomiestOf give if they find none. */
-export const NO_MEMBER: u32 = u32.MAX_VALUE;
+/** What fastestOf and roomiestOf, which give addresses, give if they find none. */
+export const NO_MEMBER: usize = 0;
 
 /** The member of the smallest delay; NO_MEMBER if the rate or delay of any is not known. */
-export function fastestOf(group: usize): u32 {
-  const count = memberCount(group);
-  let best: u32 = 0;
-  let least = u64.MAX_VALUE;
-  for (let i: u32 = 0; i < count; i++) {
-    const model = memberModel(memberAt(group, i));
-    const delay = pathDelay(model);
+export function fastestOf(group: usize): usize {
+  const end = membersEnd(group);
+  let best = memberAt(group, 0);
+  let least = u32.MAX_VALUE;
+  for (let member = best; member < end; member += MEMBER_STRIDE) {
+    const model = memberModel(member);
+    const delay = load<u32>(model, MODEL_DELAY);
     if (!delay || !octetTime(model)) return NO_MEMBER;
     if (delay < least) {
-      best = i;
+      best = member;
       least = delay;
     }
   }
   return best;
 }
 
+/** Nanoseconds of queue beyond which a path of the group is full. */
 // @ts-ignore: decorator
 @inline
-export function isFull(group: usize, model: usize, now: u64): bool {
-  return queueTime(model, now) > <u64>load<u32>(group, GROUP_QUEUE) * 1000;
+export function longestQueue(group: usize): u64 {
+  return <u64>load<u32>(group, GROUP_QUEUE) * 1000;
 }
 
 /** Of the members other than `fastest` that have room, the one with the least delay and queue; NO_MEMBER if all are full. */
-export function roomiestOf(group: usize, fastest: u32, now: u64): u32 {
-  const count = memberCount(group);
+export function roomiestOf(group: usize, fastest: usize, now: u64): usize {
+  const end = membersEnd(group);
+  const limit = longestQueue(group);
   let best = NO_MEMBER;
   let least = u64.MAX_VALUE;
-  for (let i: u32 = 0; i < count; i++) {
-    if (i == fastest) continue;
-    const model = memberModel(memberAt(group, i));
-    if (isFull(group, model, now)) continue;
-    const wait = pathDelay(model) + queueTime(model, now);
+  for (let member = memberAt(group, 0); member < end; member += MEMBER_STRIDE) {
+    const model = memberModel(member);
+    const queue = queueTime(model, now);
+    if (queue > limit || member == fastest) continue;
+    const wait = pathDelay(model) + queue;
     if (wait < least) {
-      best = i;
+      best = member;
       least = wait;
     }
   }

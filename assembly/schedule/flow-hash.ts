@@ -4,11 +4,10 @@
  * only the flows move that have to. A flow that was pinned to a path stays there while the path is in the group.
  */
 import { FLOW_SLOTS, GROUP_SLOTS } from '../layout';
-import { memberOfBid } from './group';
-import { pinnedBid } from './pins';
+import { pinnedMember } from './pins';
 
 export function pickFlowHash(group: usize, flow: u64, now: u64): u32 {
-  const pinned = memberOfBid(group, pinnedBid(flow, now));
+  const pinned = pinnedMember(group, flow, now);
   return pinned ? pinned - 1 : slotOf(group, flow);
 }
 

@@ -4,20 +4,20 @@
  * path whose turn it is by weight. The memory is one flow table; a flow that it forgot begins a new flowlet.
  */
 import { CONTROL, CONTROL_FLOWLETS, GROUP_GAP } from '../layout';
-import { findFlow, storeFlow, ticksSince } from '../classify/flow-table';
+import { entryData, flowData, placeOf, storeEntry, ticksSince } from '../classify/flow-table';
 import { memberAt, memberBid, memberOfBid, pickTable } from './group';
-import { pinnedBid } from './pins';
+import { pinnedMember } from './pins';
 
 export function pickFlowlet(group: usize, flow: u64, now: u64): u32 {
-  const pinned = memberOfBid(group, pinnedBid(flow, now));
+  const pinned = pinnedMember(group, flow, now);
   if (pinned) return pinned - 1;
-  const table = load<u64>(CONTROL, CONTROL_FLOWLETS);
-  const data = findFlow(table, flow);
+  const entry = placeOf(load<u64>(CONTROL, CONTROL_FLOWLETS), flow, now);
+  const data = entryData(entry, flow);
   let place: u32 = 0;
   if (data && ticksSince(data, now) <= load<u32>(group, GROUP_GAP)) {
     place = memberOfBid(group, <u32>(data & 255));
   }
   const index = place ? place - 1 : pickTable(group);
-  storeFlow(table, flow, now, memberBid(memberAt(group, index)));
+  storeEntry(entry, flow, flowData(now, memberBid(memberAt(group, index))));
   return index;
 }

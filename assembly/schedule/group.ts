@@ -10,6 +10,7 @@ import {
   GROUP_SCHEDULE,
   GROUP_TICKET,
   MEMBER_BID,
+  MEMBER_HEADER,
   MEMBER_MODEL,
   MEMBER_PATH,
   MEMBER_STRIDE,
@@ -27,6 +28,19 @@ export function memberAt(group: usize, index: u32): usize {
   return group + GROUP_MEMBERS + <usize>index * MEMBER_STRIDE;
 }
 
+/** Where the members end: for loops over them by address. */
+// @ts-ignore: decorator
+@inline
+export function membersEnd(group: usize): usize {
+  return memberAt(group, memberCount(group));
+}
+
+// @ts-ignore: decorator
+@inline
+export function positionOf(group: usize, member: usize): u32 {
+  return <u32>((member - memberAt(group, 0)) / MEMBER_STRIDE);
+}
+
 /** The path record by which the member's packets are sent. */
 // @ts-ignore: decorator
 @inline
@@ -38,6 +52,13 @@ export function memberPath(member: usize): usize {
 @inline
 export function memberModel(member: usize): usize {
   return <usize>load<u32>(member, MEMBER_MODEL);
+}
+
+/** Octets of outer headers. */
+// @ts-ignore: decorator
+@inline
+export function memberHeader(member: usize): u32 {
+  return load<u32>(member, MEMBER_HEADER);
 }
 
 // @ts-ignore: decorator

@@ -3,30 +3,30 @@
  * "room" is GROUP_QUEUE of our own model in the place of a congestion window. If all are full, the shortest wait wins.
  * Paths whose delay is not known come last; without any delay known, the first path of the group serves.
  */
-import { GROUP_QUEUE } from '../layout';
-import { memberAt, memberCount, memberModel } from './group';
+import { MEMBER_STRIDE } from '../layout';
+import { longestQueue } from './fastest';
+import { memberAt, memberModel, membersEnd, positionOf } from './group';
 import { pathDelay, queueTime } from './path-model';
 
 export function pickLowestDelay(group: usize, now: u64): u32 {
-  const count = memberCount(group);
-  const limit = <u64>load<u32>(group, GROUP_QUEUE) * 1000;
-  let best: u32 = 0;
+  const end = membersEnd(group);
+  const limit = longestQueue(group);
+  let best = memberAt(group, 0);
   let bestDelay = u64.MAX_VALUE;
-  let least: u32 = 0;
+  let least = best;
   let leastWait = u64.MAX_VALUE;
-  for (let i: u32 = 0; i < count; i++) {
-    const model = memberModel(memberAt(group, i));
+  for (let member = best; member < end; member += MEMBER_STRIDE) {
+    const model = memberModel(member);
     const queue = queueTime(model, now);
     let delay = pathDelay(model);
     if (!delay) delay = <u64>u32.MAX_VALUE * 1000;
-    if (queue <= limit && delay < bestDelay) {
-      best = i;
-      bestDelay = delay;
-    }
-    if (queue + delay < leastWait) {
-      least = i;
-      leastWait = queue + delay;
-    }
+    // Without branches: which path is the best so far cannot be foreseen.
+    const roomy = select<u64>(delay, u64.MAX_VALUE, queue <= limit);
+    best = select<usize>(member, best, roomy < bestDelay);
+    bestDelay = min<u64>(roomy, bestDelay);
+    const wait = queue + delay;
+    least = select<usize>(member, least, wait < leastWait);
+    leastWait = min<u64>(wait, leastWait);
   }
-  return bestDelay == u64.MAX_VALUE ? least : best;
+  return positionOf(group, bestDelay == u64.MAX_VALUE ? least : best);
 }

@@ -4,15 +4,8 @@
  *
  *   bucket C (CBS) fills first, what it cannot take goes to bucket E (EBS); B octets: C >= B green, else E >= B yellow, else red
  */
-import {
-  MEMBER_CBS,
-  MEMBER_EBS,
-  MEMBER_RATE,
-  MEMBER_REFILL,
-  MEMBER_TOKENS,
-  PATH_HEADER_LENGTH,
-} from '../layout';
-import { memberAt, memberCount, memberPath } from './group';
+import { MEMBER_CBS, MEMBER_EBS, MEMBER_RATE, MEMBER_REFILL, MEMBER_TOKENS } from '../layout';
+import { memberAt, memberCount, memberHeader } from './group';
 
 /** Octets are counted in 1/64; buckets are refilled after so many microseconds, lest fractions get lost. */
 const UNIT_SHIFT: u32 = 6;
@@ -23,7 +16,7 @@ export function pickOverflow(group: usize, length: u32, now: u64): u32 {
   const last = memberCount(group) - 1;
   for (let i: u32 = 0; i < last; i++) {
     const member = memberAt(group, i);
-    const whole = length + load<u32>(memberPath(member), PATH_HEADER_LENGTH);
+    const whole = length + memberHeader(member);
     if (isGreenOrYellow(member, whole << UNIT_SHIFT, now)) return i;
   }
   return last;

@@ -3,14 +3,7 @@
  * jitter come from the control plane (src/dataplane/path-estimates.ts); the queue is what we gave the path and it cannot have
  * sent yet. Two workers may lose one of two charges to each other: an estimate suffers, nothing else.
  */
-import {
-  MODEL_DELAY,
-  MODEL_FREE_AT,
-  MODEL_JITTER,
-  MODEL_OCTET_TIME,
-  PATH_HEADER_LENGTH,
-  PATH_MODEL,
-} from '../layout';
+import { MODEL_DELAY, MODEL_FREE_AT, MODEL_JITTER, MODEL_OCTET_TIME } from '../layout';
 
 /** No real queue is longer: what is offered beyond it was dropped on the way. */
 const LONGEST_QUEUE: u64 = 500_000_000;
@@ -50,10 +43,10 @@ export function queueTime(model: usize, now: u64): u64 {
   return free > now ? min<u64>(free - now, LONGEST_QUEUE) : 0;
 }
 
-/** Puts a packet of `length` inner octets into the queue of the path's model. */
-export function charge(path: usize, length: u32, now: u64): void {
-  const model = <usize>load<u32>(path, PATH_MODEL);
+/** Puts a packet of `length` octets, outer headers included, into the model's queue. */
+// @ts-ignore: decorator
+@inline
+export function charge(model: usize, length: u32, now: u64): void {
   if (!octetTime(model)) return;
-  const busy = queueTime(model, now) + sendingTime(model, length + load<u32>(path, PATH_HEADER_LENGTH));
-  store<u64>(model, now + busy, MODEL_FREE_AT);
+  store<u64>(model, now + queueTime(model, now) + sendingTime(model, length), MODEL_FREE_AT);
 }

@@ -3,18 +3,21 @@
  * thread. A pin that no packet used for CONTROL_PIN_AGE is forgotten. Nothing is looked up before the first pin.
  */
 import { CONTROL, CONTROL_PIN_AGE, CONTROL_PINNED, CONTROL_PINS } from '../layout';
+import { memberOfBid } from './group';
 import { findFlow, flowTick, storeFlow, ticksSince } from '../classify/flow-table';
 
 /** Uses within so many ticks (about a second) are noted once. */
 const NOTE_AFTER: u32 = 1 << 15;
 
-/** The BID that the flow is pinned to, 0 = none. */
+/** Position + 1 of the member that the flow is pinned to, 0 if there is none. */
 // @ts-ignore: decorator
 @inline
-export function pinnedBid(flow: u64, now: u64): u32 {
-  return atomic.load<u32>(CONTROL, CONTROL_PINNED) ? lookUp(flow, now) : 0;
+export function pinnedMember(group: usize, flow: u64, now: u64): u32 {
+  // Plain: who sees the first pin a packet later than the control thread set it has done no harm.
+  return load<u32>(CONTROL, CONTROL_PINNED) ? memberOfBid(group, lookUp(flow, now)) : 0;
 }
 
+/** The BID that the flow is pinned to, 0 = none. */
 function lookUp(flow: u64, now: u64): u32 {
   const table = load<u64>(CONTROL, CONTROL_PINS);
   const data = findFlow(table, flow);

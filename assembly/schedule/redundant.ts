@@ -2,19 +2,12 @@
  * Redundant: a copy of the packet on every path of the group, all with the same sequence number, so that the far end's
  * resequencer delivers the first and drops the rest (RFC 6089 §4.2.1.3: a copy to each BID listed).
  */
-import {
-  COUNTER_COPIES,
-  DROP_NO_BUFFER,
-  BUFFER_PACKET,
-  PATH_HEADER_LENGTH,
-  WORKER_NOW,
-  WORKER_RESERVE,
-} from '../layout';
+import { COUNTER_COPIES, DROP_NO_BUFFER, BUFFER_PACKET, WORKER_NOW, WORKER_RESERVE } from '../layout';
 import { allocateBuffer } from '../memory/buffers';
 import { queueSend, sendRoom } from '../pipeline/send';
 import { count, countDrop } from '../stats';
 import { encapsulatePacket, outerTos } from '../tunnel/encapsulate';
-import { memberAt, memberCount, memberPath } from './group';
+import { memberAt, memberCount, memberHeader, memberModel, memberPath } from './group';
 import { charge } from './path-model';
 
 /** Sends copies over all members but the first, as far as room (beside what the packet in hand still needs) and buffers last. */
@@ -35,13 +28,15 @@ export function sendCopies(
       countDrop(worker, DROP_NO_BUFFER);
       continue;
     }
-    const path = memberPath(memberAt(group, i));
+    const member = memberAt(group, i);
+    const path = memberPath(member);
     const copy = buffer + BUFFER_PACKET;
     memory.copy(copy, inner, total);
     const tos = outerTos(path, copy, family);
     const outer = encapsulatePacket(path, copy, family, total, number, tos);
-    queueSend(worker, path, outer, load<u32>(path, PATH_HEADER_LENGTH) + total, tos, buffer);
-    charge(path, total, now);
+    const whole = memberHeader(member) + total;
+    queueSend(worker, path, outer, whole, tos, buffer);
+    charge(memberModel(member), whole, now);
     count(worker, COUNTER_COPIES);
   }
 }

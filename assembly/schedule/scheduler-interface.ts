@@ -7,8 +7,8 @@
  * flow. now: nanoseconds of a clock that never jumps. The answer is a position, 0 .. pathCount(group) - 1. It is called by
  * several workers at once, for each packet, unless the group has a single path; paths that are down are not in the group.
  */
-import { GROUP_USER, MEMBER_WEIGHT, MODEL_LOSS, PATH_HEADER_LENGTH } from '../layout';
-import { memberAt, memberBid, memberCount, memberModel, memberPath, pickTable } from './group';
+import { GROUP_USER, MEMBER_WEIGHT, MODEL_LOSS } from '../layout';
+import { memberAt, memberBid, memberCount, memberHeader, memberModel, pickTable } from './group';
 import * as model from './path-model';
 
 /** Words of state that a group keeps for its scheduler. */
@@ -61,7 +61,7 @@ export function loss(group: usize, position: u32): u32 {
 @inline
 export function sendingTime(group: usize, position: u32, length: u32): u64 {
   const member = memberAt(group, position);
-  return model.sendingTime(memberModel(member), length + load<u32>(memberPath(member), PATH_HEADER_LENGTH));
+  return model.sendingTime(memberModel(member), length + memberHeader(member));
 }
 
 /** Nanoseconds until the path has sent what we gave it, by its rate; 0: nothing waits, or rate not known. */

@@ -20,6 +20,7 @@ import {
   GROUP_FLAG_CHARGE,
   GROUP_FLAG_SEQUENCED,
   GROUP_UNSEQUENCED,
+  PATH_NUMBER,
   WORKER_FLOW,
   WORKER_NOW,
 } from '../layout';
@@ -31,7 +32,7 @@ import { pickEarliest } from './earliest-delivery';
 import { pickEcf } from './ecf';
 import { pickFlowHash } from './flow-hash';
 import { pickFlowlet } from './flowlet';
-import { memberAt, memberCount, memberPath, pickTable } from './group';
+import { memberAt, memberCount, memberHeader, memberModel, memberPath, pickTable } from './group';
 import { pickLowestDelay } from './lowest-delay';
 import { pickOverflow } from './overflow';
 import { charge } from './path-model';
@@ -42,27 +43,28 @@ import { drawTicket } from './weighted';
 export function choosePath(worker: usize, group: usize, length: u32): usize {
   const members = memberCount(group);
   if (!members) return 0;
-  const index = members == 1 ? 0 : pick(worker, group, length);
-  const path = memberPath(memberAt(group, index));
+  const now = load<u64>(worker, WORKER_NOW);
+  const index = members == 1 ? 0 : pick(worker, group, length, now);
+  const member = memberAt(group, index);
   if (load<u32>(group, GROUP_FLAGS) & GROUP_FLAG_CHARGE) {
-    charge(path, length, load<u64>(worker, WORKER_NOW) * 1000);
+    charge(memberModel(member), length + memberHeader(member), now * 1000);
   }
-  return path;
+  return memberPath(member);
 }
 
-/** Position of the chosen member; the group has at least one. */
-export function pick(worker: usize, group: usize, length: u32): u32 {
-  const now = load<u64>(worker, WORKER_NOW);
-  const flow = load<u64>(worker, WORKER_FLOW);
+/** Position of the chosen member; the group has at least one. `now` in microseconds. */
+// @ts-ignore: decorator
+@inline
+function pick(worker: usize, group: usize, length: u32, now: u64): u32 {
   switch (load<u32>(group, GROUP_ALGORITHM)) {
     case ALGORITHM_DEFICIT:
       return pickDeficit(group, length);
     case ALGORITHM_RANDOM:
       return pickRandom(group);
     case ALGORITHM_FLOW_HASH:
-      return pickFlowHash(group, flow, now);
+      return pickFlowHash(group, load<u64>(worker, WORKER_FLOW), now);
     case ALGORITHM_FLOWLET:
-      return pickFlowlet(group, flow, now);
+      return pickFlowlet(group, load<u64>(worker, WORKER_FLOW), now);
     case ALGORITHM_LOWEST_DELAY:
       return pickLowestDelay(group, now * 1000);
     case ALGORITHM_EARLIEST:
@@ -77,7 +79,7 @@ export function pick(worker: usize, group: usize, length: u32): u32 {
       // The others get copies, see redundant.ts.
       return 0;
     case ALGORITHM_CUSTOM: {
-      const index = pickCustom(group, length, flow, now * 1000);
+      const index = pickCustom(group, length, load<u64>(worker, WORKER_FLOW), now * 1000);
       if (index < memberCount(group)) return index;
       count(worker, COUNTER_PICK_REFUSED);
       return 0;
@@ -103,13 +105,13 @@ export function drawNumber(session: usize, group: usize): u32 {
   return isSequencedGroup(group) ? <u32>drawTicket(session) : atomic.add<u32>(group, 1, GROUP_UNSEQUENCED);
 }
 
-/** For benchmarks: the sum of the paths that `picks` packets take, 4 microseconds apart, each of another flow. */
-export function pickMany(worker: usize, group: usize, length: u32, picks: u32): usize {
-  let sum: usize = 0;
+/** For benchmarks: a sum over the paths that `picks` packets take, 4 microseconds apart, each of another flow. */
+export function pickMany(worker: usize, group: usize, length: u32, picks: u32): u32 {
+  let sum: u32 = 0;
   for (let i: u32 = 0; i < picks; i++) {
     store<u64>(worker, load<u64>(worker, WORKER_NOW) + 4, WORKER_NOW);
     store<u64>(worker, load<u64>(worker, WORKER_FLOW) * 0x9e3779b97f4a7c15 + 1, WORKER_FLOW);
-    sum += choosePath(worker, group, length);
+    sum = sum * 31 + load<u32>(choosePath(worker, group, length), PATH_NUMBER);
   }
   return sum;
 }

@@ -87,6 +87,7 @@ export class GroupBlock {
       this.#set(at + L.MEMBER_MODEL, member.model);
       this.#set(at + L.MEMBER_BID, member.bid);
       this.#set(at + L.MEMBER_WEIGHT, member.weight);
+      this.#set(at + L.MEMBER_HEADER, memory.u32[(member.record + L.PATH_HEADER_LENGTH) / 4]!);
       this.#set(at + L.MEMBER_QUANTUM, Math.round((QUANTUM * member.weight) / lightest));
     });
     this.refresh();
