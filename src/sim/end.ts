@@ -103,7 +103,8 @@ export class End implements Actor {
       workers: 1,
       sessions: 64,
       paths: 64,
-      buffers: Math.max(4096, 2 * session.resequencer.window + 1024),
+      // What the window holds at most, and what a batch has in hand.
+      buffers: session.resequencer.window + 4096,
       bufferSize: 2048,
       heap: 4 << 20,
       supers: false,

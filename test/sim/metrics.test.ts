@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { bufferDensity, reorderDensity } from '../../src/sim/metrics/density.ts';
-import { jainIndex, quantiles } from '../../src/sim/metrics/distribution.ts';
+import { ascending, jainIndex, quantiles } from '../../src/sim/metrics/distribution.ts';
 import { findReordered, summariseReordering } from '../../src/sim/metrics/reordering.ts';
 import { ShareDeviation } from '../../src/sim/metrics/share-deviation.ts';
 
@@ -111,4 +111,22 @@ it('quantiles by nearest rank, fairness of Jain', () => {
   expect(quantiles([5, 1, 2, 3, 4])).toEqual({ count: 5, mean: 3, min: 1, p50: 3, p90: 5, p99: 5, max: 5 });
   expect(jainIndex([1, 1, 1, 1])).toBe(1);
   expect(jainIndex([1, 0, 0, 0])).toBe(0.25);
+});
+
+it('sorts long samples as comparing does, whatever numbers they are', () => {
+  let word = 1;
+  const random = (): number => {
+    word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+    return word;
+  };
+  for (const draw of [
+    () => 5_000_000 + (random() >>> 20),
+    () => random(),
+    () => 7,
+    () => random() * 3,
+    () => random() / 7 - 1e6,
+  ]) {
+    const sample = Float64Array.from({ length: 5000 }, draw);
+    expect(ascending(sample)).toEqual(sample.slice().sort());
+  }
 });

@@ -40,35 +40,53 @@ const DIGIT_BITS = 11;
 const DIGITS = 1 << DIGIT_BITS;
 
 /**
- * Sorts whole numbers below 2^32 (delays in nanoseconds nearly always are) in three passes over digits of 11 bits, several times as
- * fast as comparing. Does nothing and gives false where there are others.
+ * Sorts whole numbers below 2^32 (delays in nanoseconds nearly always are) in at most three passes over digits of 11 bits, several
+ * times as fast as comparing. Does nothing and gives false where there are others.
  */
 function radixSort(values: Float64Array): boolean {
-  let from = new Uint32Array(values.length);
-  for (let i = 0; i < values.length; i++) {
+  const { length } = values;
+  let from = new Uint32Array(length);
+  const low = new Uint32Array(DIGITS);
+  const middle = new Uint32Array(DIGITS);
+  const high = new Uint32Array(DIGITS);
+  for (let i = 0; i < length; i++) {
     const whole = values[i]! >>> 0;
     if (whole !== values[i]) return false;
     from[i] = whole;
+    low[whole & (DIGITS - 1)]!++;
+    middle[(whole >>> DIGIT_BITS) & (DIGITS - 1)]!++;
+    high[whole >>> (2 * DIGIT_BITS)]!++;
   }
-  let to = new Uint32Array(values.length);
-  const places = new Uint32Array(DIGITS);
-  for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
-    places.fill(0);
-    for (let i = 0; i < from.length; i++) places[(from[i]! >>> shift) & (DIGITS - 1)]!++;
-    let before = 0;
-    for (let digit = 0; digit < DIGITS; digit++) {
-      const count = places[digit]!;
-      places[digit] = before;
-      before += count;
+  let to = new Uint32Array(length);
+  let shift = 0;
+  for (const places of [low, middle, high]) {
+    // A digit that all have in common needs no pass.
+    if (places[(from[0]! >>> shift) & (DIGITS - 1)] !== length) {
+      startPlaces(places);
+      moveByDigit(from, to, places, shift);
+      [from, to] = [to, from];
     }
-    for (let i = 0; i < from.length; i++) {
-      const value = from[i]!;
-      to[places[(value >>> shift) & (DIGITS - 1)]!++] = value;
-    }
-    [from, to] = [to, from];
+    shift += DIGIT_BITS;
   }
   values.set(from);
   return true;
+}
+
+/** Turns how often each digit occurs into where the first value with it belongs. */
+function startPlaces(places: Uint32Array): void {
+  let before = 0;
+  for (let digit = 0; digit < DIGITS; digit++) {
+    const count = places[digit]!;
+    places[digit] = before;
+    before += count;
+  }
+}
+
+function moveByDigit(from: Uint32Array, to: Uint32Array, places: Uint32Array, shift: number): void {
+  for (let i = 0; i < from.length; i++) {
+    const value = from[i]!;
+    to[places[(value >>> shift) & (DIGITS - 1)]!++] = value;
+  }
 }
 
 /** Fairness of Jain, Chiu and Hawe (1984): 1 if all are equal, 1/n if one has everything. */
