@@ -85,19 +85,21 @@ export class AccessInterface {
   /** What the node's binding gives it from now on; null: it has none any more. */
   serve(node: AttachedNode, grant: AccessGrant | null): void {
     const now = this.#context.now();
+    const mtu = this.#mtu(node);
     node.grant = grant;
     if (grant) node.lasting = true;
     if (grant) this.#install(node, grant);
     else this.#uninstall(node);
     if (grant?.homePrefixes.length) {
       node.advertiser.advertise({ prefixes: grant.homePrefixes, until: now + grant.lifetime * 1000 }, now);
+      if (this.#mtu(node) !== mtu) node.advertiser.announce(now);
     } else {
       node.advertiser.withdraw(now);
     }
     if (grant?.homeAddress) {
       const { address, prefixLength, router } = grant.homeAddress;
       const dns = this.#config.dns.filter((server) => !server.includes(':'));
-      const service = { address, prefixLength, router, mtu: this.#mtu(grant), lease: grant.lifetime, dns };
+      const service = { address, prefixLength, router, mtu: this.#mtu(node), lease: grant.lifetime, dns };
       this.#reply(node.dhcp.serve(service, now), router);
     } else {
       node.dhcp.refuse();
@@ -119,6 +121,15 @@ export class AccessInterface {
     if (reply) this.#replyDhcp6(node, reply);
   }
 
+  /** The session's tunnels carry this from now on (RFC 5213 §6.9.5). */
+  setMtu(node: AttachedNode, mtu: number): void {
+    const before = this.#mtu(node);
+    node.learnedMtu = mtu;
+    if (this.#mtu(node) === before) return;
+    node.advertiser.announce(this.#context.now());
+    this.#deadlines.watch(node);
+  }
+
   known(identity: string): AttachedNode | null {
     return this.#nodes.get(identity) ?? null;
   }
@@ -136,9 +147,9 @@ export class AccessInterface {
     for (let node = this.#deadlines.take(now); node; node = this.#deadlines.take(now)) {
       for (const due of node.advertiser.tick(now)) {
         this.port.advertise(due, {
-          linkLocal: this.#linkLocal(node.grant),
+          linkLocal: this.#linkLocal(node),
           linkLayer: node.linkLayer,
-          mtu: this.#mtu(node.grant),
+          mtu: this.#mtu(node),
           dns: this.#config.dns,
         });
       }
@@ -223,7 +234,7 @@ export class AccessInterface {
   }
 
   #replyDhcp6(node: AttachedNode, reply: Dhcp6Message): void {
-    if (node.dhcp6Client) this.port.answerDhcp6(reply, node.dhcp6Client, this.#linkLocal(node.grant));
+    if (node.dhcp6Client) this.port.answerDhcp6(reply, node.dhcp6Client, this.#linkLocal(node));
   }
 
   #duid(): Uint8Array | null {
@@ -263,7 +274,7 @@ export class AccessInterface {
       }
       this.port.probe({
         linkLayer,
-        ipv6: linkLocal === null ? null : { target: linkLocal, from: this.#linkLocal(grant) },
+        ipv6: linkLocal === null ? null : { target: linkLocal, from: this.#linkLocal(node) },
         ipv4: home ? { target: home.address, from: home.router } : null,
       });
     } else if (due === 'silent') {
@@ -349,17 +360,20 @@ export class AccessInterface {
   }
 
   /** Tunnel MTU or that of the access link, whichever is less (RFC 5213 §6.9.5). */
-  #mtu(grant: AccessGrant | null): number {
-    return Math.min(grant?.mtu ?? Infinity, this.port.link?.mtu ?? LEAST_MTU);
+  #mtu({ grant, learnedMtu }: AttachedNode): number {
+    return Math.min(grant?.mtu ?? Infinity, learnedMtu, this.port.link?.mtu ?? LEAST_MTU);
   }
 
-  #linkLocal(grant: AccessGrant | null): string {
-    return grant?.linkLocal ?? this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL;
+  /** Ours towards the node; never one that the node has itself, whatever the LMA says (RFC 5213 §6.9.1.2 item 15). */
+  #linkLocal({ grant, linkLocal }: AttachedNode): string {
+    const assigned = grant?.linkLocal;
+    if (assigned && assigned !== linkLocal) return assigned;
+    return this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL;
   }
 
   #install(node: AttachedNode, grant: AccessGrant): void {
     const { host } = this.#context;
-    const addresses = [`${this.#linkLocal(grant)}/64`];
+    const addresses = [`${this.#linkLocal(node)}/64`];
     if (grant.homeAddress) addresses.push(`${grant.homeAddress.router}/32`);
     const routes: Route[] = [
       ...grant.homePrefixes.map(({ prefix }) => ({ prefix, device: this.name })),

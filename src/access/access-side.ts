@@ -91,6 +91,16 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
     this.#serve(node, null);
   }
 
+  /** What the tunnels of the node's session carry now, octets: advertised if it is less than was granted. */
+  setMtu(identity: string, mtu: number): void {
+    for (const access of this.#interfaces) {
+      const node = access.known(identity);
+      if (node) access.setMtu(node, mtu);
+    }
+    for (const lan of this.#lans) if (lan.config.node === identity) lan.setMtu(mtu);
+    this.#schedule();
+  }
+
   nodes(): AccessNodeStatus[] {
     return this.#interfaces.flatMap((access) =>
       access.nodes().map((node) => ({

@@ -77,6 +77,13 @@ export class Advertiser {
     }
   }
 
+  /** What is told besides prefixes has changed (MTU): the node hears of it as of new prefixes (RFC 4861 §6.2.4). */
+  announce(now: number): void {
+    if (!this.#current) return;
+    this.#initialLeft = MAX_INITIAL_ADVERTISEMENTS;
+    this.#nextAt = Math.min(this.#nextAt ?? Infinity, Math.max(now, this.#lastToAll + MIN_DELAY_BETWEEN));
+  }
+
   /** Tells the node that nothing of it is good any more (lifetimes 0), up to three times. */
   withdraw(now: number): void {
     if (!this.#current) return;

@@ -24,6 +24,8 @@ export class AttachedNode {
   /** The node is there, whether or not it has a binding. */
   attached = true;
   grant: AccessGrant | null = null;
+  /** What the session's tunnels are known to carry now, if that is less than the grant says; octets. */
+  learnedMtu = Infinity;
   /** When it last showed that it is there (milliseconds of the clock that never jumps). */
   seen = 0;
   /** It has had service, or the interface stands for it: not to be forgotten while it is attached. */

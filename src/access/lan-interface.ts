@@ -61,7 +61,7 @@ export class LanInterface {
 
   serve(grant: AccessGrant | null): void {
     const now = this.#context.now();
-    if (grant) this.#mtu = grant.mtu;
+    if (grant) this.setMtu(grant.mtu);
     const delegated = (grant?.delegatedPrefixes ?? []).filter((prefix) => prefix.includes(':'));
     const prefixes = delegated.flatMap((prefix) => subnetOf(prefix, this.config.subnet) ?? []);
     this.#configure(
@@ -74,6 +74,12 @@ export class LanInterface {
     } else {
       this.#advertiser.withdraw(now);
     }
+  }
+
+  /** The session's tunnels carry this from now on (RFC 5213 §6.9.5). */
+  setMtu(mtu: number): void {
+    if (mtu !== this.#mtu) this.#advertiser.announce(this.#context.now());
+    this.#mtu = mtu;
   }
 
   nextDeadline(): number | null {

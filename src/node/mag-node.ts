@@ -15,6 +15,7 @@ import { Readiness } from '../net/readiness.ts';
 import type { MagEvent } from '../pmipv6/mag/event.ts';
 import { MagMachine } from '../pmipv6/mag/machine.ts';
 import type { MagSessionStatus } from '../pmipv6/mag/status.ts';
+import type { TunnelSession } from '../pmipv6/tunnel-session.ts';
 import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
 import { EventHub } from './event-hub.ts';
 import { warnUnlessForwarding } from './forwarding.ts';
@@ -94,7 +95,13 @@ export class MagNode {
     this.#config = config;
     this.#restartCounter = restartCounter;
     this.#readiness = readiness;
-    host.dataplane.on('event', (event) => this.events.tell(event));
+    // Nodes are told what their tunnels carry (RFC 5213 §6.9.5).
+    const tellMtu = ({ node, name }: TunnelSession): void =>
+      this.access.setMtu(node, host.dataplane.session(name).mtu);
+    host.dataplane.on('event', (event) => {
+      this.events.tell(event);
+      if (event.event === 'pathMtuChanged') this.installer.sessions().forEach(tellMtu);
+    });
     this.installer = new SessionInstaller(host, 'uplink', this.events, config.weights, config.tunnels);
     this.#keepalives = new Keepalives(host.ports, () => this.installer.sessions(), config.natKeepalive, log);
     this.#machine = new MagMachine({
@@ -138,7 +145,10 @@ export class MagNode {
       refused: (_session, message) => message,
       takeBack: ({ node }) => ({ event: 'deregister', node }),
       access: this.access,
-      installed: (session) => this.#keepalives.installed(session),
+      installed: (session) => {
+        this.#keepalives.installed(session);
+        tellMtu(session);
+      },
     });
   }
 

@@ -43,6 +43,23 @@ test('the first goes out at once, then two more soon, then every 200 to 600 s (R
   expect(times.slice(0, 5)).toEqual([0, 16, 32, 432, 832]);
 });
 
+test('another MTU is told at once, but 3 s after the last advertisement at the earliest, and three times (RFC 4861 §6.2.4)', () => {
+  const bench = new Bench();
+  bench.advertiser.announce(bench.now);
+  expect(bench.advertiser.nextDeadline()).toBeNull();
+  bench.advertise([HNP], 36_000);
+  bench.pass(100_000);
+  const from = bench.now;
+  bench.advertiser.announce(bench.now);
+  const times = (): number[] => bench.pass(100_000).map(({ at }) => Math.round((at - from) / 1000));
+  expect(times()).toEqual([0, 16, 32]);
+  bench.advertise([HNP, { ...HNP, prefix: '2001:db8:2::/64' }], 36_000);
+  bench.pass(1000);
+  bench.advertiser.announce(bench.now);
+  expect(bench.pass(1500)).toEqual([]);
+  expect(bench.pass(500)).toHaveLength(1);
+});
+
 test('lifetimes are what is left of the binding, and a refresh needs no extra advertisement', () => {
   const bench = new Bench();
   bench.advertise([HNP], 600);

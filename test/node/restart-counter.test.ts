@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('RFC 5847 §3.4: one more at each start, over 32 bits and into a directory that is not there yet', () => {
+test('RFC 5847 §3.2: one more at each start, over 32 bits and into a directory that is not there yet', () => {
   const state = join(folder, 'a/b');
   expect([raiseRestartCounter(state), raiseRestartCounter(state)]).toEqual([1, 2]);
   writeFileSync(join(state, 'restart-counter'), '4294967295');

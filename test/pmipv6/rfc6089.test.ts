@@ -146,7 +146,7 @@ describe('LMA: RFC 6089 §5.3, flow bindings', () => {
     expect(statuses(pbu(lma(), { option: 'malformed', type: 45, data, reason: '' }))).toEqual([[5, 130]]);
   });
 
-  it('§5.2.1: the same FID twice in a message: both are rejected', () => {
+  it('§5.3.2: the same FID twice in a message: both are rejected', () => {
     const bench = lma();
     expect(statuses(pbu(bench, option(flow(1, [1])), option(flow(1, [2]))))).toEqual([
       [1, 129],
@@ -179,7 +179,7 @@ describe('LMA: RFC 6089 §5.3, flow bindings', () => {
     expect(bench.installed.get(MN)!.flows![0]).toMatchObject({ bids: [1] });
   });
 
-  it('§5.1.2: inactive while none of its BIDs is there; BIDs that are not there are passed over', () => {
+  it('§5.3.1: inactive while none of its BIDs is there; BIDs that are not there are passed over', () => {
     const bench = lma();
     pbu(bench, option(flow(1, [2])), option(flow(2, [1, 2])));
     bench.send({
@@ -296,7 +296,7 @@ describe('MAG: RFC 6089 §5.2, flow bindings', () => {
     expect(bench.installed.get(MN)!.flows).toMatchObject([{ flow: 1 }]);
   });
 
-  it('§5.2.4: a PBA without the option: the LMA does not know flows, and hears of them no more', () => {
+  it('§5.2.6: a PBA without the option: the LMA does not know flows, and hears of them no more', () => {
     const bench = new MagBench(withFlows());
     bench.answer(bench.up('lte', LTE)[0]!);
     bench.pass(1000);

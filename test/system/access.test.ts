@@ -103,6 +103,13 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   expect(mn.ip('-6', 'route', 'show', 'default')).toMatchObject([{ gateway: 'fe80::8278:1', dev: 'eth0' }]);
   const mtu = '/proc/sys/net/ipv6/conf/eth0/mtu';
   expect(withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8').trim())).toBe('1420');
+  // What the tunnels carry has become less, and then what it was (RFC 5213 §6.9.5).
+  for (const learned of [1300, 1500]) {
+    side.setMtu('mn1@example.org', learned);
+    await expect
+      .poll(() => withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8').trim()), { timeout: 5000 })
+      .toBe(String(Math.min(learned, GRANT.mtu)));
+  }
   // The MAG reaches the node by its prefix, and no attachment was told twice once it was served.
   const address = mn.addresses(6)[0]!.split('/')[0]!;
   expect(netlink.routes().find((route) => route.prefix === '2001:db8:1::/64')?.device).toBe('acc0');
@@ -126,7 +133,22 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   await expect.poll(() => mn.ip('-6', 'route', 'show', 'default')).toEqual([]);
   expect(netlink.routes().some((route) => route.prefix === '2001:db8:1::/64')).toBe(false);
   mn.set(false);
-  await expect.poll(() => events.at(-1)).toBe('detach mn1@example.org');
+  // The kernel reports carriers once a second.
+  await expect.poll(() => events.at(-1), { timeout: 5000 }).toBe('detach mn1@example.org');
+});
+
+test('RFC 5213 §6.9.1.2 item 15: a link-local address that the node has itself is not used', async () => {
+  const mn = host(1, 'acc0');
+  const taken = 'fe80::5eff:fe00:5301';
+  const { side } = start([{ name: 'acc0', nodes: FIXED, attachOn: ['router-solicitation'] }]);
+  side.on('attach', () => side.grant({ ...GRANT, linkLocal: taken }));
+  netlink.apply([setLink('acc0', { up: true })]);
+  mn.set(true);
+  await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  const own = netlink.addresses().flatMap(({ device, address }) => (device === 'acc0' ? [address] : []));
+  expect(own).not.toContain(taken);
+  const [route] = mn.ip<{ gateway: string }>('-6', 'route', 'show', 'default');
+  expect(own).toContain(route!.gateway);
 });
 
 test('a host gets its home address by DHCPv4, renews it, and finds its router and its whole subnet at the MAG', async () => {

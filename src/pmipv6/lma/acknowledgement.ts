@@ -41,7 +41,10 @@ export function reject(
   const options = copied(request, utc, status);
   const { homePrefixes, ipv4Requests, multipath } = request;
   if (homePrefixes.length) options.push(...homePrefixes);
-  else options.push({ option: 'home-network-prefix', prefix: ANY_IPV6, offLink: false });
+  // RFC 5844 §3.1.2.6: none in the answer to a request for IPv4 alone.
+  else if (!ipv4Requests.length) {
+    options.push({ option: 'home-network-prefix', prefix: ANY_IPV6, offLink: false });
+  }
   const linkLocal = request.options.find((option) => option.option === 'link-local-address');
   if (linkLocal) options.push(linkLocal);
   if (ipv4Requests[0]) {

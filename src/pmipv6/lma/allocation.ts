@@ -92,7 +92,7 @@ export class Allocation {
     return prefix === null ? { status: Status.INSUFFICIENT_RESOURCES } : { granted: [this.take(prefix)] };
   }
 
-  /** `requested` is the option's prefix; the grant has the prefix length of the subnet (RFC 5844 §3.1.2). */
+  /** `requested` is the option's prefix; the grant has the prefix length of the subnet (RFC 5844 §3.1.2.2, with the status codes). */
   homeAddress(profile: NodeProfile, requested: string): Grant<string> {
     const { address } = splitPrefix(requested);
     const wanted = address === '0.0.0.0' ? null : `${address}/32`;
@@ -118,14 +118,17 @@ export class Allocation {
     if (chosen === null) {
       return {
         status: Status.INSUFFICIENT_RESOURCES,
-        ipv4Status: Ipv4Status.DYNAMIC_ASSIGNMENT_NOT_AVAILABLE,
+        ipv4Status: Ipv4Status.FAILURE_UNSPECIFIED,
       };
     }
     this.take(chosen);
     return { granted: `${splitPrefix(chosen).address}/${this.ipv4Length}` };
   }
 
-  /** RFC 7148 §5.2: one prefix for each request; ALL_ZERO of a family asks for assignment. Status 177 or 178. */
+  /**
+   * RFC 7148 §5.2.2: one prefix for each request; ALL_ZERO of a family asks for assignment. Status 177 if there is none to give, 178 for a
+   * certain one that another node has or that no pool of the node's covers.
+   */
   delegatedPrefixes(profile: NodeProfile, requested: readonly string[]): Grant<string[]> {
     const granted: string[] = [];
     const refuse = (status: number): Grant<string[]> => {
@@ -144,10 +147,8 @@ export class Allocation {
         continue;
       }
       const mine = profile.delegated.includes(wanted);
-      if (!mine && !(profile.delegation && !this.owned.has(wanted) && covered(this.delegated, wanted))) {
-        return refuse(Status.NOT_AUTHORIZED_FOR_DELEGATED_MNP);
-      }
-      if (this.inUse.has(wanted)) return refuse(Status.REQUESTED_DMNP_IN_USE);
+      const allowed = profile.delegation && !this.owned.has(wanted) && covered(this.delegated, wanted);
+      if ((!mine && !allowed) || this.inUse.has(wanted)) return refuse(Status.REQUESTED_DMNP_IN_USE);
       granted.push(this.take(wanted));
     }
     return { granted };
@@ -163,7 +164,7 @@ export { isGranted };
 
 const NOT_THIS_ADDRESS = {
   status: Status.NOT_AUTHORIZED_FOR_IPV4_HOME_ADDRESS,
-  ipv4Status: Ipv4Status.INCORRECT_IPV4_HOME_ADDRESS,
+  ipv4Status: Ipv4Status.ADMINISTRATIVELY_PROHIBITED,
 };
 
 /** The /32 of an address with its subnet's length. */

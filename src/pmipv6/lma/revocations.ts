@@ -1,7 +1,7 @@
 /** Binding Revocation in both directions (RFC 5846): by the operator, on handoff, and by a MAG. */
 import type { Endpoint } from '../endpoint.ts';
 import { type Revocation, RevocationFlag } from '../wire/message/revocation.ts';
-import { nameOf, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
+import { globalRefusal, nameOf, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
 import { identifierText } from '../wire/option/identifier.ts';
 import { findOption, findOptions, type MobilityOption } from '../wire/options.ts';
 import { type Binding, PLAIN_BID, type Session } from './binding-cache.ts';
@@ -127,7 +127,7 @@ export class Revocations {
     }
   }
 
-  /** A MAG takes back its bindings: those of one node, or with G all of them (§9.1). */
+  /** A MAG takes back its bindings: those of one node, or with G all of them (§8.2). */
   indication(message: Revocation, from: Endpoint, to: Endpoint): void {
     const status = this.revokedByMag(message, from);
     if (status === null) return;
@@ -144,11 +144,13 @@ export class Revocations {
       return null;
     }
     if (!(message.flags & RevocationFlag.PROXY)) return RevocationStatus.FUNCTION_NOT_SUPPORTED;
-    const identity = findOption(message.options, 'mn-identifier');
-    if (!identity) return RevocationStatus.IDENTITY_REQUIRED;
     const global = (message.flags & RevocationFlag.GLOBAL) !== 0;
-    if (global && message.code !== RevocationTrigger.PER_PEER_POLICY)
-      return RevocationStatus.TRIGGER_NOT_SUPPORTED;
+    const refused = global ? globalRefusal(message.code) : null;
+    if (refused !== null) return refused;
+    const identity = findOption(message.options, 'mn-identifier');
+    // §8.2: a MAG that revokes all of its own has to say who it is.
+    if (!identity)
+      return global ? RevocationStatus.GLOBAL_NOT_AUTHORIZED : RevocationStatus.IDENTITY_REQUIRED;
     const key = identifierText(identity);
     const sessions = global
       ? [...this.context.cache.sessions()].filter(({ mag, bindings }) =>
@@ -174,7 +176,7 @@ function anyFrom(bindings: ReadonlyMap<number, Binding>, from: Endpoint): boolea
   return false;
 }
 
-/** A BRA names what the BRI named (RFC 5846 §8.2). */
+/** A BRA names what the BRI named (RFC 5846 §6.1.2). */
 function ackOptions({ options }: Revocation): MobilityOption[] {
   return options.filter(
     ({ option }) =>

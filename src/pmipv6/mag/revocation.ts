@@ -1,8 +1,14 @@
-/** The LMA takes bindings back (RFC 5846 §10), or wants them renewed (Update Notification, RFC 7077 §5.2). */
+/** The LMA takes bindings back (RFC 5846 §9.1), or wants them renewed (Update Notification, RFC 7077 §5.2). */
 import type { Endpoint } from '../endpoint.ts';
 import { type Revocation, RevocationFlag } from '../wire/message/revocation.ts';
 import type { UpdateNotification } from '../wire/message/update-notification.ts';
-import { nameOf, NotificationReason, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
+import {
+  globalRefusal,
+  nameOf,
+  NotificationReason,
+  RevocationStatus,
+  RevocationTrigger,
+} from '../wire/numbers.ts';
 import { identifierText } from '../wire/option/identifier.ts';
 import { findOption, findOptions, type MobilityOption } from '../wire/options.ts';
 import type { Anchor } from './anchors.ts';
@@ -41,7 +47,8 @@ export class Revocations {
     const ours = (session: MagSession): boolean =>
       session.paths.some(({ lma, expires }) => lma?.address === anchor.address && expires !== null);
     if (flags & RevocationFlag.GLOBAL) {
-      if (code !== RevocationTrigger.PER_PEER_POLICY) return RevocationStatus.TRIGGER_NOT_SUPPORTED;
+      const refused = globalRefusal(code);
+      if (refused !== null) return refused;
       const sessions = [...this.context.list.all()].filter(ours);
       for (const session of sessions) this.take(session, [], code);
       return sessions.length ? RevocationStatus.SUCCESS : RevocationStatus.BINDING_DOES_NOT_EXIST;

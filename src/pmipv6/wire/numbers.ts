@@ -145,6 +145,14 @@ export const RevocationStatus = {
   PROXY_NOT_SUPPORTED: 135,
 } as const;
 
+/** Why a revocation with G and this trigger is not carried out, null: it is (RFC 5846 §6.2.1; of the global triggers we know one). */
+export function globalRefusal(trigger: number): number | null {
+  if (trigger === RevocationTrigger.PER_PEER_POLICY) return null;
+  return trigger < RevocationTrigger.PER_PEER_POLICY
+    ? RevocationStatus.FUNCTION_NOT_SUPPORTED
+    : RevocationStatus.TRIGGER_NOT_SUPPORTED;
+}
+
 /** Status of a Binding Error (RFC 6275 §6.1.9). */
 export const BindingErrorStatus = { UNKNOWN_BINDING: 1, UNRECOGNIZED_MH_TYPE: 2 } as const;
 

@@ -111,6 +111,37 @@ describe('LMA: RFC 5213 §5.3.2 to §5.3.6', () => {
     expect(LmaBench.prefixesOf(bench.send({ prefixes: [] }))).toEqual(['::/0']);
   });
 
+  it('§5.3.6: what was in the PBU comes back, what was not does not, mandatory options with zero', () => {
+    const bench = new LmaBench();
+    const own: MobilityOption = { option: 'link-local-address', address: 'fe80::7' };
+    const names = (ack = bench.send({})): string[] => ack!.options.map(({ option }) => option);
+    expect(names()).toEqual([
+      'mn-identifier',
+      'handoff-indicator',
+      'access-technology-type',
+      'timestamp',
+      'home-network-prefix',
+    ]);
+    expect(names(bench.send({ mn: 'b@example.org', clock: null }))).not.toContain('timestamp');
+    const accepted = bench.send({ mn: 'c@example.org', options: [lli(7), own] })!;
+    expect(accepted.options).toContainEqual(lli(7));
+    // A rejection too: the link-local address as it came, 0 for the options that should have been there.
+    const rejected = bench.send({ mn: 'd@example.org', handoff: null, options: [lli(8), own] })!;
+    expect(rejected.status).toBe(161);
+    expect(rejected.options).toEqual(
+      expect.arrayContaining([lli(8), own, { option: 'handoff-indicator', indicator: 0 }]),
+    );
+    const other = bench.send({ mn: 'd@example.org', technology: null })!;
+    expect(findOption(other.options, 'access-technology-type')?.technology).toBe(0);
+  });
+
+  it('§8.1: an option that it does not know is skipped', () => {
+    const strange: MobilityOption = { option: 'unknown', type: 253, data: new Uint8Array(3) };
+    const ack = new LmaBench().send({ options: [strange] })!;
+    expect(ack.status).toBe(0);
+    expect(ack.options).not.toContainEqual(strange);
+  });
+
   it('the lifetime is cut to what the LMA allows', () => {
     expect(new LmaBench({ maxLifetime: 100 }).send({})?.lifetime).toBe(25);
   });
@@ -215,6 +246,26 @@ describe('LMA: the neighbours of RFC 5213', () => {
     expect(bench.lma.prefixesInUse).toBe(1);
   });
 
+  it('RFC 5844 §3.1.2.2, 3.1.2.6: a rejection repeats the request with Reply status 129 or 128, and names no HNP if IPv4 alone was asked for', () => {
+    const small = { pool: '198.51.100.0/30', router: '198.51.100.1' };
+    const bench = new LmaBench({ ipv4: small });
+    bench.send({ prefixes: [], options: [hoa()] });
+    for (const [wish, status, reply] of [
+      ['198.51.100.2/30', 171, 129],
+      ['203.0.113.7/30', 171, 129],
+      ['0.0.0.0/0', 130, 128],
+    ] as const) {
+      const ack = bench.send({ mn: 'b@example.org', prefixes: [], options: [hoa(wish)] })!;
+      expect(ack.status).toBe(status);
+      expect(findOption(ack.options, 'ipv4-home-address-reply')).toMatchObject({
+        status: reply,
+        prefix: wish,
+      });
+      expect(findOption(ack.options, 'home-network-prefix')).toBeUndefined();
+      expect(findOption(ack.options, 'ipv4-default-router')).toBeUndefined();
+    }
+  });
+
   it('RFC 5844 §3.1.2.5: Lifetime 0 with the home address alone ends IPv4 alone', () => {
     const bench = new LmaBench({ ipv4 });
     bench.send({ options: [hoa()] });
@@ -260,14 +311,17 @@ describe('LMA: the neighbours of RFC 5213', () => {
     expect(tlv.installed.get('mn1@example.org')!.paths[0]!.encapsulation).toBe('udp-gre');
   });
 
-  it('RFC 7148 §5.2: delegated prefixes, 177 and 178; without pools the option is unknown', () => {
+  it('RFC 7148 §5.2.2: delegated prefixes, 177 and 178; without pools the option is unknown', () => {
     const wish = (prefix = '::/0'): MobilityOption => ({ option: 'delegated-mobile-network-prefix', prefix });
     const bench = new LmaBench({ delegatedPools: [{ pool: '2001:db8:d000::/40', length: 48 }] });
     const ack = bench.send({ options: [wish()] })!;
     expect(findOption(ack.options, 'delegated-mobile-network-prefix')?.prefix).toBe('2001:db8:d000::/48');
     expect(bench.send({ mn: 'b@example.org', options: [wish('2001:db8:d000::/48')] })?.status).toBe(178);
-    expect(bench.send({ mn: 'b@example.org', options: [wish('2001:db8:9::/48')] })?.status).toBe(177);
+    expect(bench.send({ mn: 'b@example.org', options: [wish('2001:db8:9::/48')] })?.status).toBe(178);
     expect(bench.lma.prefixesInUse).toBe(2);
+    const empty = new LmaBench({ delegatedPools: [{ pool: '2001:db8:d000::/48', length: 48 }] });
+    empty.send({ options: [wish()] });
+    expect(empty.send({ mn: 'b@example.org', options: [wish()] })?.status).toBe(177);
     const plain = new LmaBench().send({ options: [wish()] })!;
     expect(plain.status).toBe(0);
     expect(findOption(plain.options, 'delegated-mobile-network-prefix')).toBeUndefined();
@@ -351,7 +405,7 @@ describe('LMA: the neighbours of RFC 5213', () => {
     expect(bench.installed.size).toBe(0);
   });
 
-  it('RFC 5846 §7: the operator revokes one BID or the session; two BRIs, then it gives up', () => {
+  it('RFC 5846 §8.1: the operator revokes one BID or the session; two BRIs, then it gives up', () => {
     const bench = new LmaBench();
     const prefixes = LmaBench.prefixesOf(bench.send({ bid: 1 }));
     bench.send({ bid: 2, from: WLAN, prefixes });
@@ -375,11 +429,11 @@ describe('LMA: the neighbours of RFC 5213', () => {
     expect(bench.lma.prefixesInUse).toBe(0);
   });
 
-  it('RFC 5846 §9.1: a MAG revokes a node, or with G all its own', () => {
+  it('RFC 5846 §8.2: a MAG revokes a node, or with G all its own', () => {
     const bench = new LmaBench();
     bench.send({ bid: 1 });
     bench.send({ bid: 1, mn: 'b@example.org' });
-    const bri = (mn: string, flags: number, code: number) =>
+    const bri = (mn: string | null, flags: number, code: number) =>
       bench.message(
         {
           message: 'revocation',
@@ -387,13 +441,22 @@ describe('LMA: the neighbours of RFC 5213', () => {
           code,
           sequence: 9,
           flags,
-          options: [{ option: 'mn-identifier', subtype: 1, identifier: new TextEncoder().encode(mn) }],
+          options:
+            mn === null
+              ? []
+              : [{ option: 'mn-identifier', subtype: 1, identifier: new TextEncoder().encode(mn) }],
         },
         { address: LTE, port: null },
         { address: '2001:db8:f::1', port: null },
       )[0];
     expect(bri('nobody@example.org', 0x8000, 1)).toMatchObject({ acknowledgement: true, code: 128 });
     expect(bri('b@example.org', 0x8000, 1)).toMatchObject({ acknowledgement: true, code: 0, sequence: 9 });
+    expect(bench.installed.size).toBe(1);
+    // With G the MAG says who it is, and a trigger for all.
+    expect(bri(null, 0x8000, 1)).toMatchObject({ code: 131 });
+    expect(bri(null, 0xa000, 128)).toMatchObject({ code: 130 });
+    expect(bri('mag1@example.org', 0xa000, 1)).toMatchObject({ code: 134 });
+    expect(bri('mag1@example.org', 0xa000, 129)).toMatchObject({ code: 133 });
     expect(bench.installed.size).toBe(1);
     expect(bri('mag1@example.org', 0xa000, 128)).toMatchObject({ code: 0 });
     expect(bench.installed.size).toBe(0);

@@ -42,7 +42,7 @@ describe('LMA: RFC 8278', () => {
     },
   );
 
-  it('§4.1: the PBA echoes the MAG Multipath Binding option and does not hold the MAG Identifier (MUST)', () => {
+  it('§4.4: the PBA echoes the MAG Multipath Binding option and does not hold the MAG Identifier (MUST)', () => {
     const bench = new LmaBench();
     const ack = bench.send({ bid: 1, label: 77 });
     expect(findOption(ack!.options, 'mag-multipath-binding')).toMatchObject({
@@ -101,7 +101,7 @@ describe('LMA: RFC 8278', () => {
     expect(bench.bids()).toEqual([1, 2]);
   });
 
-  it('§4.1: a request without MAG Identifier breaks a MUST of the MAG', () => {
+  it('§4.4: a request without MAG Identifier breaks a MUST of the MAG', () => {
     expect(new LmaBench().send({ bid: 1, mag: null })?.status).toBe(Status.REASON_UNSPECIFIED);
   });
 
@@ -150,7 +150,7 @@ describe('LMA: RFC 8278', () => {
     ]);
   });
 
-  it('§4.3: a node that is not authorised gets status 180 with the MMB and without MAG Identifier', () => {
+  it('§4.4: a node that is not authorised gets status 180 with the MMB and without MAG Identifier', () => {
     const bench = new LmaBench({}, { multipath: 'reject' });
     const ack = bench.send({ bid: 1 });
     expect(ack?.status).toBe(Status.CANNOT_SUPPORT_MULTIPATH_BINDING);
@@ -159,7 +159,7 @@ describe('LMA: RFC 8278', () => {
     expect(bench.send({})?.status).toBe(0);
   });
 
-  it('§4.1: switched off, it is a legacy LMA: both options are skipped', () => {
+  it('§4.4: switched off, it is a legacy LMA: both options are skipped', () => {
     const bench = new LmaBench({ multipath: 'off' });
     const ack = bench.send({ bid: 1 });
     expect(ack?.status).toBe(0);

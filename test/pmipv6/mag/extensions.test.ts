@@ -215,7 +215,7 @@ const bid = (n: number): MobilityOption => ({
 });
 const HERE = { address: LTE, port: null };
 
-describe('MAG: RFC 5846 §10, revocation', () => {
+describe('MAG: RFC 5846 §9.1, revocation', () => {
   it('vector 044: BID 2 is gone, the answer says so, and it is not registered again', () => {
     const bench = twoPaths();
     const [bra] = bench.receive(bri([bid(2)]), HERE);
@@ -267,7 +267,8 @@ describe('MAG: RFC 5846 §10, revocation', () => {
     ],
     ['128 for a BID that is not there', { options: [{ option: 'mn-identifier', ...nai(MN) }, bid(9)] }, 128],
     ['131 without MN-ID', { options: [] }, 131],
-    ['133 for a global revocation of another trigger', { flags: 0xa000 }, 133],
+    ['133 for a global revocation of a trigger that we do not know', { flags: 0xa000, code: 129 }, 133],
+    ['134 for a global revocation with a trigger of one node', { flags: 0xa000, code: 1 }, 134],
     ['134 without P', { flags: 0 }, 134],
     ['129 for V without an IPv4 address', { flags: 0xc000 }, 129],
   ] as const)('%s', (_, rest, code) => {

@@ -17,7 +17,7 @@ function multipath(config: ConstructorParameters<typeof MagBench>[0] = {}): MagB
   return bench;
 }
 
-describe('MAG: RFC 8278 §3.2, asking for multipath', () => {
+describe('MAG: RFC 8278 §4.4, asking for multipath', () => {
   it('R1, R2: MMB and MAG Identifier in each PBU over each WAN interface', () => {
     const bench = new MagBench();
     const [first] = bench.up('lte', LTE);
