@@ -64,6 +64,11 @@ export function checkSession(session: SessionSpec): Complaint[] {
     const message = `minWait (${minWaitUs}us) is longer than maxWait (${maxWaitUs}us)`;
     complaints.push({ path: ['resequencer', 'minWait'], message });
   }
+  const { maxWaitUs, longestWaitUs = maxWaitUs } = session.resequencer;
+  if (longestWaitUs < maxWaitUs) {
+    const message = `longestWait (${longestWaitUs}us) is shorter than maxWait (${maxWaitUs}us)`;
+    complaints.push({ path: ['resequencer', 'longestWait'], message });
+  }
   complaints.push(...checkPolicy(session));
   return complaints;
 }

@@ -1,11 +1,13 @@
 /** Reads the configuration file of `tunloom dataplane`: schema, then what needs more than one key. */
 import { dirname, resolve } from 'node:path';
+import type { HealthConfig } from '../paths/path-health.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
 import { checkServices, distributionOf, flowRulesOf } from './flow-rules.ts';
 import { type FileServices, schedulerBody, servicesSchema } from './flow-schema.ts';
-import { type FileConfig, configSchema, defaultsSchema, sessionSchema } from './schema.ts';
+import { probeSpecOf } from './probe-settings.ts';
+import { type FileConfig, configSchema, defaultsSchema, sessionProbes, sessionSchema } from './schema.ts';
 import { type Gateway, completeSession, gatewaysOf } from './session-defaults.ts';
 import { type Checked, describeIssues, formatKey, parseYaml, readConfigFile } from './yaml-file.ts';
 
@@ -89,6 +91,16 @@ export function withFlows(session: SessionSpec, value: unknown, services: FileSe
     ...checkServices(checked.data, services),
     ...checkSession(result),
   ]);
+}
+
+/** Keys of `probes` as an object (control socket). Throws BAD_PROBES. */
+export function parseProbes(value: unknown): Partial<HealthConfig> {
+  const checked = sessionProbes.safeParse(value);
+  if (checked.success) return probeSpecOf(checked.data);
+  const lines = describeIssues(checked.error, sessionProbes).map(
+    ({ path, message }) => `${formatKey(path) || 'probes'}: ${message}`,
+  );
+  throw new TunloomError('BAD_PROBES', lines.join('\n'));
 }
 
 function checkedOr(

@@ -33,6 +33,7 @@ const resequencer = keys({
   window: integer(64, 65536, 'a power of two, 64..65536', (n) => (n & (n - 1)) === 0).optional(),
   minWait: duration.optional(),
   maxWait: duration.optional(),
+  longestWait: duration.optional(),
   late: oneOf(['deliver', 'drop']).optional(),
   provenLoss: flag.optional(),
 });
@@ -60,7 +61,22 @@ const pathKeys = {
   delay: duration.optional(),
 };
 
+/** When paths are probed, and when one is degraded or down (docs/probes.md). */
+const probeKeys = {
+  interval: durationWithin(10_000, 60e6, '100ms or 1s').optional(),
+  silent: integer(1, 100).optional(),
+  recover: integer(1, 1000).optional(),
+  bad: integer(1, 1000).optional(),
+  good: integer(1, 10_000).optional(),
+  loss: share.optional(),
+  delay: duration.optional(),
+  ease: durationWithin(0, 60e6, '3s, or 0s').optional(),
+  easeFrom: share.refine((millionths) => millionths > 0, { error: 'has to be above 0%' }).optional(),
+};
+export const sessionProbes = keys(probeKeys);
+
 const sessionKeys = {
+  probes: sessionProbes.optional(),
   allowReordering: flag.optional(),
   clampMss: flag.optional(),
   adaptive: flag.optional(),
@@ -107,17 +123,8 @@ const tun = {
   queueLength: integer(1, 100_000).default(1000),
 };
 
-/** Probes in the data path, and when a path is degraded or down (docs/probes.md). */
-const probesSchema = z.strictObject({
-  enabled: flag.default(true),
-  interval: durationWithin(10_000, 60e6, '100ms or 1s').default(100_000),
-  silent: integer(1, 100).default(3),
-  recover: integer(1, 1000).default(5),
-  bad: integer(1, 1000).default(5),
-  good: integer(1, 10_000).default(30),
-  loss: share.default(40_000),
-  delay: duration.default(100_000),
-});
+/** Probes in the data path for all sessions, whether there are any at all, and what sessions may say otherwise. */
+const probesSchema = keys({ enabled: flag.default(true), ...probeKeys });
 
 /** Kernel offloads: used where the kernel has them, or not at all. */
 const offload = oneOf(['auto', 'off']).default('auto');
@@ -180,3 +187,4 @@ export type FileSession = z.output<typeof sessionSchema>;
 export type FileDefaults = z.output<typeof defaultsSchema>;
 export type ObserveConfig = FileConfig['observe'];
 export type FileTunnels = z.output<typeof tunnelsSchema>;
+export type FileProbes = z.output<typeof sessionProbes>;

@@ -2,10 +2,15 @@
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import { distributionOf, flowRulesOf, latencyOf } from './flow-rules.ts';
 import type { FileServices } from './flow-schema.ts';
+import { probeSpecOf } from './probe-settings.ts';
 import type { FileDefaults, FileSession } from './schema.ts';
 
 /** RFC 5844 §4 and RFC 8086 §3.2. */
 const PORTS = { udp: 5437, 'udp-gre': 5437, 'gre-in-udp': 4754, ipip: 0, gre: 0 } as const;
+
+/** At a gap, while delays are not measured, and whatever is measured; the latter holds unless there is a word on the former. */
+const MAX_WAIT_US = 100_000;
+const LONGEST_WAIT_US = 500_000;
 
 /** A path's next hop on its access network. */
 export interface Gateway {
@@ -27,6 +32,7 @@ export function completeSession(
   const latency = session.latency ?? defaults.latency;
   const flows = session.flows ?? defaults.flows;
   const resequencer = { ...defaults.resequencer, ...session.resequencer };
+  const probes = probeSpecOf({ ...defaults.probes, ...session.probes });
   return {
     name: session.name,
     prefixes: session.prefixes,
@@ -35,10 +41,12 @@ export function completeSession(
     allowReordering: session.allowReordering ?? defaults.allowReordering ?? false,
     clampMss: session.clampMss ?? defaults.clampMss ?? true,
     ...((session.adaptive ?? defaults.adaptive) && { adaptive: true }),
+    ...(Object.keys(probes).length && { probes }),
     resequencer: {
       window: resequencer.window ?? 4096,
       minWaitUs: resequencer.minWait ?? 1000,
-      maxWaitUs: resequencer.maxWait ?? 100_000,
+      maxWaitUs: resequencer.maxWait ?? MAX_WAIT_US,
+      longestWaitUs: resequencer.longestWait ?? resequencer.maxWait ?? LONGEST_WAIT_US,
       late: resequencer.late ?? 'deliver',
       provenLoss: resequencer.provenLoss ?? true,
     },

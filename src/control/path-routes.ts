@@ -1,9 +1,11 @@
 /**
- * Measured paths: GET /v1/paths and /v1/sessions/NAME/paths, POST .../probe asks them at once, PUT .../adaptive lets the weights follow what is
- * measured or leaves them alone (docs/probes.md).
+ * Measured paths: GET /v1/paths and /v1/sessions/NAME/paths, POST .../probe asks them at once, PUT .../probes says how they are probed and
+ * judged, PUT .../adaptive lets the weights follow what is measured or leaves them alone (docs/probes.md).
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { parseProbes } from '../config/load.ts';
+import type { HealthConfig } from '../paths/path-health.ts';
 import type { DataplaneControl, PathHealthStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 
@@ -13,6 +15,9 @@ export interface PathControl {
   isAdaptive(session: string): boolean;
   setAdaptive(session: string, adaptive: boolean): void;
   probeNow(session: string): void;
+  /** How its paths are probed now, and the operator's word on that in the place of an earlier one. */
+  probing(session: string): HealthConfig;
+  setProbing(session: string, probing: Partial<HealthConfig>): void;
 }
 
 interface Named {
@@ -41,6 +46,11 @@ export function addPathRoutes(
   server.post<Named>('/v1/sessions/:name/probe', ({ params }) => {
     watch().probeNow(control.spec(params.name).name);
     return {};
+  });
+  server.get<Named>('/v1/sessions/:name/probes', ({ params }) => watch().probing(params.name));
+  server.put<Named>('/v1/sessions/:name/probes', ({ params, body }) => {
+    watch().setProbing(params.name, parseProbes(body));
+    return watch().probing(params.name);
   });
   server.put<Named>('/v1/sessions/:name/adaptive', ({ params, body }) => {
     const parsed = adaptiveBody.safeParse(body);

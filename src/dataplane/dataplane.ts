@@ -13,6 +13,7 @@ import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
 import { ProbePort } from './probe-port.ts';
 import type { PathTraffic, ProbedPaths, ReceivedProbe } from './probed-paths.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { SessionSpec } from './session-spec.ts';
 import { SessionStore } from './session-store.ts';
 import type {
@@ -203,6 +204,25 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#sessions.has(name);
   }
 
+  /** Bounds of the wait at a gap, as measured; in force at once, no packet is touched. */
+  setWaits(name: string, waits: WaitBounds): void {
+    this.#sessions.setWaits(name, waits);
+    this.emit('event', {
+      event: 'waitChanged',
+      session: name,
+      minUs: waits.minWaitUs,
+      maxUs: waits.maxWaitUs,
+    });
+  }
+
+  waits(name: string): WaitBounds {
+    return this.#sessions.waits(name);
+  }
+
+  hasPath(name: string, bid: number): boolean {
+    return this.#sessions.installed(name, bid) !== null;
+  }
+
   addSession(session: SessionSpec): void {
     this.#sessions.add(session);
     this.emit('event', { event: 'sessionAdded', session: session.name });
@@ -239,6 +259,12 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** What probes say; the operator's word holds beside it, and the worse of the two counts. Throws UNKNOWN_BID. */
   setMeasuredState(name: string, bid: number, state: PathState): void {
     this.#sessions.setPathState(name, bid, state, 'measured');
+  }
+
+  /** A path gets 1 / `divisor` of its weight: it is eased in. Throws UNKNOWN_BID. */
+  setPathDivisor(name: string, bid: number, divisor: number): void {
+    this.#sessions.setPathDivisor(name, bid, divisor);
+    this.emit('event', { event: 'pathEased', session: name, bid, share: 1 / divisor });
   }
 
   /** Weights by BID as they are in effect: those of paths that are left out are 0. */

@@ -16,6 +16,7 @@ import { GroupBlock, type GroupMember } from './group-block.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { isSequenced } from './path-template.ts';
 import { type CompiledRule, mirrorSelector } from './selector-compiler.ts';
+import { MAX_PERIOD } from './schedule-table.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { FlowStatus } from './status.ts';
 import { writeUnsequencedRecord } from './unsequenced-record.ts';
@@ -25,6 +26,8 @@ export interface DistributionPath {
   readonly spec: PathSpec;
   readonly record: number;
   readonly state: PathState;
+  /** It gets 1 / `divisor` of its weight. */
+  readonly divisor: number;
 }
 
 /** A session's compiled distribution. */
@@ -93,7 +96,11 @@ class DistributionCompiler {
   }
 
   compile(): Distribution {
-    const weights = this.#sessionWeights();
+    const whole = this.#sessionWeights();
+    const weights = easedWeights(
+      whole,
+      this.#paths.map(({ divisor }) => divisor),
+    );
     const policy = this.#policy();
     const { scheduler, sequence } = this.#fallback;
     const plain = scheduler === 'weighted' || scheduler === 'equal';
@@ -104,7 +111,7 @@ class DistributionCompiler {
         : this.#group(
             this.#paths.filter((_, i) => weights[i]! > 0),
             this.#fallback,
-            (path) => weights[this.#paths.indexOf(path)]!,
+            (path) => whole[this.#paths.indexOf(path)]!,
             this.#spec.paths.filter((path) => path.weight > 0).length,
           );
     return {
@@ -268,9 +275,13 @@ class DistributionCompiler {
     const { scheduler, sequence } = distribution;
     const stays = PER_FLOW.has(scheduler) || configured <= 1;
     const sequenced = sequence === 'always' || (sequence === 'auto' && !stays);
-    const members = paths.map((path): GroupMember => ({
+    const weights = easedWeights(
+      paths.map((path) => (scheduler === 'equal' ? 1 : weightOf(path))),
+      paths.map(({ divisor }) => divisor),
+    );
+    const members = paths.map((path, i): GroupMember => ({
       bid: path.spec.bid,
-      weight: scheduler === 'equal' ? 1 : weightOf(path),
+      weight: weights[i]!,
       record: sequenced ? path.record : this.#unsequencedRecord(path),
       model: path.record + L.PATH_MODEL_BLOCK,
       rate: path.spec.rate ?? null,
@@ -297,4 +308,18 @@ class DistributionCompiler {
     this.#releases.push(() => this.#memory.heap.release(address, size));
     return address;
   }
+}
+
+/**
+ * Each weight by its divisor, a power of two, as integers: 3:2 with divisors 1:16 is 24:1. Where the schedule would get too long for that,
+ * as near as it can be; no path that has a weight loses it.
+ */
+function easedWeights(weights: readonly number[], divisors: readonly number[]): readonly number[] {
+  let scale = Math.max(1, ...divisors.filter((_, i) => weights[i]! > 0));
+  if (scale === 1) return weights;
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  while (scale > 1 && sum * scale > MAX_PERIOD) scale /= 2;
+  return weights.map((weight, i) =>
+    weight > 0 ? Math.max(1, Math.round((weight * scale) / divisors[i]!)) : 0,
+  );
 }

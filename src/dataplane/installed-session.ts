@@ -4,6 +4,7 @@ import { PATH_STATES, type PathState } from './distribution-spec.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { PeerAddress } from './lookup-tables.ts';
 import type { ConfigBlock } from './session-record.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { PathStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
@@ -22,6 +23,8 @@ export interface InstalledPath {
   readonly word: PathState;
   readonly measured: PathState;
   readonly state: PathState;
+  /** It has 1 / `divisor` of its weight: a path that comes back is eased in. */
+  readonly divisor: number;
 }
 
 export interface InstalledSession {
@@ -29,6 +32,8 @@ export interface InstalledSession {
   spec: SessionSpec;
   paths: InstalledPath[];
   config: ConfigBlock;
+  /** As measured; null: as configured. */
+  waits: WaitBounds | null;
 }
 
 /** Whether both can share a record of the shared memory. */
@@ -39,6 +44,17 @@ export function sameRecord(a: PathSpec, b: PathSpec): boolean {
 
 export function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
   return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
+}
+
+/** The waits that were measured, if both specs set them the same limits. */
+export function keptWaits(
+  { waits }: InstalledSession,
+  before: SessionSpec,
+  after: SessionSpec,
+): WaitBounds | null {
+  const limits = ({ resequencer: { minWaitUs, maxWaitUs, longestWaitUs } }: SessionSpec): string =>
+    [minWaitUs, maxWaitUs, longestWaitUs].join();
+  return limits(before) === limits(after) ? waits : null;
 }
 
 /** Whether the session's present schedule serves the same paths in the same order. */

@@ -92,6 +92,7 @@ export class PathInstaller {
       word: 'up' as const,
       measured: 'up' as const,
       state: 'up' as const,
+      divisor: 1,
     };
     const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
     if (owner >= 0 && !own.some((other) => other.number === owner)) {

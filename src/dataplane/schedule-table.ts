@@ -5,7 +5,7 @@
 import { TunloomError } from '../errors.ts';
 
 /** The longest period; a schedule costs one octet an entry. */
-const MAX_PERIOD = 65536;
+export const MAX_PERIOD = 65536;
 
 /**
  * Positions of `weights` in order of service, each exactly weight / gcd times; empty if all weights are 0.

@@ -9,6 +9,7 @@ import type { PathMtus } from './path-mtus.ts';
 import { encapsulationOverhead } from './overhead.ts';
 import { writeEstimates } from './path-estimates.ts';
 import { buildSchedule } from './schedule-table.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
 /** A config block on the heap; `size` is what was allocated. */
@@ -81,6 +82,7 @@ export function writeConfig(
   origin: bigint,
   distribution: Distribution,
   mtus: PathMtus,
+  waits: WaitBounds = spec.resequencer,
 ): ConfigBlock {
   const schedule = buildSchedule(distribution.weights);
   const list = L.CONFIG_PATH_LIST + pathNumbers.length * 4;
@@ -104,8 +106,7 @@ export function writeConfig(
       (spec.paths.every(isKeyed) ? 0 : L.CONFIG_FLAG_INNER_PROBES),
   );
   set(L.CONFIG_INNER_MTU, innerMtu);
-  set(L.CONFIG_MIN_WAIT, spec.resequencer.minWaitUs);
-  set(L.CONFIG_MAX_WAIT, spec.resequencer.maxWaitUs);
+  writeWaits(memory, address, waits);
   memory.u64[(address + L.CONFIG_ORIGIN) / 8] = origin;
   set(L.CONFIG_PERIOD, schedule.length);
   set(L.CONFIG_SCHEDULE, address + list);
@@ -115,6 +116,16 @@ export function writeConfig(
   pathNumbers.forEach((number, i) => set(L.CONFIG_PATH_LIST + i * 4, memory.path(number)));
   memory.bytes.set(schedule, address + list);
   return { address, size, schedule, innerMtu, distribution };
+}
+
+/** The bounds of the wait at a gap in config `address`: single words, which may be stored while packets flow. */
+export function writeWaits(
+  memory: DataplaneMemory,
+  address: number,
+  { minWaitUs, maxWaitUs }: WaitBounds,
+): void {
+  Atomics.store(memory.u32, (address + L.CONFIG_MIN_WAIT) / 4, minWaitUs);
+  Atomics.store(memory.u32, (address + L.CONFIG_MAX_WAIT) / 4, maxWaitUs);
 }
 
 /** Whether a flow rule sends packets over the path. */

@@ -3,6 +3,8 @@
  * control socket and (later) the signaling describe sessions and paths to the data plane.
  * Units are in the names; addresses are textual, without prefix length unless they are prefixes.
  */
+import type { HealthConfig } from '../paths/path-health.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { DistributionSpec, FlowRule, LatencyClassSpec } from './distribution-spec.ts';
 
 /** Encapsulation names of configuration and command line (docs/encapsulations.md has the bytes). */
@@ -47,12 +49,11 @@ export interface PathSpec {
   readonly delayUs?: number | undefined;
 }
 
-export interface ResequencerSpec {
+export interface ResequencerSpec extends WaitBounds {
   /** Slots, a power of two, 64..65536. */
   readonly window: number;
-  /** Bounds of the adaptive wait at a gap, in microseconds. */
-  readonly minWaitUs: number;
-  readonly maxWaitUs: number;
+  /** What measured delay differences may raise both bounds to (src/paths/wait-bounds.ts); maxWaitUs if left out. */
+  readonly longestWaitUs?: number | undefined;
   /** What to do with a packet that comes after its number was given up. */
   readonly late: 'deliver' | 'drop';
   /** Release a gap as soon as every live path has delivered a later number. */
@@ -79,5 +80,7 @@ export interface SessionSpec {
   readonly latency?: LatencyClassSpec | undefined;
   /** Weights follow what is measured of the paths (docs/probes.md). */
   readonly adaptive?: boolean | undefined;
+  /** What is different from how paths of other sessions are probed. */
+  readonly probes?: Partial<HealthConfig> | undefined;
   readonly paths: readonly PathSpec[];
 }

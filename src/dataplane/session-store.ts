@@ -22,6 +22,7 @@ import {
   type InstalledPath,
   type InstalledSession,
   isOfStranger,
+  keptWaits,
   pathStatus,
   sameKeys,
   sameRecord,
@@ -32,7 +33,8 @@ import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.t
 import { PathMtus } from './path-mtus.ts';
 import { PathInstaller } from './path-installer.ts';
 import { isSequenced } from './path-template.ts';
-import { type ConfigBlock, writeConfig } from './session-record.ts';
+import { type ConfigBlock, writeConfig, writeWaits } from './session-record.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
@@ -118,7 +120,7 @@ export class SessionStore {
       throw error;
     }
     this.#publish(index, config);
-    this.#sessions.set(spec.name, { index, spec, paths, config });
+    this.#sessions.set(spec.name, { index, spec, paths, config, waits: null });
   }
 
   remove(name: string): void {
@@ -148,6 +150,7 @@ export class SessionStore {
     }
     const added: string[] = [];
     const fresh: InstalledPath[] = [];
+    const waits = keptWaits(session, old, spec);
     const paths: InstalledPath[] = [];
     let config: ConfigBlock;
     try {
@@ -170,12 +173,22 @@ export class SessionStore {
         fresh.push(installed);
         paths.push(
           present
-            ? { ...installed, word: present.word, measured: present.measured, state: present.state }
+            ? {
+                ...installed,
+                word: present.word,
+                measured: present.measured,
+                state: present.state,
+                divisor: present.divisor,
+              }
             : installed,
         );
       }
-      config = this.#writeConfig(spec, paths, (weights) =>
-        sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(session.index),
+      config = this.#writeConfig(
+        spec,
+        paths,
+        (weights) =>
+          sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(session.index),
+        waits ?? spec.resequencer,
       );
     } catch (error) {
       for (const prefix of added) this.#tables.removePrefix(prefix);
@@ -187,6 +200,7 @@ export class SessionStore {
     session.spec = spec;
     session.paths = paths;
     session.config = config;
+    session.waits = waits;
     this.#publish(session.index, config);
     for (const prefix of old.prefixes) if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
     for (const path of gone) this.#paths.retire(path, paths);
@@ -205,6 +219,18 @@ export class SessionStore {
     const changed = { ...told, state: worseState(told.word, told.measured) };
     session.paths = session.paths.map((other) => (other === path ? changed : other));
     if ((path.state === 'down') !== (changed.state === 'down')) this.update(session.spec);
+  }
+
+  /**
+   * A path has 1 / `divisor` of its weight from now on, wherever weights count; 1: all of it. It shows at once unless the path is down.
+   * Throws UNKNOWN_BID.
+   */
+  setPathDivisor(name: string, bid: number, divisor: number): void {
+    const session = this.#get(name);
+    const path = this.#path(session, bid);
+    if (path.divisor === divisor) return;
+    session.paths = session.paths.map((other) => (other === path ? { ...path, divisor } : other));
+    if (path.state !== 'down') this.update(session.spec);
   }
 
   /** What the network takes between two addresses; null: what is configured. False if that is known already. */
@@ -228,6 +254,19 @@ export class SessionStore {
       ...estimates,
     });
     for (const group of session.config.distribution.groups) group.refresh();
+  }
+
+  /** Bounds of the wait at a gap as measured, in force at once; they stay until others come or the configured ones change. */
+  setWaits(name: string, waits: WaitBounds): void {
+    const session = this.#get(name);
+    session.waits = waits;
+    writeWaits(this.#memory, session.config.address, waits);
+  }
+
+  /** Bounds of the wait at a gap that are in force. */
+  waits(name: string): WaitBounds {
+    const { waits, spec } = this.#get(name);
+    return waits ?? spec.resequencer;
   }
 
   /** A new window needs a new session; what is known of its paths goes over to it. */
@@ -266,7 +305,8 @@ export class SessionStore {
   }
 
   status(name: string): SessionStatus {
-    const { index, spec, paths, config } = this.#get(name);
+    const { index, spec, paths, config, waits } = this.#get(name);
+    const wait = waits ?? spec.resequencer;
     return {
       name: spec.name,
       prefixes: spec.prefixes,
@@ -278,6 +318,7 @@ export class SessionStore {
       scheduler: spec.distribution?.scheduler ?? DISTRIBUTION_DEFAULTS.scheduler,
       flows: config.distribution.flows,
       paths: paths.map((path) => pathStatus(path, this.#mtus.of(path.spec), this.#paths.counters(path))),
+      wait: { minUs: wait.minWaitUs, maxUs: wait.maxWaitUs },
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
     };
   }
@@ -340,16 +381,23 @@ export class SessionStore {
     spec: SessionSpec,
     paths: readonly InstalledPath[],
     origin: (weights: readonly number[]) => bigint,
+    waits: WaitBounds = spec.resequencer,
   ): ConfigBlock {
     const distribution = compileDistribution(
       this.#memory,
       this.#classifiers,
       spec,
-      paths.map(({ spec, number, state }) => ({ spec, record: this.#memory.path(number), state })),
+      paths.map(({ spec, number, state, divisor }) => ({
+        spec,
+        record: this.#memory.path(number),
+        state,
+        divisor,
+      })),
     );
     try {
       const numbers = paths.map(({ number }) => number);
-      return writeConfig(this.#memory, spec, numbers, origin(distribution.weights), distribution, this.#mtus);
+      const start = origin(distribution.weights);
+      return writeConfig(this.#memory, spec, numbers, start, distribution, this.#mtus, waits);
     } catch (error) {
       distribution.release();
       throw error;

@@ -11,6 +11,7 @@ import type {
   PathState,
   SchedulerName,
 } from './distribution-spec.ts';
+import type { HealthConfig } from '../paths/path-health.ts';
 import type { Encapsulation, SessionSpec } from './session-spec.ts';
 
 /** Resequencer statistics of one session, or summed over sessions (DESIGN: the resequencer). */
@@ -108,6 +109,8 @@ export interface SessionStatus {
   /** Flow rules in order of priority. */
   readonly flows: readonly FlowStatus[];
   readonly paths: readonly PathStatus[];
+  /** Bounds of the wait at a gap: as configured, raised by what is measured of the paths' delays. */
+  readonly wait: { readonly minUs: number; readonly maxUs: number };
   readonly resequencer: ResequencerStatus;
 }
 
@@ -194,6 +197,26 @@ export type DataplaneEvent =
       readonly reason: string;
       /** Down: packets sent on the path since the last sign that they arrive. */
       readonly unconfirmed: number;
+    }
+  /** The paths of the session are probed otherwise from now on. */
+  | {
+      readonly event: 'probesChanged';
+      readonly session: string;
+      readonly probes: HealthConfig;
+    }
+  /** The resequencer waits at least and at most so long at a gap, since the paths' delays have changed. */
+  | {
+      readonly event: 'waitChanged';
+      readonly session: string;
+      readonly minUs: number;
+      readonly maxUs: number;
+    }
+  /** A path that was down has this share of its weight now; 1: all of it again. */
+  | {
+      readonly event: 'pathEased';
+      readonly session: string;
+      readonly bid: number;
+      readonly share: number;
     }
   /** All paths together were worse than this one alone, or are tried again. */
   | {

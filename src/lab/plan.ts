@@ -83,7 +83,14 @@ export function labSession(
     receiveKey: role === 'mag' ? DOWNLINK_KEY : UPLINK_KEY,
     allowReordering: true,
     clampMss: true,
-    resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 100_000, late: 'deliver', provenLoss: true },
+    resequencer: {
+      window: 4096,
+      minWaitUs: 1000,
+      maxWaitUs: 100_000,
+      longestWaitUs: 500_000,
+      late: 'deliver',
+      provenLoss: true,
+    },
     paths: paths.map((path, index): PathSpec => {
       const { mag, lma } = pathAddresses(index, path.family);
       const port = path.encapsulation === 'gre-in-udp' ? 4754 : 5437;

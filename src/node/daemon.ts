@@ -79,13 +79,23 @@ export const PROCESS_KEYS = [
   'memory',
   'offload',
   'busyPoll',
-  'probes',
   'routing',
   'state',
 ] as const;
 
+/** Probes may change, but not come or go. Throws NEEDS_RESTART. */
+export function refuseProbeSwitch(
+  file: string,
+  before: { readonly probes: { readonly enabled: boolean } },
+  after: { readonly probes: { readonly enabled: boolean } },
+): void {
+  const only = ({ probes: { enabled } }: typeof before) => ({ probes: { enabled } });
+  refuseFixed(file, only(before), only(after), ['probes']);
+}
+
 /** What is routine with many sessions is for those who ask for it. */
 export function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
   if (event.startsWith('worker')) return 'warn';
-  return event.startsWith('session') || event === 'weightsChanged' ? 'debug' : 'info';
+  const routine = ['weightsChanged', 'pathEased', 'waitChanged'];
+  return event.startsWith('session') || routine.includes(event) ? 'debug' : 'info';
 }

@@ -5,7 +5,7 @@
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
 import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
-import { levelOf, openLog, refuseFixed, reloadOnHangup, stopSignal } from './daemon.ts';
+import { levelOf, openLog, refuseFixed, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
@@ -24,7 +24,6 @@ const FIXED_KEYS = [
   'memory',
   'offload',
   'busyPoll',
-  'probes',
   'gateways',
   'observe',
 ] as const;
@@ -57,6 +56,9 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     const next = load();
     // Gateways are no key of the file, but what its paths' `gateway` keys come to.
     refuseFixed(file, config, next, FIXED_KEYS, { gateways: "the paths' gateway" });
+    refuseProbeSwitch(file, config, next);
+    const health = healthOf(next.probes);
+    if (health) host.pathWatch?.setDefaults(health);
     const changes = diffSessions(config.sessions, next.sessions);
     try {
       applyChanges(dataplane, changes);

@@ -1,6 +1,7 @@
 /** From a daemon's configuration to the options of its data plane on the host: what LMA and MAG have in common. */
 import type { LmaFile } from '../config/lma-schema.ts';
-import type { HealthConfig } from '../paths/path-health.ts';
+import { probeSpecOf } from '../config/probe-settings.ts';
+import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { type HostDataplaneOptions, offloadOptions } from './host-dataplane.ts';
 
 /** Everything but role, routing and gateways; sessions come by signaling. */
@@ -36,7 +37,5 @@ export function hostOptions(
 
 /** From the keys of `probes`; null: none. */
 export function healthOf(probes: LmaFile['probes']): HealthConfig | null {
-  const { enabled, interval, silent, recover, bad, good, loss, delay } = probes;
-  if (!enabled) return null;
-  return { intervalUs: interval, silent, recover, bad, good, lossLimit: loss / 1e6, delayLimitUs: delay };
+  return probes.enabled ? { ...HEALTH_DEFAULTS, ...probeSpecOf(probes) } : null;
 }

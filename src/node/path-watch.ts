@@ -5,13 +5,16 @@
 import type { Dataplane } from '../dataplane/dataplane.ts';
 import type { PathHealthStatus } from '../dataplane/status.ts';
 import { AdaptiveWeights } from '../paths/adaptive-weights.ts';
+import { EaseIn } from '../paths/ease-in.ts';
 import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { TrafficCounts } from '../paths/probe.ts';
+import { nextBounds, waitBounds } from '../paths/wait-bounds.ts';
 import { monotonicMicroseconds } from '../dataplane/worker.ts';
 
 export interface PathWatchOptions {
+  /** For sessions that say nothing else. */
   readonly health: HealthConfig;
 }
 
@@ -32,8 +35,14 @@ interface Policy {
 export class PathWatch {
   readonly #dataplane: Dataplane;
   readonly #monitor: PathMonitor;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #decisions: NodeJS.Timeout;
+  #ticks: NodeJS.Timeout | null = null;
+  #tickMs = 0;
+  #health: HealthConfig;
+  /** The operator's word on how sessions are probed. */
+  readonly #probing = new Map<string, Partial<HealthConfig>>();
   readonly #forget: () => void;
+  readonly #ease = new EaseIn();
   readonly #policies = new Map<string, Policy>();
   /** The operator's word on sessions; others as their configuration says. */
   readonly #wanted = new Map<string, boolean>();
@@ -42,6 +51,7 @@ export class PathWatch {
 
   constructor(dataplane: Dataplane, { health }: PathWatchOptions) {
     this.#dataplane = dataplane;
+    this.#health = health;
     this.#monitor = new PathMonitor(health);
     dataplane.on('event', (event) => {
       if (event.event.startsWith('session')) this.#changed = true;
@@ -53,16 +63,16 @@ export class PathWatch {
     const stopListening = dataplane.onProbe((probe) => {
       this.#listChanged(monotonicMicroseconds());
       this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf));
+      this.#followDelays(probe.session, false);
     });
-    this.#timers.push(
-      setInterval(() => this.#tick(), Math.max(5, Math.min(health.intervalUs / 5000, 50))),
-      setInterval(() => this.#decide(), POLICY_MS),
-    );
+    this.#decisions = setInterval(() => this.#decide(), POLICY_MS);
+    this.#tickFor(health.intervalUs);
     this.#forget = stopListening;
   }
 
   stop(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#decisions);
+    if (this.#ticks) clearInterval(this.#ticks);
     this.#forget();
   }
 
@@ -90,6 +100,26 @@ export class PathWatch {
     if (!adaptive) this.#policies.delete(session);
   }
 
+  /** How a session's paths are probed: as the operator says, else the session, else the configuration. Throws UNKNOWN_SESSION. */
+  probing(session: string): HealthConfig {
+    const { probes } = this.#dataplane.spec(session);
+    return { ...this.#health, ...probes, ...this.#probing.get(session) };
+  }
+
+  /** The operator's word on that, in the place of an earlier one, for as long as the session lives. Throws UNKNOWN_SESSION. */
+  setProbing(session: string, probing: Partial<HealthConfig>): void {
+    this.#dataplane.spec(session);
+    this.#probing.set(session, probing);
+    this.#changed = true;
+    this.#dataplane.emit('event', { event: 'probesChanged', session, probes: this.probing(session) });
+  }
+
+  /** The configuration says something else now. */
+  setDefaults(health: HealthConfig): void {
+    this.#health = health;
+    this.#changed = true;
+  }
+
   /** Probes all paths of a session now. */
   probeNow(session: string): void {
     for (const { bid } of this.#monitor.session(session)) {
@@ -110,12 +140,24 @@ export class PathWatch {
   readonly #countsOf = ({ session, bid }: PathId): TrafficCounts | null =>
     this.#dataplane.traffic(session, bid);
 
+  /** Several times the shortest interval between probes. */
+  #tickFor(intervalUs: number): void {
+    const ms = Math.max(2, Math.min(intervalUs / 5000, 50));
+    if (ms === this.#tickMs) return;
+    this.#tickMs = ms;
+    if (this.#ticks) clearInterval(this.#ticks);
+    this.#ticks = setInterval(() => this.#tick(), ms);
+  }
+
   #tick(): void {
     const now = monotonicMicroseconds();
     this.#listChanged(now);
     // Before silence is judged.
     this.#dataplane.pollProbes();
     this.#apply(this.#monitor.tick(now, this.#countsOf));
+    for (const { session, bid, divisor } of this.#ease.due(now)) {
+      if (this.#dataplane.hasPath(session, bid)) this.#dataplane.setPathDivisor(session, bid, divisor);
+    }
   }
 
   /** Before anything is said about a path: it may be gone since the last time, and to speak of it would be an error. */
@@ -127,12 +169,15 @@ export class PathWatch {
       specs.flatMap(({ name, paths }) =>
         paths
           .filter(({ bid }) => this.#dataplane.canProbe(name, bid))
-          .map(({ bid }) => ({ session: name, bid })),
+          .map(({ bid }) => ({ session: name, bid, config: this.probing(name) })),
       ),
       now,
     );
+    this.#tickFor(
+      Math.min(this.#health.intervalUs, ...specs.map(({ name }) => this.probing(name).intervalUs)),
+    );
     const names = new Set(specs.map(({ name }) => name));
-    for (const known of [this.#policies, this.#wanted]) {
+    for (const known of [this.#policies, this.#wanted, this.#probing]) {
       for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     }
   }
@@ -146,6 +191,8 @@ export class PathWatch {
       }
       if (!this.#dataplane.has(session)) continue;
       const { from, to, reason } = effect;
+      if (to === 'down') this.#ease.end(effect);
+      if (from === 'down') this.#easeIn(effect);
       this.#dataplane.setMeasuredState(session, bid, to === 'unmeasured' ? 'up' : to);
       const sent = to === 'down' ? this.#dataplane.traffic(session, bid)?.txPackets : undefined;
       const unconfirmed = sent === undefined ? 0 : this.#monitor.leaveOut(effect, sent);
@@ -154,6 +201,21 @@ export class PathWatch {
       if (this.#policies.has(session))
         this.#weigh(session, this.#monitor.session(session), monotonicMicroseconds());
     }
+  }
+
+  /** The resequencer's bounds after a probe has shown a delay; `lower`: they may also be lowered. */
+  #followDelays(session: string, lower: boolean): void {
+    if (!this.#dataplane.has(session)) return;
+    const arrivals = this.#monitor.arrivals(session, monotonicMicroseconds());
+    const measured = waitBounds(arrivals, this.#dataplane.spec(session).resequencer);
+    const bounds = nextBounds(this.#dataplane.waits(session), measured, lower);
+    if (bounds) this.#dataplane.setWaits(session, bounds);
+  }
+
+  /** Before it is used again. */
+  #easeIn(path: PathId): void {
+    const first = this.#ease.begin(path, this.probing(path.session), monotonicMicroseconds());
+    this.#dataplane.setPathDivisor(path.session, path.bid, first?.divisor ?? 1);
   }
 
   #decide(): void {
@@ -165,6 +227,7 @@ export class PathWatch {
       if (!this.#dataplane.has(name)) continue;
       const paths = this.#monitor.session(name);
       this.#tellSchedulers(paths);
+      this.#followDelays(name, true);
       if (paths.length > 1 && this.isAdaptive(name)) this.#weigh(name, paths, now);
     }
   }

@@ -3,12 +3,14 @@
  * SIGTERM and SIGINT stop cleanly.
  */
 import type { Logger } from 'pino';
+import type { LmaFile } from '../config/lma-schema.ts';
 import { buildControlServer, listenControl } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
-import { levelOf, openLog, reloadOnHangup, stopSignal } from './daemon.ts';
+import { levelOf, openLog, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
 import type { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import type { HostDataplane } from './host-dataplane.ts';
+import { healthOf } from './host-options.ts';
 import type { SessionInstaller } from './session-installer.ts';
 
 /** An LMA or a MAG. */
@@ -22,7 +24,11 @@ interface SignalingNode<C> extends Pick<SignalingControl, 'bindings' | 'binding'
 }
 
 interface DaemonConfig {
-  readonly host: { readonly control: string; readonly log: { readonly level: string } };
+  readonly host: {
+    readonly control: string;
+    readonly log: { readonly level: string };
+    readonly probes: LmaFile['probes'];
+  };
 }
 
 export interface SignalingDaemon<C extends DaemonConfig, N extends SignalingNode<C>> {
@@ -51,6 +57,9 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
   const reload = async (): Promise<object> => {
     const next = daemon.load(file);
     daemon.refuseReload(file, config, next);
+    refuseProbeSwitch(file, config.host, next.host);
+    const health = healthOf(next.host.probes);
+    if (health) node.host.pathWatch?.setDefaults(health);
     const result = node.reconfigure(next);
     config = next;
     log.level = next.host.log.level;

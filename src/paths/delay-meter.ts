@@ -6,7 +6,14 @@
 /** The smallest of this long is the delay of the empty path: long enough to see it empty, short enough to follow a new route. */
 const BASE_WINDOW_US = 30e6;
 
+/** So many samples are remembered one by one. */
+const REMEMBERED = 16;
+/** Deviations that a delay seldom exceeds its mean by (RFC 6298 §2.3). */
+const DEVIATIONS = 4;
+
 export class DelayMeter {
+  readonly #samples = new Float64Array(REMEMBERED);
+  #count = 0;
   #smoothed = 0;
   #variation = 0;
   #jitter = 0;
@@ -32,6 +39,7 @@ export class DelayMeter {
       this.#smoothed += (sampleUs - this.#smoothed) / 4;
     }
     this.#last = sampleUs;
+    this.#samples[this.#count++ % REMEMBERED] = sampleUs;
   }
 
   get measured(): boolean {
@@ -40,6 +48,16 @@ export class DelayMeter {
 
   get smoothedUs(): number {
     return this.#smoothed;
+  }
+
+  /** Whether there have been enough samples to say what it seldom exceeds. */
+  get settled(): boolean {
+    return this.#count > REMEMBERED;
+  }
+
+  /** What it seldom exceeds: mean and four deviations, but no more than it was of late. */
+  get lateUs(): number {
+    return Math.min(this.#smoothed + DEVIATIONS * this.#variation, Math.max(...this.#samples));
   }
 
   /** Of the last 30 to 60 s. */

@@ -12,7 +12,9 @@
 
 export type HealthState = 'unmeasured' | 'up' | 'degraded' | 'down';
 
+/** How paths are probed and judged (docs/probes.md). */
 export interface HealthConfig {
+  /** Microseconds from one probe of a path to the next. */
   readonly intervalUs: number;
   /** Probes in a row without any sign of life that take a path down. */
   readonly silent: number;
@@ -21,10 +23,14 @@ export interface HealthConfig {
   /** Signs in a row that degrade a path, and that end it. */
   readonly bad: number;
   readonly good: number;
-  /** Loss from which on a path is degraded; half of it has to be undercut for it to be good again. */
+  /** Loss from which on a path is degraded, 0..1; half of it has to be undercut for it to be good again. */
   readonly lossLimit: number;
   /** Delay behind the fastest path from which on it is degraded, in microseconds. */
   readonly delayLimitUs: number;
+  /** Microseconds until a path that comes back has its whole weight; 0: it has it at once. */
+  readonly easeUs: number;
+  /** Share of its weight with which it begins, 0..1. */
+  readonly easeFrom: number;
 }
 
 export const HEALTH_DEFAULTS: HealthConfig = {
@@ -35,6 +41,8 @@ export const HEALTH_DEFAULTS: HealthConfig = {
   good: 30,
   lossLimit: 0.04,
   delayLimitUs: 100_000,
+  easeUs: 3e6,
+  easeFrom: 1 / 16,
 };
 
 /** Silence by chance should not happen more often than once in so many probes. */
@@ -48,7 +56,7 @@ const ALL_SILENT = 10;
 const MOST_PATIENCE_US = 1e6;
 
 export class PathHealth {
-  readonly #config: HealthConfig;
+  #config: HealthConfig;
   #state: HealthState = 'unmeasured';
   #reason = '';
   #heardUs = 0;
@@ -62,6 +70,11 @@ export class PathHealth {
   #linkUp = true;
 
   constructor(config: HealthConfig) {
+    this.#config = config;
+  }
+
+  /** From now on by these limits; its state and what is counted stay. */
+  configure(config: HealthConfig): void {
     this.#config = config;
   }
 

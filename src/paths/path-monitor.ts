@@ -4,11 +4,17 @@
  */
 import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-health.ts';
 import { type DirectionEstimate, PathProbeState } from './path-probe-state.ts';
+import type { ArrivalDelay } from './wait-bounds.ts';
 import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
 
 export interface PathId {
   readonly session: string;
   readonly bid: number;
+}
+
+/** A path that is to be watched, and how; as the monitor's default says if left out. */
+export interface WatchedPath extends PathId {
+  readonly config?: HealthConfig;
 }
 
 export type MonitorEffect =
@@ -53,11 +59,14 @@ const MOST_PROBES_A_SECOND = 2000;
 /** A far end that has not answered so many is asked less often, by this factor. */
 const PATIENCE = 50;
 const RARELY = 10;
+/** A path that has carried nothing for so long is not waited for. */
+const OF_LATE_US = 5e6;
 
 export class PathMonitor {
   readonly #config: HealthConfig;
   readonly #sessions = new Map<string, Map<number, PathProbeState>>();
-  #count = 0;
+  /** By how much all intervals are longer than configured, so that there are not too many probes in all. */
+  #stretch = 1;
   #malformed = 0;
   #tickedUs = 0;
 
@@ -70,13 +79,8 @@ export class PathMonitor {
     return this.#malformed;
   }
 
-  /** Microseconds between probes of a path. */
-  get intervalUs(): number {
-    return Math.max(this.#config.intervalUs, (this.#count * 1e6) / MOST_PROBES_A_SECOND);
-  }
-
   /** The paths that there are from now on; what is known of those that stay is kept. */
-  setPaths(paths: readonly PathId[], nowUs: number): void {
+  setPaths(paths: readonly WatchedPath[], nowUs: number): void {
     const wanted = new Map<string, Set<number>>();
     for (const { session, bid } of paths) {
       const bids = wanted.get(session) ?? new Set();
@@ -87,20 +91,21 @@ export class PathMonitor {
       for (const bid of states.keys()) if (!bids?.has(bid)) states.delete(bid);
       if (!bids) this.#sessions.delete(session);
     }
-    this.#count = paths.length;
-    // Spread over the interval, so that a thousand paths are not probed at once.
-    const step = this.intervalUs / Math.max(1, paths.length);
-    paths.forEach(({ session, bid }, i) => {
+    const rate = paths.reduce((sum, { config = this.#config }) => sum + 1e6 / config.intervalUs, 0);
+    this.#stretch = Math.max(1, rate / MOST_PROBES_A_SECOND);
+    paths.forEach(({ session, bid, config = this.#config }, i) => {
       const states = this.#sessions.get(session) ?? new Map<number, PathProbeState>();
       this.#sessions.set(session, states);
-      if (!states.has(bid)) states.set(bid, new PathProbeState(this.#config, nowUs + i * step));
+      const state = states.get(bid);
+      // Spread over the interval, so that a thousand paths are not probed at once.
+      const first = nowUs + (i * config.intervalUs * this.#stretch) / paths.length;
+      if (!state) {
+        states.set(bid, new PathProbeState(config, first));
+        return;
+      }
+      if (config.intervalUs < state.intervalUs) state.dueUs = Math.min(state.dueUs, first);
+      state.configure(config);
     });
-  }
-
-  /** Forgets what is known of a path, as when it has new ends. */
-  reset({ session, bid }: PathId, nowUs: number): void {
-    const states = this.#sessions.get(session);
-    if (states?.has(bid)) states.set(bid, new PathProbeState(this.#config, nowUs));
   }
 
   /** The interface of a path is up or down. */
@@ -128,18 +133,20 @@ export class PathMonitor {
    * had everything that came. */
   tick(nowUs: number, countsOf: CountsOf): MonitorEffect[] {
     const effects: MonitorEffect[] = [];
-    const interval = this.intervalUs;
     // A pause of our own is no silence of the paths.
     const pause = nowUs - this.#tickedUs;
     this.#tickedUs = nowUs;
-    if (pause > interval && pause < nowUs) {
+    if (pause < nowUs) {
       for (const states of this.#sessions.values()) {
-        for (const state of states.values()) state.health.excuse(pause);
+        for (const state of states.values()) {
+          if (pause > state.intervalUs * this.#stretch) state.health.excuse(pause);
+        }
       }
     }
     for (const [session, states] of this.#sessions) {
       for (const [bid, state] of states) {
         if (state.dueUs > nowUs) continue;
+        const interval = state.intervalUs * this.#stretch;
         const path = { session, bid };
         const counts = countsOf(path);
         const rare = state.health.state === 'unmeasured' && state.probesSent > PATIENCE;
@@ -154,7 +161,7 @@ export class PathMonitor {
             state.health.check(
               nowUs,
               interval,
-              counts !== null && state.hearing(counts),
+              counts !== null && state.hearing(counts, nowUs),
               [...states.values()].some(
                 ({ health }) => health.heardUs > state.health.heardUs + 1.5 * interval,
               ),
@@ -223,6 +230,15 @@ export class PathMonitor {
       sending: state.sending,
       receiving: state.receiving,
     }));
+  }
+
+  /** Delays of the paths on which the session's packets come: of those that have carried some of late, or else of all that are not down. */
+  arrivals(session: string, nowUs: number): ArrivalDelay[] {
+    const usable = [...(this.#sessions.get(session)?.values() ?? [])].filter(
+      ({ health }) => health.state !== 'down',
+    );
+    const busy = usable.filter(({ dataUs }) => nowUs - dataUs < OF_LATE_US);
+    return (busy.length ? busy : usable).flatMap(({ arrivals }) => arrivals ?? []);
   }
 
   sessions(): string[] {

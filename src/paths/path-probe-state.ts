@@ -6,6 +6,7 @@ import { DelayMeter } from './delay-meter.ts';
 import { type HealthConfig, PathHealth } from './path-health.ts';
 import type { Probe, TrafficCounts } from './probe.ts';
 import { TrafficMeter } from './traffic-meter.ts';
+import type { ArrivalDelay } from './wait-bounds.ts';
 
 /** One direction of a path. */
 export interface DirectionEstimate {
@@ -72,6 +73,8 @@ class Direction {
 
 export class PathProbeState {
   readonly health: PathHealth;
+  /** Microseconds between probes, if there are not too many in all. */
+  intervalUs: number;
   readonly roundTrip = new DelayMeter();
   readonly #tx = new Direction();
   readonly #rx = new Direction();
@@ -82,6 +85,7 @@ export class PathProbeState {
   #peerReceived = 0;
   #confirmed = 0;
   #received = 0;
+  #dataUs = -Infinity;
   dueUs: number;
   /** Kept by the monitor. */
   stateChanges = 0;
@@ -89,7 +93,13 @@ export class PathProbeState {
 
   constructor(config: HealthConfig, dueUs: number) {
     this.health = new PathHealth(config);
+    this.intervalUs = config.intervalUs;
     this.dueUs = dueUs;
+  }
+
+  configure(config: HealthConfig): void {
+    this.health.configure(config);
+    this.intervalUs = config.intervalUs;
   }
 
   get probesSent(): number {
@@ -172,10 +182,22 @@ export class PathProbeState {
   }
 
   /** Whether data have come since the last call. */
-  hearing({ rxPackets }: TrafficCounts): boolean {
+  hearing({ rxPackets }: TrafficCounts, nowUs: number): boolean {
     const more = rxPackets > this.#received;
     this.#received = rxPackets;
+    if (more) this.#dataUs = nowUs;
     return more;
+  }
+
+  /** When data last came, as far as hearing() was asked. */
+  get dataUs(): number {
+    return this.#dataUs;
+  }
+
+  /** Delay of what comes over the path; null: not measured well enough. */
+  get arrivals(): ArrivalDelay | null {
+    const { delay } = this.#rx;
+    return delay.settled ? delay : null;
   }
 
   get sending(): DirectionEstimate {

@@ -43,6 +43,7 @@ test('defaults are filled in', () => {
     window: 4096,
     minWaitUs: 1000,
     maxWaitUs: 100_000,
+    longestWaitUs: 500_000,
     late: 'deliver',
     provenLoss: true,
   });

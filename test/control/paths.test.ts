@@ -8,7 +8,9 @@ import { expect, test } from 'vitest';
 import { formatMetrics } from '../../src/control/metrics.ts';
 import type { PathControl } from '../../src/control/path-routes.ts';
 import { buildControlServer, listenControl } from '../../src/control/server.ts';
+import type { HealthConfig } from '../../src/paths/path-health.ts';
 import type { PathHealthStatus } from '../../src/dataplane/status.ts';
+import { HEALTH_DEFAULTS } from '../../src/paths/path-health.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { controlOf } from '../support/control.ts';
 import { testSession } from '../support/session.ts';
@@ -44,6 +46,11 @@ class FakeWatch implements PathControl {
   paths = (): PathHealthStatus[] => [health(1, this.answered), health(2, 0)];
   isAdaptive = (): boolean => false;
   setAdaptive = (): void => {};
+  probing = (): HealthConfig => ({ ...HEALTH_DEFAULTS, ...this.word });
+  setProbing = (_: string, probing: Partial<HealthConfig>): void => {
+    this.word = probing;
+  };
+  word: Partial<HealthConfig> = {};
   probeNow = (): void => {
     this.asked++;
     setTimeout(() => this.answered++, 200);
@@ -82,6 +89,28 @@ test('`tunloom paths --probe` asks all paths and shows what they answered', asyn
     await server.close();
     rmSync(folder, { recursive: true });
   }
+});
+
+test('how paths are probed is said live, in the words of the file; what is wrong changes nothing', async () => {
+  const watch = new FakeWatch();
+  const server = serverOf(watch);
+  const put = (payload: object) => server.inject({ method: 'PUT', url: '/v1/sessions/mn1/probes', payload });
+  const answer = await put({ interval: '50ms', silent: 2, loss: '10%', ease: '0s' });
+  expect(answer.json()).toEqual({
+    ...HEALTH_DEFAULTS,
+    intervalUs: 50_000,
+    silent: 2,
+    lossLimit: 0.1,
+    easeUs: 0,
+  });
+  const wrong = await put({ interval: '1ms', quiet: 3, easeFrom: '0%' });
+  expect(wrong.statusCode).toBe(400);
+  expect(wrong.json().error).toMatchObject({ code: 'BAD_PROBES' });
+  for (const key of ['interval', 'quiet', 'easeFrom']) expect(wrong.json().error.message).toContain(key);
+  expect(watch.word).toMatchObject({ silent: 2 });
+  expect((await server.inject({ url: '/v1/sessions/mn1/probes' })).json()).toMatchObject({ silent: 2 });
+  await put({});
+  expect((await server.inject({ url: '/v1/sessions/mn1/probes' })).json()).toEqual(HEALTH_DEFAULTS);
 });
 
 test('metrics of path health: units of Prometheus, no sample for what is not known', async () => {

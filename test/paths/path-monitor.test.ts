@@ -1,5 +1,6 @@
 /** What two monitors find out about modelled links between them, under virtual time. */
 import { describe, expect, test } from 'vitest';
+import { HEALTH_DEFAULTS, type HealthConfig } from '../../src/paths/path-health.ts';
 import { PathMonitor } from '../../src/paths/path-monitor.ts';
 import { TwoEnds } from '../support/two-ends.ts';
 
@@ -181,4 +182,73 @@ test('a thousand paths are not probed at once, nor more than 2000 times a second
   );
   expect(Math.max(...sent)).toBeLessThan(60);
   expect(sent.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(4100);
+});
+
+describe('each session as it says', () => {
+  const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
+  const slow = { session: 'mn1', bid: 1 };
+  const quick = { session: 'mn2', bid: 1, config: { ...HEALTH_DEFAULTS, intervalUs: 20_000 } };
+
+  /** Probes sent by session within a second, ticks every 5 ms; at least 50 have been sent to each before it is asked rarely. */
+  function sentWithin(monitor: PathMonitor, fromUs: number): Record<string, number> {
+    const sent: Record<string, number> = { mn1: 0, mn2: 0 };
+    for (let at = fromUs; at < fromUs + 1e6; at += 5000) {
+      for (const effect of monitor.tick(at, () => counts)) {
+        if (effect.effect === 'send') sent[effect.session]!++;
+      }
+    }
+    return sent;
+  }
+
+  test('an interval of its own, which may change while it runs', () => {
+    const monitor = new PathMonitor();
+    monitor.setPaths([slow, quick], 0);
+    const first = sentWithin(monitor, 0);
+    expect(first['mn1']).toBeGreaterThanOrEqual(9);
+    expect(first['mn1']).toBeLessThanOrEqual(11);
+    expect(first['mn2']).toBeGreaterThanOrEqual(45);
+    expect(first['mn2']).toBeLessThanOrEqual(51);
+    monitor.setPaths(
+      [
+        { ...slow, config: quick.config },
+        { ...quick, config: HEALTH_DEFAULTS },
+      ],
+      1e6,
+    );
+    const then = sentWithin(monitor, 1e6);
+    expect(then['mn1']).toBeGreaterThanOrEqual(38);
+    expect(then['mn2']).toBeLessThanOrEqual(11);
+  });
+
+  test('many quick ones are stretched like all others', () => {
+    const monitor = new PathMonitor();
+    const config = { ...HEALTH_DEFAULTS, intervalUs: 10_000 };
+    monitor.setPaths(
+      Array.from({ length: 100 }, (_, i) => ({ session: i < 50 ? 'mn1' : 'mn2', bid: i + 1, config })),
+      0,
+    );
+    const sent = sentWithin(monitor, 0);
+    expect(sent['mn1']! + sent['mn2']!).toBeLessThanOrEqual(2100);
+    expect(sent['mn1']! + sent['mn2']!).toBeGreaterThan(1500);
+  });
+
+  test('a path that is watched with more patience from now on stays up for longer', () => {
+    const patient = { ...HEALTH_DEFAULTS, silent: 15 };
+    const silenceOf = (config: HealthConfig | null): number => {
+      const two = new TwoEnds([1, 2]);
+      two.run(3e6);
+      if (config) {
+        const paths = [1, 2].map((bid) => ({ session: 'mn1', bid, config }));
+        two.ends[0].monitor.setPaths(paths, two.now + 5e9);
+      }
+      expect(two.paths(0).map(({ state }) => state)).toEqual(['up', 'up']);
+      two.both(2, { alive: false });
+      const died = two.now;
+      two.run(4e6);
+      return two.ends[0].log.find(({ to }) => to === 'down')!.at - died;
+    };
+    expect(silenceOf(null)).toBeLessThan(450_000);
+    expect(silenceOf(patient)).toBeGreaterThan(1_300_000);
+    expect(silenceOf(patient)).toBeLessThan(1_700_000);
+  });
 });

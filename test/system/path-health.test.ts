@@ -118,6 +118,14 @@ test.each([
         expect(lab.mag.dataplane.session(SESSION).paths[1]!.txPackets).toBe(sent);
         loss(0);
         await until(() => measured(lab)[1]!.state === 'up');
+        await until(() => measured(lab)[1]!.weight === measured(lab)[0]!.weight);
+        expect(events.flatMap((event) => (event.event === 'pathEased' ? [event.share] : []))).toEqual([
+          1 / 16,
+          1 / 8,
+          1 / 4,
+          1 / 2,
+          1,
+        ]);
         expect((await transfer).sha256Match).toBe(true);
         expect(lab.mag.dataplane.session(SESSION).paths[1]!.txPackets).toBeGreaterThan(sent);
         expect(lab.mag.dataplane.session(SESSION).paths.map(({ state }) => state)).toEqual(['up', 'up']);

@@ -15,6 +15,8 @@ interface Options {
   readonly adaptive?: boolean;
   readonly fixed?: boolean;
   readonly probe?: boolean;
+  readonly unset?: boolean;
+  readonly set?: readonly string[];
 }
 
 export function pathsCommand(): Command {
@@ -25,6 +27,8 @@ export function pathsCommand(): Command {
     .option('--adaptive', "let the session's weights follow what is measured")
     .option('--fixed', "leave the session's weights alone")
     .option('--probe', 'ask the paths at once, and wait for their answers')
+    .option('--set <key=value...>', "how the session's paths are probed: keys of `probes` (docs/probes.md)")
+    .option('--unset', 'they are probed as configured again')
     .option('--json', 'print JSON')
     .action(async (name: string | undefined, options: Options, command: Command) => {
       const socket = socketOf(command);
@@ -32,6 +36,10 @@ export function pathsCommand(): Command {
       if (options.adaptive || options.fixed) {
         if (!base) throw command.error('paths: --adaptive and --fixed need a session');
         await callControl(socket, 'PUT', `${base}/adaptive`, { adaptive: options.adaptive ?? false });
+      }
+      if (options.set || options.unset) {
+        if (!base) throw command.error('paths: --set and --unset need a session');
+        await callControl(socket, 'PUT', `${base}/probes`, settingsOf(options.set ?? []));
       }
       const read = async (): Promise<PathHealthStatus[]> =>
         (await callControl(socket, 'GET', base ? `${base}/paths` : '/v1/paths')) as PathHealthStatus[];
@@ -47,6 +55,16 @@ export function pathsCommand(): Command {
         });
       }
     });
+}
+
+/** `silent=2` and `interval=50ms` as a request has them: bare numbers are numbers. */
+function settingsOf(pairs: readonly string[]): Record<string, string | number> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [key = '', value = ''] = pair.split(/=(.*)/s);
+      return [key, /^\d+$/.test(value) ? Number(value) : value];
+    }),
+  );
 }
 
 /** Has the paths asked, and waits until all have answered or ANSWER_MS have passed. */

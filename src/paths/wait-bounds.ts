@@ -1,0 +1,67 @@
+/**
+ * How long the resequencer of a session has to wait at a gap at least, and may at most, from what probes show of the paths on which its
+ * packets come: nobody knows by which path a missing packet was sent, so it may be as late as the slowest path is behind the
+ * fastest, and as the delay varies. Pure.
+ */
+
+/** Bounds of the adaptive wait at a gap, in microseconds. */
+export interface WaitBounds {
+  readonly minWaitUs: number;
+  readonly maxWaitUs: number;
+}
+
+/** One path on which packets come: one-way delay, and what it seldom exceeds; clock difference included, the same for all. */
+export interface ArrivalDelay {
+  readonly smoothedUs: number;
+  readonly lateUs: number;
+}
+
+/** As configured; `longestWaitUs`: measurements raise neither bound above it. */
+export interface WaitLimits extends WaitBounds {
+  readonly longestWaitUs?: number | undefined;
+}
+
+/** The longest wait has to leave room for delays that are not measured yet. */
+const ROOM = 2;
+/** Differences below do not have to be told. */
+const WORTH_US = 500;
+const WORTH_PART = 1 / 8;
+/** Lower bounds follow from here on, so that estimates that go up and down are not told each time. */
+const LOWER_PART = 2 / 3;
+
+/** The bounds for paths with these delays; those configured where there are fewer than two paths. */
+export function waitBounds(paths: readonly ArrivalDelay[], limits: WaitLimits): WaitBounds {
+  const { minWaitUs, maxWaitUs, longestWaitUs = maxWaitUs } = limits;
+  const spread = delaySpread(paths);
+  return {
+    minWaitUs: Math.round(Math.min(minWaitUs + spread, Math.max(longestWaitUs, minWaitUs))),
+    maxWaitUs: Math.round(Math.max(maxWaitUs, Math.min(minWaitUs + ROOM * spread, longestWaitUs))),
+  };
+}
+
+/** How late a packet of one path may be behind one of another, microseconds. */
+export function delaySpread(paths: readonly ArrivalDelay[]): number {
+  let spread = 0;
+  paths.forEach((slow, i) => {
+    paths.forEach((fast, j) => {
+      if (i === j) return;
+      spread = Math.max(spread, slow.lateUs - fast.smoothedUs);
+    });
+  });
+  return spread;
+}
+
+/**
+ * What is to be in force after `before` when `now` was worked out: what has to be raised is raised at once, what may be lower follows if
+ * `lower`, as is to be asked now and then, and much has changed. Null: nothing to tell.
+ */
+export function nextBounds(before: WaitBounds, now: WaitBounds, lower: boolean): WaitBounds | null {
+  const next = (was: number, is: number): number => {
+    if (is > was + Math.max(WORTH_US, was * WORTH_PART)) return is;
+    return lower && is < Math.min(was - WORTH_US, was * LOWER_PART) ? is : was;
+  };
+  const minWaitUs = next(before.minWaitUs, now.minWaitUs);
+  const maxWaitUs = next(before.maxWaitUs, now.maxWaitUs);
+  const same = minWaitUs === before.minWaitUs && maxWaitUs === before.maxWaitUs;
+  return same ? null : { minWaitUs, maxWaitUs };
+}
