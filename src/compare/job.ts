@@ -22,6 +22,8 @@ export interface Job {
   readonly distribution: { readonly scheduler: SchedulerName } & Partial<DistributionSpec>;
   /** Compiled hot path of a user's scheduler; null: the built-in one. */
   readonly module: WebAssembly.Module | null;
+  /** Its source; null: the built-in one. */
+  readonly file: string | null;
   readonly scenario: string;
   readonly spec: SimSpec;
   readonly seed: number;

@@ -24,6 +24,7 @@ interface PlannedScheduler {
   readonly name: string;
   readonly scheduler: SchedulerName;
   readonly module: WebAssembly.Module | null;
+  readonly file: string | null;
 }
 
 /** Scenario by scenario, scheduler by scheduler, seed by seed. Throws BAD_ARGUMENT, BAD_CONFIG, BAD_SCHEDULER. */
@@ -46,6 +47,7 @@ export async function planJobs(options: PlanOptions): Promise<Job[]> {
             scheduler: scheduler.name,
             distribution: { scheduler: scheduler.scheduler },
             module: scheduler.module,
+            file: scheduler.file,
             scenario: name,
             spec: { ...spec, duration, traffic, oracle: options.oracle },
             seed,
@@ -59,7 +61,7 @@ export async function planJobs(options: PlanOptions): Promise<Job[]> {
 
 async function planScheduler(name: string): Promise<PlannedScheduler> {
   const builtIn = SCHEDULERS.find((other) => other === name);
-  if (builtIn && builtIn !== 'custom') return { name, scheduler: builtIn, module: null };
+  if (builtIn && builtIn !== 'custom') return { name, scheduler: builtIn, module: null, file: null };
   if (!name.endsWith('.ts')) {
     const names = SCHEDULERS.filter((other) => other !== 'custom').join(', ');
     throw new TunloomError(
@@ -67,7 +69,12 @@ async function planScheduler(name: string): Promise<PlannedScheduler> {
       `there is no scheduler "${name}"; there are ${names}, or name a .ts file`,
     );
   }
-  return { name: path.basename(name, '.ts'), scheduler: 'custom', module: await compileScheduler(name) };
+  return {
+    name: path.basename(name, '.ts'),
+    scheduler: 'custom',
+    module: await compileScheduler(name),
+    file: name,
+  };
 }
 
 function combine(settings: readonly string[]): Parameters[] {

@@ -1,130 +1,215 @@
-/**
- * The same links once simulated and once real: the lab (network namespaces, emulated links, TUN devices, the kernel's TCP) against
- * the simulator, one bulk transfer in each direction. Events and traffic of the scenario are left out, its links and weights count.
- */
-import { readFileSync } from 'node:fs';
-import type { SchedulerName } from '../dataplane/distribution-spec.ts';
+/** The same scenarios simulated and real, side by side: links, traffic and events in the simulator and in the lab, seed by seed. */
+import { accessSync, constants } from 'node:fs';
 import { compileHotPath } from '../dataplane/wasm.ts';
 import { TunloomError } from '../errors.ts';
-import { runLab } from '../lab/lab.ts';
-import type { LabOptions } from '../lab/plan.ts';
-import {
-  CONGESTION_CONTROLS,
-  type CongestionControlName,
-  DIRECTIONS,
-  type Direction,
-  type SimSpec,
-} from '../sim/spec.ts';
+import type { SimResult } from '../sim/result.ts';
+import { DIRECTIONS, type Direction, type SimSpec, type TrafficSpec } from '../sim/spec.ts';
 import { Simulation } from '../sim/simulation.ts';
-import type { Job } from './job.ts';
+import { type Job, applyParameters } from './job.ts';
+import { type ScenarioRun, runScenario } from '../lab/scenario/scenario-run.ts';
+import { flowsOf } from '../lab/scenario/traffic-task.ts';
+
+/** A figure in both worlds; medians over the seeds. */
+export interface Pair {
+  readonly simulated: number;
+  readonly real: number;
+  /** Simulated over real, minus 1; null if there is nothing to compare with. */
+  readonly difference: number | null;
+}
+
+export interface TrafficComparison {
+  readonly name: string;
+  readonly direction: Direction;
+  /** cubic, reno, bbr, or the model of the source. */
+  readonly model: string;
+  readonly flows: number;
+  /** Bits a second that applications got, all flows of the entry together. */
+  readonly goodput: Pair;
+  /** Of datagrams; null for TCP. */
+  readonly lossRatio: Pair | null;
+  /** RFC 4737, after the resequencer; null for TCP. */
+  readonly reordered: Pair | null;
+  /** Median milliseconds of finished transfers; null without any. */
+  readonly completion: Pair | null;
+}
 
 export interface RealComparison {
   readonly scenario: string;
   readonly scheduler: string;
-  readonly direction: Direction;
-  readonly congestion: CongestionControlName;
-  /** Bits a second of TCP payload. */
-  readonly simulated: number;
-  readonly real: number;
-  /** Simulated over real, minus 1. */
-  readonly difference: number;
+  readonly parameters: Job['parameters'];
+  readonly seeds: number;
+  readonly goodput: Pair;
+  readonly retransmits: Pair;
+  readonly timeouts: Pair;
+  readonly traffic: readonly TrafficComparison[];
+  /** Share of a direction's packets by path, in the order of the scenario's paths. */
+  readonly shares: Readonly<Record<Direction, readonly Pair[]>>;
+  /** Packets declared lost by the resequencer of each direction, whatever the cause. */
+  readonly declaredLost: Readonly<Record<Direction, Pair>>;
 }
 
-/** Runs the first seed of every scenario and scheduler in `jobs`. Throws BAD_ARGUMENT for a user's scheduler, NO_LAB without root. */
+/** Runs every job in both worlds. Throws NO_LAB without root or TUN, and what the lab throws. */
 export async function compareReal(
   jobs: readonly Job[],
-  seconds: number,
   progress: (step: string) => void,
+  signal: AbortSignal,
 ): Promise<RealComparison[]> {
-  const congestion = kernelCongestionControl();
-  const module = await compileHotPath();
-  const cells = jobs.filter(({ seed, parameters }) => seed === 1 && !Object.keys(parameters).length);
+  if (process.getuid?.() !== 0) throw new TunloomError('NO_LAB', '--real needs root');
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw new TunloomError('NO_LAB', '--real needs /dev/net/tun', { cause: error });
+  }
+  const builtIn = await compileHotPath();
+  const cells = Map.groupBy(jobs, ({ scenario, scheduler, parameters }) =>
+    JSON.stringify([scenario, scheduler, parameters]),
+  );
   const comparisons: RealComparison[] = [];
-  for (const { scenario, scheduler, distribution, module: own, spec } of cells) {
-    if (own)
-      throw new TunloomError('BAD_ARGUMENT', `--real: the lab cannot run ${scheduler}, which is your own`);
-    progress(`${scenario}, ${scheduler}`);
-    const real = await runReal(spec, distribution.scheduler, seconds);
-    for (const direction of DIRECTIONS) {
-      const bulk = bulkOf(spec, direction, congestion, seconds);
-      const { goodput: simulated } = new Simulation(module, { spec: bulk, seed: 1, distribution }).run();
-      const difference = simulated / real[direction] - 1;
-      comparisons.push({
-        scenario,
-        scheduler,
-        direction,
-        congestion,
-        simulated,
-        real: real[direction],
-        difference,
-      });
+  let done = 0;
+  for (const cell of cells.values()) {
+    const runs: Run[] = [];
+    for (const job of cell) {
+      const { scenario, scheduler, seed } = job;
+      progress(`${++done}/${jobs.length}: ${scenario}, ${scheduler}, seed ${seed}`);
+      const { spec, distribution } = applyParameters(job);
+      const simulated = new Simulation(job.module ?? builtIn, { spec, seed, distribution }).run();
+      runs.push({ simulated, real: await runScenario({ spec, distribution, file: job.file, seed }, signal) });
     }
+    comparisons.push(compareCell(cell[0]!, runs));
   }
   progress('');
   return comparisons;
 }
 
-async function runReal(
-  spec: SimSpec,
-  scheduler: SchedulerName,
-  duration: number,
-): Promise<Record<Direction, number>> {
-  const options: LabOptions = {
-    paths: spec.paths.map(({ name, weight, uplink, downlink }) => ({
-      name,
-      weight,
-      encapsulation: 'gre',
-      family: 4,
-      link: { uplink, downlink },
-    })),
-    duration,
-    workers: 1,
-    memory: false,
-    static: true,
-    scheduler,
-    seed: 1,
-  };
-  const ignore = (): void => {};
-  let refused = '';
-  const result = await runLab(options, {
-    keep: false,
-    progress: ignore,
-    announce: (line) => {
-      refused = line;
-    },
-    begin: ignore,
-    message: ignore,
-    configured: ignore,
-    report: ignore,
-  });
-  if (result.mode !== 'namespaces')
-    throw new TunloomError('NO_LAB', `--real needs root and network namespaces: ${refused}`);
-  return { uplink: result.tcp.uplink.bitsPerSecond, downlink: result.tcp.downlink.bitsPerSecond };
+interface Run {
+  readonly simulated: SimResult;
+  readonly real: ScenarioRun;
 }
 
-/** The lab's session has the resequencer's defaults, so the simulated one has too. */
-function bulkOf(
-  spec: SimSpec,
-  direction: Direction,
-  congestion: CongestionControlName,
-  seconds: number,
-): SimSpec {
-  const duration = seconds * 1e9;
-  const base = { name: 'bulk', direction, start: 0, stop: duration, flows: 1, tos: 0 };
+function compareCell(job: Job, runs: readonly Run[]): RealComparison {
+  const { spec } = job;
+  const pair = (simulated: (run: SimResult) => number, real: (run: ScenarioRun) => number): Pair =>
+    pairOf(
+      runs.map((run) => simulated(run.simulated)),
+      runs.map((run) => real(run.real)),
+    );
+  const seconds = spec.duration / 1e9;
   return {
-    ...spec,
-    duration,
-    events: [],
-    latency: undefined,
-    resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 100_000, late: 'deliver', provenLoss: true },
-    traffic: [{ ...base, model: 'tcp', congestion, octets: null }],
+    scenario: job.scenario,
+    scheduler: job.scheduler,
+    parameters: job.parameters,
+    seeds: runs.length,
+    goodput: pair(
+      ({ goodput }) => goodput,
+      ({ mag, lma }) => (8 * sum([...mag.received, ...lma.received].map(({ octets }) => octets))) / seconds,
+    ),
+    retransmits: pair(
+      ({ retransmits }) => retransmits,
+      ({ mag, lma }) => mag.retransmits + lma.retransmits,
+    ),
+    timeouts: pair(
+      ({ timeouts }) => timeouts,
+      ({ mag, lma }) => mag.timeouts + lma.timeouts,
+    ),
+    traffic: spec.traffic.map((entry, i) => compareEntry(spec, entry, i, runs)),
+    shares: byDirection((direction) =>
+      spec.paths.map((_, path) =>
+        pair(
+          ({ directions }) => directions[direction].paths[path]!.share,
+          ({ shares }) => shares[direction][path]!,
+        ),
+      ),
+    ),
+    declaredLost: byDirection((direction) =>
+      pair(
+        ({ directions }) => lostOf(directions[direction].resequencer),
+        ({ resequencers }) => lostOf(resequencers[direction]),
+      ),
+    ),
   };
 }
 
-function kernelCongestionControl(): CongestionControlName {
-  const name = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-  const known = CONGESTION_CONTROLS.find((other) => other === name);
-  if (!known)
-    throw new TunloomError('NO_LAB', `--real: the kernel uses ${name}, which the simulator does not model`);
-  return known;
+/** One entry of the scenario's traffic, all its flows. */
+function compareEntry(
+  spec: SimSpec,
+  entry: TrafficSpec,
+  index: number,
+  runs: readonly Run[],
+): TrafficComparison {
+  const first = sum(spec.traffic.slice(0, index).map(({ flows }) => flows));
+  const numbers = new Set(
+    flowsOf(spec.traffic).flatMap(({ flow }) => (flow >= first && flow < first + entry.flows ? [flow] : [])),
+  );
+  const seconds = (Math.min(entry.stop, spec.duration) - entry.start) / 1e9;
+  const simulated = runs.map((run) => run.simulated.flows.filter((_, flow) => numbers.has(flow)));
+  const [receiver, sender] =
+    entry.direction === 'uplink' ? (['lma', 'mag'] as const) : (['mag', 'lma'] as const);
+  const received = runs.map(({ real }) => real[receiver].received.filter(({ flow }) => numbers.has(flow)));
+  const sent = runs.map(({ real }) =>
+    sum(real[sender].sent.flatMap(({ flow, datagrams }) => (numbers.has(flow) ? [datagrams] : []))),
+  );
+  const isTcp = entry.model === 'tcp' || entry.model === 'requests';
+  const arrived = received.map((flows) => sum(flows.map(({ datagrams }) => datagrams)));
+  const completions = {
+    simulated: simulated.map((flows) => median(flows.map(({ completion }) => completion.p50))),
+    real: received.map((flows) => median(flows.flatMap((flow) => flow.completions))),
+  };
+  return {
+    name: entry.name,
+    direction: entry.direction,
+    model: entry.model === 'tcp' ? entry.congestion : entry.model,
+    flows: entry.flows,
+    goodput: pairOf(
+      simulated.map((flows) => sum(flows.map(({ goodput }) => goodput))),
+      received.map((flows) => (8 * sum(flows.map(({ octets }) => octets))) / seconds),
+    ),
+    lossRatio: isTcp
+      ? null
+      : pairOf(
+          simulated.map((flows) => mean(flows.map(({ stream }) => stream.lossRatio))),
+          arrived.map((count, run) => (sent[run] ? 1 - count / sent[run] : 0)),
+        ),
+    reordered: isTcp
+      ? null
+      : pairOf(
+          simulated.map((flows) => mean(flows.map(({ stream }) => stream.reorderingAfter.ratio))),
+          received.map((flows, run) =>
+            arrived[run] ? sum(flows.map(({ reordered }) => reordered)) / arrived[run] : 0,
+          ),
+        ),
+    completion: completions.real.some((value) => value > 0)
+      ? pairOf(completions.simulated, completions.real)
+      : null,
+  };
+}
+
+function lostOf({ lostProven, lostTimeout, lostWindow }: ScenarioRun['resequencers'][Direction]): number {
+  return lostProven + lostTimeout + lostWindow;
+}
+
+function byDirection<T>(make: (direction: Direction) => T): Record<Direction, T> {
+  return Object.fromEntries(DIRECTIONS.map((direction) => [direction, make(direction)])) as Record<
+    Direction,
+    T
+  >;
+}
+
+function pairOf(simulated: readonly number[], real: readonly number[]): Pair {
+  const pair = { simulated: median(simulated), real: median(real) };
+  return { ...pair, difference: pair.real ? pair.simulated / pair.real - 1 : null };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function mean(values: readonly number[]): number {
+  return values.length ? sum(values) / values.length : 0;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (!sorted.length) return 0;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

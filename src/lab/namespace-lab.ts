@@ -121,6 +121,7 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       routes: role === 'mag' ? CORRESPONDENT_PREFIXES : [],
     },
     gateways: [],
-    sessions: [labSession(role, options.paths, options.scheduler)],
+    customScheduler: options.customScheduler,
+    sessions: [{ ...labSession(role, options.paths, options.scheduler), ...options.session }],
   });
 }

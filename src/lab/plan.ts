@@ -32,6 +32,10 @@ export interface LabOptions {
   readonly health?: HealthConfig | undefined;
   /** Of the static lab's session; weighted if left out. */
   readonly scheduler?: SchedulerName | undefined;
+  /** What else the static lab's session has. */
+  readonly session?: Partial<Pick<SessionSpec, 'distribution' | 'latency' | 'resequencer'>> | undefined;
+  /** AssemblyScript file of the scheduler `custom`. */
+  readonly customScheduler?: string | undefined;
   /** Of the link emulator; 1 if left out. */
   readonly seed?: number | undefined;
   readonly paths: readonly LabPath[];

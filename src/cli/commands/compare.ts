@@ -15,10 +15,11 @@ import { loadScenario } from '../../compare/scenario.ts';
 import { readResults, runSweep, shardOf } from '../../compare/sweep.ts';
 import { TunloomError } from '../../errors.ts';
 import { formatDuration, formatTable, print } from '../output.ts';
+import { formatComparisons } from '../real-comparison-table.ts';
 
 interface Options {
   scheduler: string[];
-  seeds: string;
+  seeds?: string;
   set: string[];
   duration?: string;
   oracle?: boolean;
@@ -46,6 +47,11 @@ const DEFAULT_SCHEDULERS = [
   'ecf',
 ];
 
+const DEFAULT_SEEDS = 6;
+/** Real time passes. */
+const REAL_SCHEDULERS = ['weighted', 'lowest-delay', 'edpf'];
+const REAL_SEEDS = 3;
+
 export function compareCommand(): Command {
   return new Command('compare')
     .description('scheduling algorithms against each other, simulated on the real hot path')
@@ -56,7 +62,7 @@ export function compareCommand(): Command {
       collect,
       [],
     )
-    .option('--seeds <n>', 'runs of each cell', '6')
+    .option('--seeds <n>', `runs of each cell, ${DEFAULT_SEEDS} by default, ${REAL_SEEDS} with --real`)
     .option('--set <name=n,n>', 'sweep a parameter; repeatable', collect, [])
     .option('--duration <seconds>', 'instead of what the scenario says')
     .option('--oracle', 'schedulers know the true state of the links instead of probing it')
@@ -69,7 +75,7 @@ export function compareCommand(): Command {
     .option('--svg <folder>', 'write each chart as a file of its own')
     .option(
       '--real',
-      'a bulk transfer on the same links, simulated and with real TCP in the lab, side by side (root)',
+      'links, traffic and events of the scenarios in the simulator and in the lab with real TCP, side by side (root)',
     )
     .option('--list', 'print the scenarios of the library')
     .option('--json', 'print JSON')
@@ -87,33 +93,32 @@ export function compareCommand(): Command {
 }
 
 async function runReal(scenarios: string[], options: Options): Promise<void> {
-  const jobs = await plan(scenarios, options);
-  const seconds = options.duration === undefined ? 8 : positive(options.duration, '--duration', 3600);
-  const comparisons = await compareReal(jobs, seconds, (step) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${step ? `... ${step}` : ''}`);
-  });
-  const head = ['scenario', 'scheduler', 'direction', 'TCP', 'simulated Mbit/s', 'real Mbit/s', 'difference'];
-  print(options.json ?? false, { comparisons }, () =>
-    formatTable(
-      head,
-      comparisons.map(({ scenario, scheduler, direction, congestion, simulated, real, difference }) => [
-        scenario,
-        scheduler,
-        direction,
-        congestion,
-        (simulated / 1e6).toFixed(2),
-        (real / 1e6).toFixed(2),
-        `${(100 * difference).toFixed(1)} %`,
-      ]),
-    ),
-  );
+  for (const name of ['oracle', 'results', 'shard', 'merge', 'threads', 'csv', 'html', 'svg'] as const) {
+    if (options[name] !== undefined)
+      throw new TunloomError('BAD_ARGUMENT', `compare: --real does not go with --${name}`);
+  }
+  const jobs = await plan(scenarios, options, REAL_SCHEDULERS, REAL_SEEDS);
+  const interrupt = new AbortController();
+  const stop = (): void => interrupt.abort(new TunloomError('INTERRUPTED', 'interrupted'));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  const showStep = (step: string): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${step && `... ${step}`}`);
+  };
+  const comparisons = await compareReal(jobs, showStep, interrupt.signal);
+  print(options.json ?? false, { comparisons }, () => formatComparisons(comparisons));
 }
 
-function plan(scenarios: string[], options: Options): Promise<Job[]> {
+function plan(
+  scenarios: string[],
+  options: Options,
+  schedulers = DEFAULT_SCHEDULERS,
+  seeds = DEFAULT_SEEDS,
+): Promise<Job[]> {
   return planJobs({
     scenarios: scenarios.length ? scenarios : DEFAULT_SCENARIOS,
-    schedulers: options.scheduler.length ? options.scheduler : DEFAULT_SCHEDULERS,
-    seeds: whole(options.seeds, '--seeds', 1000),
+    schedulers: options.scheduler.length ? options.scheduler : schedulers,
+    seeds: options.seeds === undefined ? seeds : whole(options.seeds, '--seeds', 1000),
     settings: options.set,
     oracle: options.oracle ?? false,
     duration: options.duration === undefined ? null : positive(options.duration, '--duration', 3600),

@@ -9,14 +9,20 @@ import { TcpSender } from './tcp-sender.ts';
 
 /** IPv4, TCP, timestamps: what of a segment is no payload, and an acknowledgement without SACK. */
 export const SEGMENT_HEADERS = 52;
-const REQUEST = 300;
+/** Inner octets of a request. */
+export const REQUEST = 300;
 /** Nanoseconds within which a transfer begins. */
 const SPREAD = 20e6;
 const SPREAD_OF_MANY = 100e6;
 /** `segments` of a packet that is no part of a transfer. */
 const IS_REQUEST = -1;
 
-type TcpSpec = Extract<TrafficSpec, { model: 'tcp' | 'requests' }>;
+export type TcpSpec = Extract<TrafficSpec, { model: 'tcp' | 'requests' }>;
+
+/** When the first transfer begins, in nanoseconds: seeds differ where nothing else is random, and flows do not start in step. */
+export function firstTransfer(spec: TcpSpec, random: Random): number {
+  return Math.round(spec.start + random.fraction() * (spec.flows > 1 ? SPREAD_OF_MANY : SPREAD));
+}
 
 export class TcpFlow implements Flow, Actor {
   readonly #spec: TcpSpec;
@@ -44,9 +50,7 @@ export class TcpFlow implements Flow, Actor {
     this.#payload = mtu - SEGMENT_HEADERS;
     this.#number = port.loop.register(this);
     this.#stopper = port.loop.register({ run: () => this.#sender?.stop() });
-    // Seeds differ where nothing else is random, and flows do not start in step.
-    const spread = random.fraction() * (spec.flows > 1 ? SPREAD_OF_MANY : SPREAD);
-    port.loop.at(this.#number, Math.round(spec.start + spread));
+    port.loop.at(this.#number, firstTransfer(spec, random));
     port.loop.at(this.#stopper, spec.stop);
   }
 
