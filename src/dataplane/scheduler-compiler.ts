@@ -16,12 +16,20 @@ const INTERFACE_FILE = './scheduler-interface';
 const FORM = 'expected: export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
 const DATA_SECTION = 11;
 
+/** The module of the source that was compiled last: both ends of a lab, and the simulator, want the same one, and it takes seconds. */
+let last: { readonly source: string; readonly module: WebAssembly.Module } | null = null;
+
 /**
  * Compiles `file` into a module for Dataplane.start() and instantiateHotPath(); sessions use it as the scheduler `custom`.
  * Throws BAD_SCHEDULER, with the compiler's messages where it has any.
  */
 export async function compileScheduler(file: string): Promise<WebAssembly.Module> {
   const source = readSource(file);
+  if (last?.source !== source) last = { source, module: await compile(file, source) };
+  return last.module;
+}
+
+async function compile(file: string, source: string): Promise<WebAssembly.Module> {
   // Only who writes a scheduler pays for loading the compiler.
   const { main } = await import('assemblyscript/asc');
   const outputs = new Map<string, string | Uint8Array>();

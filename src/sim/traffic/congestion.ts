@@ -72,6 +72,8 @@ class Reno implements CongestionControl {
 /** RFC 9438 §5: C in segments per second cubed, and the multiplicative decrease. */
 const CUBIC_C = 0.4;
 const CUBIC_BETA = 0.7;
+/** Linux: before the first loss nothing is known of the path, and the window grows by 5 % a round trip at least. */
+const CUBIC_BLIND_GROWTH = 1 / 20;
 /** HyStart (Ha and Rhee, 2011) with the constants of Linux: from this window on, bounds of the delay's growth, samples a round. */
 const HYSTART_WINDOW = 16;
 const HYSTART_MIN = 4e6;
@@ -109,8 +111,8 @@ class Cubic extends Reno {
     const target = Math.min(this.#origin + CUBIC_C * t * t * t, 1.5 * this.window);
     // §4.3: what Reno would have, given our smaller decrease.
     this.#estimate += ((3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA)) * (delivered / this.window);
-    if (target > this.window) this.window += ((target - this.window) / this.window) * delivered;
-    else this.window += (0.01 * delivered) / this.window;
+    const growth = target > this.window ? (target - this.window) / this.window : 0.01 / this.window;
+    this.window += delivered * (this.#maximum ? growth : Math.max(growth, CUBIC_BLIND_GROWTH));
     this.window = Math.max(this.window, this.#estimate);
   }
 
@@ -248,8 +250,8 @@ class Bbr implements CongestionControl {
       return;
     }
     const target = product * (this.#state === 'probe-rate' ? 2 : BBR_HIGH_GAIN) + 3;
-    if (!Number.isFinite(target) || this.#fullRounds < 3) this.window += delivered;
-    else this.window = Math.min(this.window + delivered, target);
+    if (this.#fullRounds >= 3) this.window = Math.min(this.window + delivered, target);
+    else if (this.window < target || !Number.isFinite(target)) this.window += delivered;
     this.window = Math.max(this.window, BBR_PROBE_WINDOW);
   }
 }
