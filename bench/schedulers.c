@@ -2,7 +2,7 @@
  * The C twin of bench/schedulers.ts: every scheduler's pick, with the same atomics and the same charging of models, behind the same switch
  * over the algorithms and in the same loop, which takes time and flow key through memory as the hot path does. Records have the sizes
  * and neighbours that assembly/layout.ts gives them. Groups come on standard input, as the hot path has them; for each the program
- * prints a line: name, paths, a sum over the sequence of picks that has to be the hot path's, and nanoseconds a pick (minimum).
+ * prints a line: a sum over the sequence of all picks, which has to be the hot path's, and nanoseconds a pick of each round.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define SLOTS 4096
-#define PICKS 65536
+#define PICKS 16384
 #define LONGEST_QUEUE 500000000ull
 
 typedef uint8_t u8;
@@ -135,16 +135,28 @@ static u32 pick_flowlet(struct group *g, u64 flow, u64 us) {
   PLAIN_STORE(&entry->data, data);
   return i;
 }
-static u32 pick_lowest(struct group *g, u64 now) {
-  u32 best = 0, least = 0, count = g->count;
-  u64 best_delay = ~0ull, least_wait = ~0ull, limit = g->queue * 1000ull;
+/* Microseconds; an unknown one comes last. */
+static inline u64 delay_or_longest(const struct model *m) { return m->delay - 1; }
+static inline u64 free_at_within(u64 limit, u64 now) { return limit < LONGEST_QUEUE ? now + limit : ~0ull; }
+static u32 shortest_wait(struct group *g, u64 now) {
+  u32 best = 0, count = g->count;
+  u64 least = ~0ull;
   for (u32 i = 0; i < count; i++) {
     const struct model *m = g->members[i].model;
-    u64 queue = queue_time(m, now), d = m->delay ? delay(m) : 0xffffffffull * 1000;
-    if (queue <= limit && d < best_delay) { best = i; best_delay = d; }
-    if (queue + d < least_wait) { least = i; least_wait = queue + d; }
+    u64 wait = queue_time(m, now) + delay_or_longest(m) * 1000;
+    if (wait < least) { best = i; least = wait; }
   }
-  return best_delay == ~0ull ? least : best;
+  return best;
+}
+static u32 pick_lowest(struct group *g, u64 now) {
+  u32 best = NONE, count = g->count;
+  u64 best_delay = ~0ull, latest = free_at_within(g->queue * 1000ull, now);
+  for (u32 i = 0; i < count; i++) {
+    const struct model *m = g->members[i].model;
+    u64 d = delay_or_longest(m);
+    if (PLAIN_LOAD(&m->free_at) <= latest && d < best_delay) { best = i; best_delay = d; }
+  }
+  return best != NONE ? best : shortest_wait(g, now);
 }
 static u32 pick_earliest(struct group *g, u32 length, u64 now) {
   u32 best = 0, count = g->count;
@@ -192,12 +204,11 @@ static u32 fastest(struct group *g) {
 }
 static u32 roomiest(struct group *g, u32 fast, u64 now) {
   u32 best = NONE, count = g->count;
-  u64 least = ~0ull, limit = g->queue * 1000ull;
+  u64 least = ~0ull, latest = free_at_within(g->queue * 1000ull, now);
   for (u32 i = 0; i < count; i++) {
     const struct model *m = g->members[i].model;
-    u64 queue = queue_time(m, now);
-    if (i == fast || queue > limit) continue;
-    u64 wait = delay(m) + queue;
+    if (PLAIN_LOAD(&m->free_at) > latest || i == fast) continue;
+    u64 wait = delay(m) + queue_time(m, now);
     if (wait < least) { best = i; least = wait; }
   }
   return best;
@@ -206,7 +217,7 @@ static u32 pick_blest(struct group *g, u32 length, u64 now) {
   u32 fast = fastest(g);
   if (fast == NONE) return by_table(g);
   const struct model *f = g->members[fast].model;
-  if (queue_time(f, now) <= g->queue * 1000ull) return fast;
+  if (PLAIN_LOAD(&f->free_at) <= free_at_within(g->queue * 1000ull, now)) return fast;
   u32 slow = roomiest(g, fast, now);
   if (slow == NONE) return fast;
   const struct model *s = g->members[slow].model;
@@ -219,12 +230,11 @@ static u32 pick_ecf(struct group *g, u64 now) {
   u32 fast = fastest(g);
   if (fast == NONE) return by_table(g);
   const struct model *f = g->members[fast].model;
-  u64 queue = queue_time(f, now);
-  if (queue <= g->queue * 1000ull) { if (g->waiting) g->waiting = 0; return fast; }
+  if (PLAIN_LOAD(&f->free_at) <= free_at_within(g->queue * 1000ull, now)) { if (g->waiting) g->waiting = 0; return fast; }
   u32 slow = roomiest(g, fast, now);
   if (slow == NONE) return fast;
   const struct model *s = g->members[slow].model;
-  u64 tf = 2 * delay(f), ts = 2 * delay(s), delta = jitter(f) > jitter(s) ? jitter(f) : jitter(s), limit = ts + delta;
+  u64 queue = queue_time(f, now), tf = 2 * delay(f), ts = 2 * delay(s), delta = jitter(f) > jitter(s) ? jitter(f) : jitter(s), limit = ts + delta;
   if ((queue > tf ? queue : tf) + tf >= (g->waiting ? limit + (limit >> 2) : limit)) { g->waiting = 0; return slow; }
   u64 on_slow = queue * s->octet_time / f->octet_time;
   if ((on_slow > ts ? on_slow : ts) < 2 * tf + delta) return slow;
@@ -308,20 +318,22 @@ static struct group *read_group(struct worker *w) {
 }
 
 int main(int argc, char **argv) {
-  double budget = argc > 1 ? atof(argv[1]) * 1e6 : 3e7;
+  u32 rounds = argc > 1 ? (u32)atoi(argv[1]) : 24;
   char name[64];
   while (scanf("%63s", name) == 1) {
     struct worker *w = aligned_alloc(64, 64);
     struct group *g = read_group(w);
-    u32 sum = pick_many(w, g, (u32)number(), PICKS);
-    double best = 1e18, begun = now_ns();
-    for (int round = 0; round < 5 || now_ns() - begun < budget; round++) {
+    u32 length = (u32)number(), sum = 0;
+    double *ns = malloc(rounds * sizeof *ns);
+    for (u32 round = 0; round < rounds; round++) {
       double start = now_ns();
-      pick_many(w, g, 1000, PICKS);
-      double ns = (now_ns() - start) / PICKS;
-      if (ns < best) best = ns;
+      sum = sum * 31 + pick_many(w, g, length, PICKS);
+      ns[round] = (now_ns() - start) / PICKS;
     }
-    printf("%s %u %u %.3f\n", name, g->count, sum, best);
+    printf("%u", sum);
+    for (u32 round = 0; round < rounds; round++) printf(" %.3f", ns[round]);
+    printf("\n");
+    free(ns);
     free(g->schedule), free(g->slots), free(g), free(w);
   }
   return 0;

@@ -5,15 +5,15 @@
  * (GROUP_WINDOW) of this packet's size; waiting means to queue on f, for a tunnel does not hold packets back.
  */
 import { GROUP_LAMBDA, GROUP_WINDOW } from '../layout';
-import { NO_MEMBER, fastestOf, longestQueue, roomiestOf } from './fastest';
+import { NO_MEMBER, fastestOf, roomUntil, roomiestOf } from './fastest';
 import { memberModel, pickTable, positionOf } from './group';
-import { octetTime, pathDelay, queueTime } from './path-model';
+import { freeAt, octetTime, pathDelay, queueTime } from './path-model';
 
 export function pickBlest(group: usize, length: u32, now: u64): u32 {
   const fast = fastestOf(group);
   if (fast == NO_MEMBER) return pickTable(group);
   const fastModel = memberModel(fast);
-  if (queueTime(fastModel, now) <= longestQueue(group)) return positionOf(group, fast);
+  if (freeAt(fastModel) <= roomUntil(group, now)) return positionOf(group, fast);
   const slow = roomiestOf(group, fast, now);
   if (slow == NO_MEMBER) return positionOf(group, fast);
   const slowModel = memberModel(slow);

@@ -8,16 +8,15 @@
  * Then the packet waits for f, which for a tunnel means to queue there.
  */
 import { GROUP_WAITING } from '../layout';
-import { NO_MEMBER, fastestOf, longestQueue, roomiestOf } from './fastest';
+import { NO_MEMBER, fastestOf, roomUntil, roomiestOf } from './fastest';
 import { memberModel, pickTable, positionOf } from './group';
-import { octetTime, pathDelay, pathJitter, queueTime } from './path-model';
+import { freeAt, octetTime, pathDelay, pathJitter, queueTime } from './path-model';
 
 export function pickEcf(group: usize, now: u64): u32 {
   const fast = fastestOf(group);
   if (fast == NO_MEMBER) return pickTable(group);
   const fastModel = memberModel(fast);
-  const queue = queueTime(fastModel, now);
-  if (queue <= longestQueue(group)) {
+  if (freeAt(fastModel) <= roomUntil(group, now)) {
     if (load<u32>(group, GROUP_WAITING)) store<u32>(group, 0, GROUP_WAITING);
     return positionOf(group, fast);
   }
@@ -27,6 +26,7 @@ export function pickEcf(group: usize, now: u64): u32 {
   const tripFast = 2 * pathDelay(fastModel);
   const tripSlow = 2 * pathDelay(slowModel);
   const delta = max<u64>(pathJitter(fastModel), pathJitter(slowModel));
+  const queue = queueTime(fastModel, now);
   // beta = 1/4.
   const limit = tripSlow + delta;
   const widened = load<u32>(group, GROUP_WAITING) ? limit + (limit >> 2) : limit;

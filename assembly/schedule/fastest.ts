@@ -5,7 +5,7 @@
  */
 import { GROUP_QUEUE, MEMBER_STRIDE, MODEL_DELAY } from '../layout';
 import { memberAt, memberModel, membersEnd } from './group';
-import { octetTime, pathDelay, queueTime } from './path-model';
+import { freeAt, freeAtWithin, octetTime, pathDelay, queueTime } from './path-model';
 
 /** What fastestOf and roomiestOf, which give addresses, give if they find none. */
 export const NO_MEMBER: usize = 0;
@@ -27,24 +27,23 @@ export function fastestOf(group: usize): usize {
   return best;
 }
 
-/** Nanoseconds of queue beyond which a path of the group is full. */
+/** A path of the group has room if its freeAt() is no later. */
 // @ts-ignore: decorator
 @inline
-export function longestQueue(group: usize): u64 {
-  return <u64>load<u32>(group, GROUP_QUEUE) * 1000;
+export function roomUntil(group: usize, now: u64): u64 {
+  return freeAtWithin(<u64>load<u32>(group, GROUP_QUEUE) * 1000, now);
 }
 
 /** Of the members other than `fastest` that have room, the one with the least delay and queue; NO_MEMBER if all are full. */
 export function roomiestOf(group: usize, fastest: usize, now: u64): usize {
   const end = membersEnd(group);
-  const limit = longestQueue(group);
+  const latest = roomUntil(group, now);
   let best = NO_MEMBER;
   let least = u64.MAX_VALUE;
   for (let member = memberAt(group, 0); member < end; member += MEMBER_STRIDE) {
     const model = memberModel(member);
-    const queue = queueTime(model, now);
-    if (queue > limit || member == fastest) continue;
-    const wait = pathDelay(model) + queue;
+    if (freeAt(model) > latest || member == fastest) continue;
+    const wait = pathDelay(model) + queueTime(model, now);
     if (wait < least) {
       best = member;
       least = wait;

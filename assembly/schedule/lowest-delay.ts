@@ -3,30 +3,45 @@
  * "room" is GROUP_QUEUE of our own model in the place of a congestion window. If all are full, the shortest wait wins.
  * Paths whose delay is not known come last; without any delay known, the first path of the group serves.
  */
-import { MEMBER_STRIDE } from '../layout';
-import { longestQueue } from './fastest';
+import { MEMBER_STRIDE, MODEL_DELAY } from '../layout';
+import { roomUntil } from './fastest';
 import { memberAt, memberModel, membersEnd, positionOf } from './group';
-import { pathDelay, queueTime } from './path-model';
+import { freeAt, queueTime } from './path-model';
 
 export function pickLowestDelay(group: usize, now: u64): u32 {
+  const first = memberAt(group, 0);
   const end = membersEnd(group);
-  const limit = longestQueue(group);
-  let best = memberAt(group, 0);
+  const latest = roomUntil(group, now);
+  let best: usize = 0;
   let bestDelay = u64.MAX_VALUE;
-  let least = best;
-  let leastWait = u64.MAX_VALUE;
-  for (let member = best; member < end; member += MEMBER_STRIDE) {
+  for (let member = first; member < end; member += MEMBER_STRIDE) {
     const model = memberModel(member);
-    const queue = queueTime(model, now);
-    let delay = pathDelay(model);
-    if (!delay) delay = <u64>u32.MAX_VALUE * 1000;
-    // Without branches: which path is the best so far cannot be foreseen.
-    const roomy = select<u64>(delay, u64.MAX_VALUE, queue <= limit);
-    best = select<usize>(member, best, roomy < bestDelay);
-    bestDelay = min<u64>(roomy, bestDelay);
-    const wait = queue + delay;
-    least = select<usize>(member, least, wait < leastWait);
-    leastWait = min<u64>(wait, leastWait);
+    const delay = delayOrLongest(model);
+    if (freeAt(model) <= latest && delay < bestDelay) {
+      best = member;
+      bestDelay = delay;
+    }
   }
-  return positionOf(group, bestDelay == u64.MAX_VALUE ? least : best);
+  return positionOf(group, best ? best : shortestWait(first, end, now));
+}
+
+function shortestWait(first: usize, end: usize, now: u64): usize {
+  let best = first;
+  let least = u64.MAX_VALUE;
+  for (let member = first; member < end; member += MEMBER_STRIDE) {
+    const model = memberModel(member);
+    const wait = queueTime(model, now) + delayOrLongest(model) * 1000;
+    if (wait < least) {
+      best = member;
+      least = wait;
+    }
+  }
+  return best;
+}
+
+/** Microseconds; paths whose delay is not known (0) come last, for the difference wraps. */
+// @ts-ignore: decorator
+@inline
+function delayOrLongest(model: usize): u64 {
+  return <u64>(load<u32>(model, MODEL_DELAY) - 1);
 }

@@ -43,6 +43,19 @@ export function queueTime(model: usize, now: u64): u64 {
   return free > now ? min<u64>(free - now, LONGEST_QUEUE) : 0;
 }
 
+/** The MODEL_FREE_AT up to which a path has no more than `limit` nanoseconds of queue: one comparison a path. */
+// @ts-ignore: decorator
+@inline
+export function freeAtWithin(limit: u64, now: u64): u64 {
+  return limit < LONGEST_QUEUE ? now + limit : u64.MAX_VALUE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function freeAt(model: usize): u64 {
+  return load<u64>(model, MODEL_FREE_AT);
+}
+
 /** Puts a packet of `length` octets, outer headers included, into the model's queue. */
 // @ts-ignore: decorator
 @inline
