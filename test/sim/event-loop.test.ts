@@ -41,13 +41,12 @@ it('runs actors as a list would, whatever they do with appointments while they r
       const fast = new EventLoop();
       const ran: string[] = [];
       const expected: string[] = [];
-      let turn = 0;
       for (let i = 0; i < ACTORS; i++) {
         fast.register({
           run: (now) => {
             ran.push(`${i} at ${now}`);
             expect(fast.due(i)).toBe(Infinity);
-            for (const { actor, after } of actions[++turn] ?? []) fast.at(actor, now + after);
+            for (const { actor, after } of actions[ran.length] ?? []) fast.at(actor, now + after);
           },
         });
       }
@@ -59,11 +58,11 @@ it('runs actors as a list would, whatever they do with appointments while they r
       fast.run(half);
       expect(fast.now).toBe(half);
       fast.run(Infinity);
-      let done = 0;
       for (const end of [half, Infinity]) {
         for (let actor = slow.next(end); actor >= 0; actor = slow.next(end)) {
           expected.push(`${actor} at ${slow.now}`);
-          for (const { actor: other, after } of actions[++done] ?? []) slow.at(other, slow.now + after);
+          for (const { actor: other, after } of actions[expected.length] ?? [])
+            slow.at(other, slow.now + after);
         }
         slow.now = end;
       }
