@@ -116,6 +116,8 @@ export const BUFFER_ARRIVAL = 24;
 export const BUFFER_INNER = 32;
 /** u32: 1 if a later number had arrived before it (RFC 4737 §3.3). */
 export const BUFFER_REORDERED = 36;
+/** u64: sum of the inner packet for checksums (wire/checksum.ts) where it was copied here, 0 where nobody has summed it. */
+export const BUFFER_SUM = 40;
 export const BUFFER_PACKET = 192;
 /** Buffers per chain of the global pool. */
 export const POOL_CHAIN = 32;

@@ -10,6 +10,7 @@ import {
   BUFFER_NEXT,
   BUFFER_NEXT_CHAIN,
   BUFFER_OWNER,
+  BUFFER_SUM,
   CONTROL,
   CONTROL_BUFFERS,
   CONTROL_BUFFER_COUNT,
@@ -32,7 +33,9 @@ export function allocateBuffer(worker: usize): usize {
   }
   free--;
   store<u32>(worker, free, WORKER_FREE_COUNT);
-  return load<u32>(worker + WORKER_FREE + ((<usize>free) << 2));
+  const buffer = <usize>load<u32>(worker + WORKER_FREE + ((<usize>free) << 2));
+  store<u64>(buffer, 0, BUFFER_SUM);
+  return buffer;
 }
 
 export function freeBuffer(worker: usize, buffer: usize): void {

@@ -11,6 +11,7 @@
  * and UDP datagrams of one length but for a shorter last one. Everything else is written as it came.
  */
 import {
+  BUFFER_SUM,
   CONTROL,
   CONTROL_HOST_BASE,
   CONTROL_TUN_OFFLOAD,
@@ -43,6 +44,7 @@ import {
   VNET_GSO_UDP_L4,
   VNET_HDR_LEN,
   VNET_SIZE,
+  WORKER_DELIVER_BUFFERS,
   WORKER_DELIVER_COUNT,
   WORKER_DELIVER_IOVECS,
   WORKER_DELIVER_NEXT,
@@ -268,8 +270,11 @@ function append(worker: usize, merge: usize, i: u32, at: usize, length: u32, pro
     ends = ends || ((<u32>load<u8>(at + upper, 13)) & TCP_PSH) != 0;
   }
   // The first packet's checksum is verified when there is a second one.
-  if (packets == 1 && !checksumIsRight(first, upper, header + payload, protocol)) return false;
-  if (!checksumIsRight(at, upper, length, protocol)) return false;
+  if (packets == 1) {
+    const sum = sumOf(worker, load<u32>(merge, MERGE_FIRST));
+    if (!checksumIsRight(first, upper, header + payload, protocol, sum)) return false;
+  }
+  if (!checksumIsRight(at, upper, length, protocol, sumOf(worker, i))) return false;
   store<u16>(worker + WORKER_DELIVER_NEXT + ((<usize>load<u32>(merge, MERGE_LAST)) << 1), <u16>(i + 1));
   store<u32>(merge, i, MERGE_LAST);
   store<u32>(merge, packets + 1, MERGE_COUNT);
@@ -298,10 +303,20 @@ function sameTcpHeader(first: usize, at: usize, header: u32): bool {
   return true;
 }
 
-function checksumIsRight(at: usize, upper: u32, length: u32, protocol: u32): bool {
+/** The sum of all octets of delivery `i`, 0 if nobody has summed it yet. */
+// @ts-ignore: decorator
+@inline
+function sumOf(worker: usize, i: u32): u64 {
+  return load<u64>(<usize>load<u32>(worker + ((<usize>i) << 2), WORKER_DELIVER_BUFFERS), BUFFER_SUM);
+}
+
+/** Verifies the checksum of TCP or UDP; `sum` is that of the whole packet, 0 if it is not known. */
+function checksumIsRight(at: usize, upper: u32, length: u32, protocol: u32, sum: u64): bool {
   const pseudo =
     upper == 20 ? pseudoHeader4(at, length - upper, protocol) : pseudoHeader6(at, length - upper, protocol);
-  return checksumFold(checksumAdd(pseudo, at + upper, length - upper)) == 0xffff;
+  if (!sum) return checksumFold(checksumAdd(pseudo, at + upper, length - upper)) == 0xffff;
+  // What is not part of it is taken off: adding the complement (RFC 1071 §1).
+  return checksumFold(pseudo + sum + <u64>(0xffff - checksumFold(checksumAdd(0, at, upper)))) == 0xffff;
 }
 
 /** A packet as it came, behind an empty virtio_net_hdr. Gives the address after its iovecs. */

@@ -13,6 +13,7 @@ import {
   segments,
   upperOffset,
 } from '../reference/segmentation.ts';
+import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { slowChecksum } from '../support/inner-packet.ts';
 import { mirrored, testPath, testSession } from '../support/session.ts';
@@ -206,6 +207,50 @@ describe('merging', () => {
       { numRuns: 400 },
     );
     expect(merged).toBeGreaterThan(200);
+  });
+
+  test('datagrams of one message, summed as they are copied, are merged like those that come one by one', () => {
+    const sockets = { mode: L.MODE_UDP4, offload: L.ENDPOINT_OFFLOAD_SEGMENT | L.ENDPOINT_OFFLOAD_MERGE };
+    const onePath = testSession({ ...session, paths: [testPath(1)] });
+    const name = encodeSockaddr(parseAddress('198.51.100.1'), 5437).bytes;
+    let merged = 0;
+    let single = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom<4 | 6>(4, 6),
+        fc.constantFrom<'tcp' | 'udp'>('tcp', 'udp'),
+        fc.integer({ min: 1, max: 1300 }),
+        fc.integer({ min: 2, max: 40 }),
+        // Which octets of inner packets are spoilt on the way, and how.
+        fc.array(fc.tuple(fc.nat(39), fc.nat(1400), fc.integer({ min: 1, max: 255 })), { maxLength: 2 }),
+        (family, protocol, size, count, spoilt) => {
+          const packets = Array.from({ length: count }, (_, i) =>
+            buildPacket({ family, protocol, flow: 1, sequence: i * size, payload: octets(size, i) }),
+          );
+          const { sent } = new BenchNode('mag', {}, sockets).add(onePath).encapsulate(packets);
+          for (const [which, at, mask] of spoilt) {
+            const { bytes } = sent[which % count]!;
+            const inner = packets[which % count]!.length;
+            bytes[bytes.length - inner + (at % inner)]! ^= mask;
+          }
+          const [together, apart] = [1, 2].map(() =>
+            withOffload(new BenchNode('lma', {}, sockets).add(mirrored(onePath))),
+          ) as [BenchNode, BenchNode];
+          const length = sent[0]!.bytes.length;
+          const whole = Uint8Array.from(sent.flatMap(({ bytes }) => [...bytes]));
+          together.receiveMessage(0, name, whole, length);
+          for (const { bytes } of sent) apart.receiveMessage(0, name, bytes, 0);
+          const writes = together.writes();
+          expect(writes).toEqual(apart.writes());
+          expect(together.drops).toEqual(apart.drops);
+          merged += writes.filter(({ vnet }) => vnet[1] !== 0).length;
+          single += writes.filter(({ vnet }) => vnet[1] === 0).length;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(merged).toBeGreaterThan(200);
+    expect(single).toBeGreaterThan(50);
   });
 
   test('a bulk transfer becomes super-packets, ended by PSH and by a shorter segment', () => {
