@@ -8,13 +8,17 @@ import { CONTROL, CONTROL_PATHS, CONTROL_PATH_TABLE, CONTROL_PEER_TABLE, PATH_ST
 import { find16, find8 } from '../memory/tables';
 
 /** Peer number, 0 if unknown; `port` is 0 where the source port does not identify the sender. */
+// @ts-ignore: decorator
+@inline
 export function findPeer(high: u64, low: u64, port: u32): u32 {
-  return find16(atomic.load<u64>(CONTROL, CONTROL_PEER_TABLE), high, low, port);
+  return find16(load<u64>(CONTROL, CONTROL_PEER_TABLE), high, low, port);
 }
 
 /** Address of the path record, 0 if there is none. */
+// @ts-ignore: decorator
+@inline
 export function findPath(local: u32, peer: u32, keyed: u32, selector: u32): usize {
-  const number = find8(atomic.load<u64>(CONTROL, CONTROL_PATH_TABLE), pathKey(local, peer, keyed, selector));
+  const number = find8(load<u64>(CONTROL, CONTROL_PATH_TABLE), pathKey(local, peer, keyed, selector));
   return number ? <usize>load<u32>(CONTROL, CONTROL_PATHS) + <usize>(number - 1) * PATH_STRIDE : 0;
 }
 

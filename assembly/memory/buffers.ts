@@ -25,6 +25,8 @@ import {
 } from '../layout';
 
 /** A free buffer, or 0 if there is none anywhere. */
+// @ts-ignore: decorator
+@inline
 export function allocateBuffer(worker: usize): usize {
   let free = load<u32>(worker, WORKER_FREE_COUNT);
   if (!free) {
@@ -47,6 +49,25 @@ export function freeBuffer(worker: usize, buffer: usize): void {
   store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
   store<u32>(worker + WORKER_FREE + ((<usize>free) << 2), <u32>buffer);
   store<u32>(worker, free + 1, WORKER_FREE_COUNT);
+}
+
+/** Frees `count` buffers whose addresses stand at `list`, u32 each. */
+export function freeBuffers(worker: usize, list: usize, count: u32): void {
+  const owner = load<u32>(worker, WORKER_INDEX) + 1;
+  const end = list + ((<usize>count) << 2);
+  let free = load<u32>(worker, WORKER_FREE_COUNT);
+  while (list < end) {
+    const buffer = load<u32>(list);
+    if (free == <u32>FREE_MAX) {
+      giveChain(worker);
+      free -= POOL_CHAIN;
+    }
+    store<u32>(<usize>buffer, owner, BUFFER_OWNER);
+    store<u32>(worker + WORKER_FREE + ((<usize>free) << 2), buffer);
+    free++;
+    store<u32>(worker, free, WORKER_FREE_COUNT);
+    list += 4;
+  }
 }
 
 /** Moves one chain from the pool to the worker's empty stack; gives the number of buffers on the stack. */

@@ -9,6 +9,12 @@
  * A reader loads the reference once, so it sees the old table or the new one, never a mixture. An entry's value
  * is stored last and cleared first. Deleted entries stay tombstones until the control thread copies the table
  * to a fresh one (src/dataplane/table-writer.ts), because a reader may still be comparing the old key.
+ *
+ * Most keys stand at their home, so that is looked at before anything that a walk needs is worked out.
+ *
+ * Readers load plainly: V8 checks the alignment of every atomic access (six instructions). The address of an entry comes from
+ * the reference, which orders the loads on every processor. A CPU that may load a key before its value (arm64) can at worst take an
+ * entry in the making for key 0, which nobody has: not the unspecified address, not a path.
  */
 import {
   CONTROL,
@@ -35,61 +41,97 @@ function mix(high: u64, low: u64, extra: u32): u64 {
 }
 
 /** Value of `key` in a T4 table, 0 if it is not there. */
+// @ts-ignore: decorator
+@inline
 export function find4(reference: u64, key: u32): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(<u64>key, bits);
-  for (let i: usize = 0; i <= mask; i++) {
-    const entry = base + (at << 3);
-    const value = atomic.load<u32>(entry, 4);
-    if (!value) return 0;
-    if (load<u32>(entry) == key && value != <u32>TABLE_TOMBSTONE) return value;
+  const first = load<u64>(base + (at << 3));
+  const found = <u32>(first >> 32);
+  if (<u32>first == key) {
+    if (found != <u32>TABLE_TOMBSTONE) return found;
+  } else if (!found) {
+    return 0;
+  }
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
+  for (let i: usize = 0; i < mask; i++) {
     at = (at + 1) & mask;
+    const entry = load<u64>(base + (at << 3));
+    const value = <u32>(entry >> 32);
+    if (<u32>entry == key) {
+      if (value != <u32>TABLE_TOMBSTONE) return value;
+    } else if (!value) {
+      return 0;
+    }
   }
   return 0;
 }
 
 /** Value of `key` in a T8 table, 0 if it is not there. */
+// @ts-ignore: decorator
+@inline
 export function find8(reference: u64, key: u64): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(key, bits);
-  for (let i: usize = 0; i <= mask; i++) {
-    const entry = base + (at << 4);
-    const value = atomic.load<u32>(entry, 8);
-    if (!value) return 0;
-    if (load<u64>(entry) == key && value != <u32>TABLE_TOMBSTONE) return value;
+  const first = base + (at << 4);
+  const found = load<u32>(first, 8);
+  if (load<u64>(first) == key) {
+    if (found != <u32>TABLE_TOMBSTONE) return found;
+  } else if (!found) {
+    return 0;
+  }
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
+  for (let i: usize = 0; i < mask; i++) {
     at = (at + 1) & mask;
+    const entry = base + (at << 4);
+    const value = load<u32>(entry, 8);
+    if (load<u64>(entry) == key) {
+      if (value != <u32>TABLE_TOMBSTONE) return value;
+    } else if (!value) {
+      return 0;
+    }
   }
   return 0;
 }
 
 /** Value of (high, low, extra) in a T16 table, 0 if it is not there. */
+// @ts-ignore: decorator
+@inline
 export function find16(reference: u64, high: u64, low: u64, extra: u32): u32 {
   const bits = reference >> 32;
   if (!bits) return 0;
   const base = <usize>(<u32>reference);
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
   let at = home(mix(high, low, extra), bits);
-  for (let i: usize = 0; i <= mask; i++) {
-    const entry = base + (at << 5);
-    const value = atomic.load<u32>(entry, 20);
-    if (!value) return 0;
-    if (
-      load<u64>(entry) == high &&
-      load<u64>(entry, 8) == low &&
-      load<u32>(entry, 16) == extra &&
-      value != <u32>TABLE_TOMBSTONE
-    ) {
-      return value;
-    }
+  const first = base + (at << 5);
+  const found = load<u32>(first, 20);
+  if (isKey16(first, high, low, extra)) {
+    if (found != <u32>TABLE_TOMBSTONE) return found;
+  } else if (!found) {
+    return 0;
+  }
+  const mask = ((<usize>1) << (<usize>bits)) - 1;
+  for (let i: usize = 0; i < mask; i++) {
     at = (at + 1) & mask;
+    const entry = base + (at << 5);
+    const value = load<u32>(entry, 20);
+    if (isKey16(entry, high, low, extra)) {
+      if (value != <u32>TABLE_TOMBSTONE) return value;
+    } else if (!value) {
+      return 0;
+    }
   }
   return 0;
+}
+
+/** One branch for the three parts of a key. */
+// @ts-ignore: decorator
+@inline
+function isKey16(entry: usize, high: u64, low: u64, extra: u32): bool {
+  return !((load<u64>(entry) ^ high) | (load<u64>(entry, 8) ^ low) | (<u64>(load<u32>(entry, 16) ^ extra)));
 }
 
 /** Writer: adds a key that is not there yet; the table must have an empty entry left. */

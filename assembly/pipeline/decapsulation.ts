@@ -106,7 +106,7 @@ import {
 } from '../layout';
 import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
-import { allocateBuffer, freeBuffer } from '../memory/buffers';
+import { allocateBuffer, freeBuffer, freeBuffers } from '../memory/buffers';
 import { firstDelivery, followingDelivery } from '../offload/merge';
 import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
@@ -252,7 +252,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
   const session =
     <usize>load<u32>(CONTROL, CONTROL_SESSIONS) + <usize>load<u32>(path, PATH_SESSION) * SESSION_STRIDE;
   if (number != load<u32>(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;
-  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  const config = <usize>load<u32>(session, SESSION_CONFIG);
   if (!config) return DROP_NO_SESSION;
   if (!decapsulateEcn(inner, family, load<u32>(meta, META_TOS) & 3)) return DROP_ECN;
   if (
@@ -277,7 +277,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     store<u32>(buffer, sequence, BUFFER_SEQUENCE);
     store<u32>(buffer, <u32>session, BUFFER_SESSION);
     store<u64>(buffer, now, BUFFER_ARRIVAL);
-    const late = distance(atomic.load<u32>(session, SESSION_HEAD), sequence) < 0;
+    const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
     offer(worker, session, buffer);
     noteArrival(path, session, sequence, now, late);
     return 0;
@@ -371,8 +371,8 @@ export function deliveriesDone(worker: usize, now: u64): u32 {
   let written: u64 = 0;
   for (let i: u32 = 0; i < n; i++) {
     if (load<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 8)) written++;
-    freeBuffer(worker, <usize>load<u32>(worker + ((<usize>i) << 2), WORKER_DELIVER_BUFFERS));
   }
+  freeBuffers(worker, worker + WORKER_DELIVER_BUFFERS, n);
   count(worker, COUNTER_TUN_TX, written);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);
   letGo(worker);

@@ -107,7 +107,7 @@ function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool
   if (total < 0) return countDropOne(worker, -total);
   const family = ipVersion(at);
   const session = findSession(at, family);
-  const config = session ? <usize>atomic.load<u32>(session, SESSION_CONFIG) : 0;
+  const config = session ? <usize>load<u32>(session, SESSION_CONFIG) : 0;
   if (!config) return countDropOne(worker, DROP_NO_SESSION);
   if (looksLikeProbe(config, at, family)) return countDropOne(worker, DROP_INNER_MARTIAN);
   const header = superHeaderLength(vnet, at, family, total);
@@ -146,6 +146,8 @@ function countDropOne(worker: usize, reason: u32): bool {
   return true;
 }
 
+// @ts-ignore: decorator
+@inline
 function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   const inner = buffer + BUFFER_PACKET;
   const total = checkInner(inner, length);
@@ -153,7 +155,7 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   const family = ipVersion(inner);
   const session = findSession(inner, family);
   if (!session) return drop(worker, buffer, DROP_NO_SESSION);
-  const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
+  const config = <usize>load<u32>(session, SESSION_CONFIG);
   if (!config) return drop(worker, buffer, DROP_NO_SESSION);
   if (looksLikeProbe(config, inner, family)) return drop(worker, buffer, DROP_INNER_MARTIAN);
   const mtu = load<u32>(config, CONFIG_INNER_MTU);
@@ -165,7 +167,7 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   if (<u32>total > mtu) {
     sendOversized(worker, session, config, group, buffer, family, total, mtu);
   } else {
-    sendPacket(worker, session, config, group, buffer, family, total);
+    sendHere(worker, session, config, group, buffer, family, total);
   }
 }
 
@@ -228,7 +230,22 @@ function sendOversized(
   freeBuffer(worker, buffer);
 }
 
+/** For segments and fragments, whose headers come after much other work anyway. */
 function sendPacket(
+  worker: usize,
+  session: usize,
+  config: usize,
+  group: usize,
+  buffer: usize,
+  family: u32,
+  total: u32,
+): void {
+  sendHere(worker, session, config, group, buffer, family, total);
+}
+
+// @ts-ignore: decorator
+@inline
+function sendHere(
   worker: usize,
   session: usize,
   config: usize,

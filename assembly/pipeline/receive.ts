@@ -68,29 +68,35 @@ export function prepareReceive(worker: usize, endpoint: usize, count: u32): u32 
   const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
   const supers = takesSupers(worker, endpoint);
   const vnet = supers && !endpoint;
+  const vectors: u64 = vnet ? 3 : supers ? 2 : 1;
+  let place = worker + WORKER_RECEIVE_BUFFERS;
+  let header = worker + WORKER_RECEIVE_HEADERS;
+  let iovec = worker + WORKER_RECEIVE_IOVECS;
   for (let i: u32 = 0; i < count; i++) {
-    const place = worker + WORKER_RECEIVE_BUFFERS + ((<usize>i) << 2);
     if (!load<u32>(place)) {
       const buffer = allocateBuffer(worker);
       if (!buffer) return i;
       store<u32>(place, <u32>buffer);
-      layPlace(worker, base, i, buffer);
+      const name = base + <u64>(worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE);
+      if (load<u64>(header, MMSGHDR_NAME) != name) layPlace(worker, base, i, name);
+      store<u64>(iovec, base + <u64>(buffer + BUFFER_PACKET), 16);
     }
-    const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
-    const iovec = worker + WORKER_RECEIVE_IOVECS + <usize>(i * RECEIVE_IOVECS) * IOVEC_SIZE;
     store<u64>(header, base + <u64>(vnet ? iovec : iovec + IOVEC_SIZE), MMSGHDR_IOV);
-    store<u64>(header, vnet ? 3 : supers ? 2 : 1, MMSGHDR_IOVLEN);
+    store<u64>(header, vectors, MMSGHDR_IOVLEN);
     store<u32>(header, NAME_SIZE, MMSGHDR_NAMELEN);
     store<u64>(header, RECEIVE_CONTROL_SIZE, MMSGHDR_CONTROLLEN);
     store<u32>(header, 0, MMSGHDR_FLAGS);
+    place += 4;
+    header += MMSGHDR_SIZE;
+    iovec += RECEIVE_IOVECS * IOVEC_SIZE;
   }
   return count;
 }
 
-/** What stays the same while a place keeps its buffer. */
-function layPlace(worker: usize, base: u64, i: u32, buffer: usize): void {
+/** What stays the same whatever buffer a place has: laid once. */
+function layPlace(worker: usize, base: u64, i: u32, name: u64): void {
   const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
-  store<u64>(header, base + <u64>(worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE), MMSGHDR_NAME);
+  store<u64>(header, name, MMSGHDR_NAME);
   store<u64>(
     header,
     base + <u64>(worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE),
@@ -99,7 +105,6 @@ function layPlace(worker: usize, base: u64, i: u32, buffer: usize): void {
   const iovec = worker + WORKER_RECEIVE_IOVECS + <usize>(i * RECEIVE_IOVECS) * IOVEC_SIZE;
   store<u64>(iovec, base + <u64>(worker + WORKER_RECEIVE_VNET + <usize>i * VNET_STRIDE));
   store<u64>(iovec, VNET_SIZE, 8);
-  store<u64>(iovec, base + <u64>(buffer + BUFFER_PACKET), 16);
   store<u64>(iovec, bufferCapacity(), 24);
   const supers = <usize>load<u32>(worker, WORKER_SUPERS);
   store<u64>(iovec, supers ? base + <u64>(supers + <usize>i * SUPER_STRIDE + SUPER_FRONT) : 0, 32);

@@ -74,7 +74,7 @@ import {
   WORKER_SEND_PLACES,
   WORKER_SEND_TOS,
 } from '../layout';
-import { freeBuffer } from '../memory/buffers';
+import { freeBuffers } from '../memory/buffers';
 import { count, countDrop } from '../stats';
 
 // struct cmsghdr of 64-bit Linux (cmsg(3)): u64 length, i32 level, i32 type, data.
@@ -96,6 +96,8 @@ export function sendRoom(worker: usize): u32 {
 }
 
 /** Appends an encapsulated packet (`outer`, whole length); the caller has made sure of room. */
+// @ts-ignore: decorator
+@inline
 export function queueSend(
   worker: usize,
   path: usize,
@@ -397,8 +399,8 @@ export function sendsDone(worker: usize): void {
       store<u64>(at, load<u64>(at, PATH_STAT_TX_BYTES) + whole, PATH_STAT_TX_BYTES);
       sent++;
     }
-    freeBuffer(worker, <usize>load<u32>(packet, WORKER_SEND_BUFFERS));
   }
+  freeBuffers(worker, worker + WORKER_SEND_BUFFERS, n);
   count(worker, COUNTER_PATH_TX, sent);
   countMerged(worker);
   store<u32>(worker, 0, WORKER_SEND_COUNT);

@@ -77,8 +77,9 @@ export function offer(worker: usize, session: usize, buffer: usize): void {
   const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
   const window = <i32>load<u32>(session, SESSION_MASK) + 1;
   if (load<u32>(session, SESSION_STARTED)) {
-    const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
-    if (ahead >= 0 && ahead < window) return put(worker, session, buffer, sequence);
+    // An older head does no harm: putHere() looks again behind its compare-and-swap, and a late packet finds its bit in the history.
+    const ahead = distance(load<u32>(session, SESSION_HEAD), sequence);
+    if (ahead >= 0 && ahead < window) return putHere(worker, session, buffer, sequence);
     if (ahead < 0 && ahead >= -window) return takeLate(worker, session, buffer, sequence);
   }
   if (lockOrMark(worker, session)) {
@@ -89,7 +90,13 @@ export function offer(worker: usize, session: usize, buffer: usize): void {
 }
 
 function put(worker: usize, session: usize, buffer: usize, sequence: u32): void {
-  const entry = touch(worker, session);
+  putHere(worker, session, buffer, sequence);
+}
+
+// @ts-ignore: decorator
+@inline
+function putHere(worker: usize, session: usize, buffer: usize, sequence: u32): void {
+  const entry = touchAgain(worker, session);
   const highest = load<u32>(entry, TOUCHED_HIGHEST);
   const mask = load<u32>(session, SESSION_MASK);
   const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
@@ -111,6 +118,16 @@ function put(worker: usize, session: usize, buffer: usize, sequence: u32): void 
   }
   store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
   store<u32>(entry, later(highest, sequence), TOUCHED_HIGHEST);
+}
+
+/** The same for a session that most probably is the one touched last. */
+// @ts-ignore: decorator
+@inline
+function touchAgain(worker: usize, session: usize): usize {
+  const n = load<u32>(worker, WORKER_TOUCHED_COUNT);
+  const entry = worker + (WORKER_TOUCHED - TOUCHED_STRIDE) + <usize>n * TOUCHED_STRIDE;
+  if (n && <usize>load<u32>(entry, TOUCHED_SESSION) == session) return entry;
+  return touch(worker, session);
 }
 
 /** The batch's entry for a session. */

@@ -5,6 +5,8 @@ import { checksumReplace } from '../wire/checksum';
  * Combines the outer ECN field into the checked inner packet at `at` (RFC 6040 §4.2, figure 4). False: the packet
  * must be dropped (congestion experienced by a flow that cannot be told).
  */
+// @ts-ignore: decorator
+@inline
 export function decapsulateEcn(at: usize, family: u32, outer: u32): bool {
   if (!outer) return true;
   const inner = family == 4 ? (<u32>load<u8>(at, 1)) & 3 : ((<u32>load<u8>(at, 1)) >> 4) & 3;

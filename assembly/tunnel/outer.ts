@@ -27,15 +27,18 @@ import {
   MODE_WHOLE,
 } from '../layout';
 import { loadBe16, loadBe32, loadBe64 } from '../wire/bytes';
-import { checksumAdd, checksumFold, pseudoHeader4, pseudoHeader6 } from '../wire/checksum';
+import { checksumAdd, checksumFold, checksumHeader4, pseudoHeader4, pseudoHeader6 } from '../wire/checksum';
 import { NEXT_HEADER_DESTINATION, PROTOCOL_UDP, ipVersion } from '../wire/ip';
 
 const MAPPED: u64 = 0x0000ffff00000000;
+const MAPPED_IN_MEMORY: u64 = 0x00000000ffff0000;
 const IP_LEVEL_TOS: u64 = 0x0000_0001_0000_0000; // level IPPROTO_IP (0), type IP_TOS (1)
 const IPV6_LEVEL_TCLASS: u64 = 0x0000_0043_0000_0029; // level IPPROTO_IPV6 (41), type IPV6_TCLASS (67)
 const UDP_LEVEL_GRO: u64 = 0x0000_0068_0000_0011; // level SOL_UDP (17), type UDP_GRO (104)
 
 /** Reads what endpoint `endpoint` received: `length` octets at `at`, sender at `name`, ancillary data at `control`. */
+// @ts-ignore: decorator
+@inline
 export function readOuter(
   meta: usize,
   endpoint: usize,
@@ -83,6 +86,8 @@ function readControl(meta: usize, at: usize, length: u32): void {
 }
 
 /** The IPv4 header, checked as ip(7) and RFC 1122 would: version, lengths, checksum, no fragment. */
+// @ts-ignore: decorator
+@inline
 function readHeader4(meta: usize, at: usize, length: u32): u32 {
   if (length < 20) return DROP_OUTER_TRUNCATED;
   const header = ((<u32>load<u8>(at)) & 15) << 2;
@@ -125,22 +130,27 @@ function readHeader6(meta: usize, at: usize, length: u32): u32 {
 }
 
 /** A whole outer packet: what the kernel checks for sockets is checked here. */
+// @ts-ignore: decorator
+@inline
 function readWhole(meta: usize, endpoint: usize, at: usize, length: u32): u32 {
   if (!length) return DROP_OUTER_TRUNCATED;
   const version = ipVersion(at);
   let reason: u32 = DROP_OUTER_MALFORMED;
   if (version == 4) {
     reason = readHeader4(meta, at, length);
-    if (!reason && checksumFold(checksumAdd(0, at, ((<u32>load<u8>(at)) & 15) << 2)) != 0xffff) {
-      reason = DROP_OUTER_CHECKSUM;
+    if (!reason) {
+      const first = load<u8>(at);
+      const sum = first == 0x45 ? checksumHeader4(at) : checksumAdd(0, at, ((<u32>first) & 15) << 2);
+      if (checksumFold(sum) != 0xffff) reason = DROP_OUTER_CHECKSUM;
     }
   } else if (version == 6) {
     reason = readHeader6(meta, at, length);
   }
   if (reason) return reason;
-  const high = version == 4 ? 0 : loadBe64(at, 24);
-  const low = version == 4 ? MAPPED | (<u64>loadBe32(at, 16)) : loadBe64(at, 32);
-  if (high != loadBe64(endpoint, ENDPOINT_ADDRESS) || low != loadBe64(endpoint, ENDPOINT_ADDRESS + 8)) {
+  // Compared as they lie in memory.
+  const high = version == 4 ? 0 : load<u64>(at, 24);
+  const low = version == 4 ? MAPPED_IN_MEMORY | ((<u64>load<u32>(at, 16)) << 32) : load<u64>(at, 32);
+  if ((high ^ load<u64>(endpoint, ENDPOINT_ADDRESS)) | (low ^ load<u64>(endpoint, ENDPOINT_ADDRESS + 8))) {
     return DROP_OUTER_DESTINATION;
   }
   const protocol = load<u32>(meta, META_PROTOCOL);
@@ -149,6 +159,8 @@ function readWhole(meta: usize, endpoint: usize, at: usize, length: u32): u32 {
 }
 
 /** RFC 768; a zero checksum is taken over IPv4 and, on these configured tunnels, over IPv6 (RFC 6935 §5). */
+// @ts-ignore: decorator
+@inline
 function readUdp(meta: usize, endpoint: usize, at: usize, version: u32): u32 {
   const udp = <usize>load<u32>(meta, META_PAYLOAD);
   const available = load<u32>(meta, META_PAYLOAD_LENGTH);
@@ -156,13 +168,15 @@ function readUdp(meta: usize, endpoint: usize, at: usize, version: u32): u32 {
   const length = loadBe16(udp, 4);
   if (length < 8 || length > available) return DROP_OUTER_MALFORMED;
   if (loadBe16(udp, 2) != load<u32>(endpoint, ENDPOINT_PORT)) return DROP_OUTER_DESTINATION;
-  if (load<u16>(udp, 6)) {
-    const pseudo =
-      version == 4 ? pseudoHeader4(at, length, PROTOCOL_UDP) : pseudoHeader6(at, length, PROTOCOL_UDP);
-    if (checksumFold(checksumAdd(pseudo, udp, length)) != 0xffff) return DROP_OUTER_CHECKSUM;
-  }
+  if (load<u16>(udp, 6) && !udpChecksumIsRight(at, udp, length, version)) return DROP_OUTER_CHECKSUM;
   store<u32>(meta, loadBe16(udp), META_PORT);
   store<u32>(meta, <u32>udp + 8, META_PAYLOAD);
   store<u32>(meta, length - 8, META_PAYLOAD_LENGTH);
   return 0;
+}
+
+function udpChecksumIsRight(at: usize, udp: usize, length: u32, version: u32): bool {
+  const pseudo =
+    version == 4 ? pseudoHeader4(at, length, PROTOCOL_UDP) : pseudoHeader6(at, length, PROTOCOL_UDP);
+  return checksumFold(checksumAdd(pseudo, udp, length)) == 0xffff;
 }

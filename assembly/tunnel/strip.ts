@@ -31,29 +31,39 @@ import { checksumAdd, checksumFold } from '../wire/checksum';
 import { PROTOCOL_GRE, PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_UDP, ipVersion } from '../wire/ip';
 
 /** Strips the payload that WORKER_META describes, received by an endpoint of `encapsulation`. */
+// @ts-ignore: decorator
+@inline
 export function stripTunnel(meta: usize, encapsulation: u32): u32 {
-  const at = <usize>load<u32>(meta, META_PAYLOAD);
-  const length = load<u32>(meta, META_PAYLOAD_LENGTH);
+  let at = <usize>load<u32>(meta, META_PAYLOAD);
+  let length = load<u32>(meta, META_PAYLOAD_LENGTH);
+  let protocol = load<u32>(meta, META_PROTOCOL);
   store<u32>(meta, 0, META_KEYED);
   store<u32>(meta, 0, META_SEQUENCED);
-  const protocol = load<u32>(meta, META_PROTOCOL);
-  if (protocol != PROTOCOL_UDP) return stripProtocol(meta, at, length, protocol);
-  if (encapsulation == ENCAPSULATION_GRE_IN_UDP) return stripGre(meta, at, length);
-  if (!length) return DROP_OUTER_TRUNCATED;
-  // RFC 5845 §7.2: the first nibble tells a TLV header (0) from IPv4 (4) and IPv6 (6).
-  const version = ipVersion(at);
-  if (version) return stripProtocol(meta, at, length, version == 4 ? PROTOCOL_IPV4 : PROTOCOL_IPV6);
-  if (length < 4) return DROP_OUTER_TRUNCATED;
-  if (loadBe16(at, 2) != length - 4) return DROP_TLV_MALFORMED;
-  return stripProtocol(meta, at + 4, length - 4, <u32>load<u8>(at, 1));
-}
-
-function stripProtocol(meta: usize, at: usize, length: u32, protocol: u32): u32 {
+  if (protocol == PROTOCOL_UDP) {
+    if (encapsulation == ENCAPSULATION_GRE_IN_UDP) {
+      protocol = PROTOCOL_GRE;
+    } else {
+      if (!length) return DROP_OUTER_TRUNCATED;
+      // RFC 5845 §7.2: the first nibble tells a TLV header (0) from IPv4 (4) and IPv6 (6).
+      const version = ipVersion(at);
+      if (version) {
+        protocol = version == 4 ? PROTOCOL_IPV4 : PROTOCOL_IPV6;
+      } else {
+        if (length < 4) return DROP_OUTER_TRUNCATED;
+        if (loadBe16(at, 2) != length - 4) return DROP_TLV_MALFORMED;
+        protocol = <u32>load<u8>(at, 1);
+        at += 4;
+        length -= 4;
+      }
+    }
+  }
   if (protocol == PROTOCOL_GRE) return stripGre(meta, at, length);
   if (protocol != PROTOCOL_IPV4 && protocol != PROTOCOL_IPV6) return DROP_TLV_MALFORMED;
   return noteInner(meta, at, length, protocol == PROTOCOL_IPV4 ? 4 : 6);
 }
 
+// @ts-ignore: decorator
+@inline
 function stripGre(meta: usize, at: usize, length: u32): u32 {
   if (length < 4) return DROP_OUTER_TRUNCATED;
   const flags = loadBe16(at);
@@ -76,8 +86,9 @@ function stripGre(meta: usize, at: usize, length: u32): u32 {
     store<u32>(meta, loadBe32(field), META_SEQUENCE);
   }
   const type = loadBe16(at, 2);
-  if (type == 0x0800) return noteInner(meta, at + offset, length - offset, 4);
-  if (type == 0x86dd) return noteInner(meta, at + offset, length - offset, 6);
+  if (type == 0x0800 || type == 0x86dd) {
+    return noteInner(meta, at + offset, length - offset, type == 0x0800 ? 4 : 6);
+  }
   if (type == PROBE_TYPE && flags & 0x2000) {
     // Family 0: a probe (pipeline/probe.ts).
     store<u32>(meta, <u32>(at + offset), META_INNER);
@@ -91,6 +102,8 @@ function stripGre(meta: usize, at: usize, length: u32): u32 {
 }
 
 /** The inner packet must be of the family that the header around it announced. */
+// @ts-ignore: decorator
+@inline
 function noteInner(meta: usize, at: usize, length: u32, family: u32): u32 {
   if (!length) return DROP_OUTER_TRUNCATED;
   if (ipVersion(at) != family) return DROP_INNER_MALFORMED;

@@ -12,8 +12,8 @@ import {
   DROP_INNER_MALFORMED,
   DROP_INNER_TRUNCATED,
 } from '../layout';
-import { loadBe16, loadBe32, loadBe64 } from './bytes';
-import { checksumAdd, checksumFold } from './checksum';
+import { loadBe16, loadBe64 } from './bytes';
+import { checksumAdd, checksumFold, checksumHeader4 } from './checksum';
 
 export const PROTOCOL_IPV4: u32 = 4;
 export const PROTOCOL_TCP: u32 = 6;
@@ -34,6 +34,8 @@ export function ipVersion(at: usize): u32 {
  * Checks the IP header of `length` octets at `at`. Gives the packet's own length (what follows it is link
  * padding), or minus the drop reason.
  */
+// @ts-ignore: decorator
+@inline
 export function checkInner(at: usize, length: u32): i32 {
   if (length < 20) return -DROP_INNER_TRUNCATED;
   const version = ipVersion(at);
@@ -42,7 +44,8 @@ export function checkInner(at: usize, length: u32): i32 {
     const total = loadBe16(at, 2);
     if (header < 20 || total < header) return -DROP_INNER_MALFORMED;
     if (total > length) return -DROP_INNER_TRUNCATED;
-    if (checksumFold(checksumAdd(0, at, header)) != 0xffff) return -DROP_INNER_CHECKSUM;
+    const sum = header == 20 ? checksumHeader4(at) : checksumAdd(0, at, header);
+    if (checksumFold(sum) != 0xffff) return -DROP_INNER_CHECKSUM;
     if (!load<u8>(at, 8)) return -DROP_INNER_EXPIRED;
     return total;
   }
@@ -61,12 +64,15 @@ export function checkInner(at: usize, length: u32): i32 {
  * network, link-local, IPv4-mapped and -compatible (RFC 4213 §3.6, RFC 5213 §5.6.2). `::` and 0.0.0.0 are
  * left to the prefix check.
  */
+// @ts-ignore: decorator
+@inline
 export function isMartianSource(at: usize, family: u32): bool {
-  if (family == 4) {
-    const source = loadBe32(at, 12);
-    const first = source >> 24;
-    return first == 127 || first >= 224 || source >> 16 == 0xa9fe;
-  }
+  if (family != 4) return isMartianSource6(at);
+  const first = <u32>load<u8>(at, 12);
+  return first == 127 || first >= 224 || load<u16>(at, 12) == 0xfea9;
+}
+
+function isMartianSource6(at: usize): bool {
   const high = loadBe64(at, 8);
   const low = loadBe64(at, 16);
   if (high >> 56 == 0xff) return true;

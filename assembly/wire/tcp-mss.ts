@@ -7,11 +7,19 @@ import { checksumReplace } from './checksum';
 import { PROTOCOL_TCP, findUpperLayer6 } from './ip';
 
 /** Clamps the checked packet of `total` octets at `at`; true if a value was lowered. `mtu` is the inner MTU. */
+// @ts-ignore: decorator
+@inline
 export function clampMss(at: usize, family: u32, total: u32, mtu: u32): bool {
+  // No call for what is seen at once.
+  if (family == 4 && <u32>load<u8>(at, 9) != PROTOCOL_TCP) return false;
+  return clampTcp(at, family, total, mtu);
+}
+
+function clampTcp(at: usize, family: u32, total: u32, mtu: u32): bool {
   let tcp: u32;
   let limit: u32;
   if (family == 4) {
-    if (<u32>load<u8>(at, 9) != PROTOCOL_TCP || loadBe16(at, 6) & 0x1fff) return false;
+    if (loadBe16(at, 6) & 0x1fff) return false;
     tcp = ((<u32>load<u8>(at)) & 15) << 2;
     limit = mtu - 40;
   } else {
