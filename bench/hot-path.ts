@@ -1,6 +1,7 @@
 /**
- * Nanoseconds a packet of the hot path's parts, without any device: encapsulate, decapsulate, resequence, prefix look-up.
- * Each kernel is one function that works off one batch of 64 packets; bench/run.ts times it.
+ * The hot path's parts without any device, each beside its twin in C: encapsulate, decapsulate, resequence, prefix look-up, copy.
+ * Both work on one and the same memory and leave it behind in the same state: check() runs both from one image of it and compares
+ * every octet afterwards.
  */
 import * as L from '../assembly/layout.ts';
 import { GracePeriods } from '../src/dataplane/grace.ts';
@@ -8,135 +9,275 @@ import { LookupTables } from '../src/dataplane/lookup-tables.ts';
 import { BenchNode } from '../test/support/bench-node.ts';
 import { innerPacket } from '../test/support/inner-packet.ts';
 import { mirrored, testPath, testSession } from '../test/support/session.ts';
+import { hostAddress, type BenchKernels, type CTwins } from './twins.ts';
 
 export interface Kernel {
   readonly name: string;
-  /** Packets (or look-ups) a call. */
+  /** Packets (or look-ups) a batch. */
   readonly packets: number;
-  readonly run: () => void;
+  /** Nanoseconds of so many batches. */
+  readonly wasm: (batches: number) => number;
+  readonly c: (batches: number) => number;
+  /** Throws if WebAssembly and C do not leave the same behind. */
+  readonly check: () => void;
 }
 
-const PAYLOAD = 1400 - 28;
-/** Look-ups in one call. */
+export type Order = (i: number) => number;
+export const IN_ORDER: Order = (i) => i;
+/** All packets of the first path, then all of the second. */
+export const OUT_OF_STEP: Order = (i) => (i < L.BATCH / 2 ? i * 2 : (i - L.BATCH / 2) * 2 + 1);
+
+const LENGTH = 1400;
+/** Look-ups in one batch. */
 const LOOKUPS = 4096;
-const inner = innerPacket({ family: 4, payload: new Uint8Array(PAYLOAD) });
+/** Batches that a check compares. */
+const CHECKED = 40;
+/** Between batches, microseconds. */
+const STEP = 100;
+
+const inner = innerPacket({ family: 4, payload: new Uint8Array(LENGTH - 28) });
 const session = testSession({
   clampMss: true,
-  paths: [testPath(1, { weight: 3 }), testPath(2, { weight: 2 })],
+  // Both end at one address, so that the LMA has one endpoint and a batch mixes them.
+  paths: [testPath(1, { weight: 3 }), testPath(2, { weight: 2, remote: '203.0.113.1' })],
   resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 100_000, late: 'deliver', provenLoss: true },
 });
 
-/** Puts `packet` into every receive buffer of the node's worker; the buffers come back after each batch. */
-function fill(node: BenchNode, packet: (i: number) => Uint8Array): void {
-  node.wasm.prepareReceive(node.worker, -1, L.BATCH);
+/** Nanoseconds that `work` takes. */
+function nanoseconds(work: () => void): number {
+  const start = performance.now();
+  work();
+  return (performance.now() - start) * 1e6;
+}
+
+/** The least that reading the clock twice takes, of either side. */
+function clockCost(read: () => number): number {
+  return Math.min(...Array.from({ length: 10_000 }, read));
+}
+
+/** Both from the same image of the memory; `state` is what the kernel remembers besides, taken back in between. */
+function checkMemory(node: BenchNode, state: { turn: number }, kernel: Omit<Kernel, 'check'>): () => void {
+  return () => {
+    const { bytes } = node.memory;
+    const { turn } = state;
+    const before = bytes.slice();
+    kernel.wasm(CHECKED);
+    const after = bytes.slice();
+    bytes.set(before);
+    state.turn = turn;
+    kernel.c(CHECKED);
+    const at = Buffer.compare(bytes, after) && bytes.findIndex((octet, i) => octet !== after[i]);
+    if (at) throw new Error(`${kernel.name}: C leaves something else at ${at} than WebAssembly`);
+    if (Buffer.compare(before, after) === 0) throw new Error(`${kernel.name}: nothing was done`);
+    const dropped = Object.entries(node.drops).filter(([, count]) => count);
+    if (dropped.length) throw new Error(`${kernel.name}: packets were dropped: ${dropped.join()}`);
+  };
+}
+
+/** Puts the packet's octets into every buffer of the pool, so that whichever comes to hand holds it. */
+function fillBuffers(node: BenchNode, packet: Uint8Array): void {
+  const { memory } = node;
+  const pool = memory.control(L.CONTROL_BUFFERS);
+  for (let i = 0; i < memory.sizes.buffers; i++) {
+    memory.bytes.set(packet, pool + i * memory.sizes.bufferSize + L.BUFFER_PACKET);
+  }
   for (let i = 0; i < L.BATCH; i++) {
     const header = node.worker + L.WORKER_RECEIVE_HEADERS + i * L.MMSGHDR_SIZE;
-    const buffer = node.memory.u32[(node.worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]!;
-    const bytes = packet(i);
-    node.memory.bytes.set(bytes, buffer + L.BUFFER_PACKET);
-    node.memory.u32[(header + L.MMSGHDR_LEN) / 4] = bytes.length;
-    node.memory.u32[(header + L.MMSGHDR_CONTROLLEN) / 4] = 0;
+    memory.u32[(header + L.MMSGHDR_LEN) / 4] = packet.length;
   }
 }
 
-/** Check, look up, ticket, header; the UDP checksum is left to the kernel, as with sockets. */
-export function encapsulateKernel(): Kernel {
+/**
+ * What the worker's loop has the hot path do for a batch from the TUN: receive vector, check, session, ticket, path, headers,
+ * grouping into mmsghdr and iovec, counting what was sent. `udpChecksum`: computed here, or left to the kernel as with sockets.
+ */
+export function encapsulateKernel(name: string, c: CTwins | null, udpChecksum: boolean): Kernel {
   const node = new BenchNode('mag').add(session);
-  const flags = (node.memory.path(0) + L.PATH_FLAGS) / 4;
-  const second = (node.memory.path(1) + L.PATH_FLAGS) / 4;
-  node.memory.u32[flags]! &= ~L.PATH_FLAG_UDP_CHECKSUM;
-  node.memory.u32[second]! &= ~L.PATH_FLAG_UDP_CHECKSUM;
-  fill(node, () => inner);
-  const places = (node.worker + L.WORKER_RECEIVE_BUFFERS) / 4;
-  const buffers = node.memory.u32.slice(places, places + L.BATCH);
   const { wasm, worker, memory } = node;
-  return {
-    name: 'encapsulate',
-    packets: L.BATCH,
-    run: () => {
-      // The same buffers again: the packets in them are unharmed, only headroom is written.
-      memory.u32.set(buffers, places);
-      wasm.encapsulate(worker, 0, L.BATCH, 1);
-      // Forget the sends instead of freeing the buffers that we use again.
-      memory.u32[(worker + L.WORKER_SEND_COUNT) / 4] = 0;
-    },
-  };
-}
-
-/** Strip, validate, find path and session, and put through the window in the given order of arrival. */
-export function decapsulateKernel(name: string, order: (i: number) => number): Kernel {
-  const mag = new BenchNode('mag').add(session);
-  const lma = new BenchNode('lma').add(mirrored(session));
-  const outer = mag.encapsulate([inner]).sent[0]!.bytes;
-  outer.fill(0, 26, 28);
-  fill(lma, () => outer);
-  const { wasm, worker, memory } = lma;
-  const headers = (worker + L.WORKER_RECEIVE_HEADERS + L.MMSGHDR_LEN) / 4;
-  const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
-  const positions = Array.from({ length: L.BATCH }, (_, i) => order(i));
-  let sequence = 0;
-  return {
+  for (const path of [0, 1]) {
+    const flags = (memory.path(path) + L.PATH_FLAGS) / 4;
+    if (!udpChecksum) memory.u32[flags]! &= ~L.PATH_FLAG_UDP_CHECKSUM;
+  }
+  fillBuffers(node, inner);
+  const host = hostAddress(memory.memory);
+  const kernel = {
     name,
     packets: L.BATCH,
-    run: () => {
-      wasm.prepareReceive(worker, -1, L.BATCH);
-      for (let i = 0; i < L.BATCH; i++) {
-        const at = memory.u32[places + i]! + L.BUFFER_PACKET;
-        // A buffer that came back holds the same packet: only the number has to change.
-        memory.u32[headers + i * (L.MMSGHDR_SIZE / 4)] = outer.length;
-        memory.view.setUint32(at + 40, sequence + positions[i]!);
-        if (memory.bytes[at] !== 0x45) memory.bytes.set(outer, at);
-      }
-      sequence = (sequence + L.BATCH) >>> 0;
-      lma.now += 100;
-      wasm.decapsulate(worker, 0, 0, L.BATCH, lma.now);
-      wasm.deliveriesDone(worker, lma.now);
-    },
+    wasm: (batches: number) =>
+      nanoseconds(() => {
+        for (let i = 0; i < batches; i++) {
+          wasm.prepareReceive(worker, -1, L.BATCH);
+          wasm.encapsulate(worker, 0, L.BATCH, node.now);
+          wasm.sendsDone(worker);
+        }
+      }),
+    c: (batches: number) => c!.encapsulate(host, worker, batches, node.now),
   };
+  // The first batch takes its buffers from the pool, which the twin does not have.
+  kernel.wasm(1);
+  return { ...kernel, check: checkMemory(node, { turn: 0 }, kernel) };
 }
 
-/** Looks random ones of `sessions` /64 prefixes up, many in a call, addresses lying ready in memory; the C twin does the same. */
-export function lookupKernel(sessions: number, module: WebAssembly.Module): Kernel {
-  const node = new BenchNode('mag', { buffers: 32, heap: 64 << 20 });
-  const tables = new LookupTables(node.memory, node.wasm, new GracePeriods(node.memory, () => false));
+/** Strip, validate, find path and session, put through the window in the given order of arrival, count what was written. */
+export function decapsulateKernel(name: string, c: CTwins | null, order: Order): Kernel {
+  const mag = new BenchNode('mag').add(session);
+  const node = new BenchNode('lma').add(mirrored(session));
+  const { wasm, worker, memory } = node;
+  // One packet of each path; the UDP checksum is the kernel's, as with sockets.
+  const outer = mag.encapsulate(Array.from({ length: 5 }, () => inner)).sent.map(({ bytes }) => bytes);
+  const paths = [0, 1].map((endpoint) => {
+    const bytes = outer.find((packet) => packet[15] === endpoint + 1)!;
+    bytes.fill(0, 26, 28);
+    return bytes.slice(0, bytes.length - inner.length);
+  });
+  fillBuffers(node, outer[0]!);
+  const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
+  const host = hostAddress(memory.memory);
+  const state = { turn: 0 };
+  /** What recvmmsg(2) would do. */
+  const receive = (): number => {
+    wasm.prepareReceive(worker, -1, L.BATCH);
+    for (let i = 0; i < L.BATCH; i++) {
+      const at = memory.u32[places + i]! + L.BUFFER_PACKET;
+      const place = order(i);
+      memory.bytes.set(paths[place & 1]!, at);
+      memory.view.setUint32(at + 40, (state.turn * L.BATCH + place) >>> 0);
+    }
+    state.turn++;
+    return node.now + state.turn * STEP;
+  };
+  const sum = (batches: number, one: (now: number) => number): number => {
+    let ns = 0;
+    for (let i = 0; i < batches; i++) ns += one(receive());
+    return ns;
+  };
+  const wasmClock = clockCost(() => nanoseconds(() => {}));
+  const cClock = c ? clockCost(c.clockCost) : 0;
+  const kernel = {
+    name,
+    packets: L.BATCH,
+    wasm: (batches: number) =>
+      sum(batches, (now) => {
+        const start = performance.now();
+        wasm.decapsulate(worker, 0, 0, L.BATCH, now);
+        wasm.deliveriesDone(worker, now);
+        return (performance.now() - start) * 1e6 - wasmClock;
+      }),
+    c: (batches: number) => sum(batches, (now) => c!.decapsulate(host, worker, now) - cClock),
+  };
+  return { ...kernel, check: checkMemory(node, state, kernel) };
+}
+
+/** The resequencer alone: a buffer, its number, window, release, history, delivery list. */
+export function resequenceKernel(
+  name: string,
+  c: CTwins | null,
+  module: WebAssembly.Module,
+  order: Order,
+): Kernel {
+  const node = new BenchNode('lma').add(mirrored(session));
+  const { worker, memory } = node;
+  const kernels = instantiate(module, memory.memory);
+  const places = memory.heap.allocate(L.BATCH);
+  memory.bytes.set(
+    Array.from({ length: L.BATCH }, (_, i) => order(i)),
+    places,
+  );
+  // Fills the worker's stack: the twin has no pool.
+  node.wasm.prepareReceive(worker, -1, L.BATCH);
+  node.decapsulate(0, []);
+  const host = hostAddress(memory.memory);
+  const state = { turn: 0 };
+  /** Runs `batches` batches by the function given. */
+  const run = (batches: number, by: (from: number, now: number) => number): number => {
+    const from = (state.turn * L.BATCH) >>> 0;
+    const now = node.now + state.turn * STEP;
+    state.turn += batches;
+    return by(from, now);
+  };
+  const at = memory.session(0);
+  const kernel = {
+    name,
+    packets: L.BATCH,
+    wasm: (batches: number) =>
+      run(batches, (from, now) =>
+        nanoseconds(() => kernels.resequence(worker, at, places, from, batches, now)),
+      ),
+    c: (batches: number) =>
+      run(batches, (from, now) => c!.resequence(host, worker, at, places, from, batches, now)),
+  };
+  // The first batch takes its buffers from the pool, which the twin does not have.
+  kernel.wasm(1);
+  return { ...kernel, check: checkMemory(node, state, kernel) };
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): BenchKernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as BenchKernels;
+}
+
+/** Looks random ones of `sessions` /64 prefixes up, many in a call, addresses lying ready in memory. */
+export function lookupKernel(c: CTwins | null, module: WebAssembly.Module, sessions: number): Kernel {
+  const node = new BenchNode('mag', { buffers: 32, heap: 64 << 20, supers: false });
+  const { memory } = node;
+  const tables = new LookupTables(memory, node.wasm, new GracePeriods(memory, () => false));
   const address = (i: number): string => `2001:db8:${(i >>> 16).toString(16)}:${(i & 0xffff).toString(16)}::`;
   for (let i = 0; i < sessions; i++) tables.addPrefix(`${address(i)}/64`, i + 1);
   // Enough addresses that the order does not repeat itself within the caches.
   const count = 1 << 16;
-  const list = node.memory.heap.allocate(count * 16);
-  let state = 1;
+  const list = memory.heap.allocate(count * 16);
+  let random = 1;
   for (let i = 0; i < count; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const chosen = Math.floor((state / 2 ** 32) * sessions);
-    node.memory.view.setUint32(list + i * 16, 0x20010db8);
-    node.memory.view.setUint16(list + i * 16 + 4, chosen >>> 16);
-    node.memory.view.setUint16(list + i * 16 + 6, chosen & 0xffff);
+    random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+    const chosen = Math.floor((random / 2 ** 32) * sessions);
+    memory.view.setUint32(list + i * 16, 0x20010db8);
+    memory.view.setUint16(list + i * 16 + 4, chosen >>> 16);
+    memory.view.setUint16(list + i * 16 + 6, chosen & 0xffff);
   }
-  const { findSessions6 } = new WebAssembly.Instance(module, { env: { memory: node.memory.memory } })
-    .exports as unknown as { findSessions6(at: number, count: number): number };
+  const { findSessions6 } = instantiate(module, memory.memory);
+  const host = hostAddress(memory.memory);
+  const found = new Uint32Array(1);
   let next = 0;
-  return {
-    name: `lookup ${sessions}`,
-    packets: LOOKUPS,
-    run: () => {
-      findSessions6(list + next * 16, LOOKUPS);
+  const run = (batches: number, by: (at: number) => number): number => {
+    let ns = 0;
+    for (let i = 0; i < batches; i++) {
+      ns += by(list + next * 16);
       next = (next + LOOKUPS) & (count - 1);
+    }
+    return ns;
+  };
+  return {
+    name: `prefix look-up, ${sessions.toLocaleString('en')} session${sessions > 1 ? 's' : ''}`,
+    packets: LOOKUPS,
+    wasm: (batches) => run(batches, (at) => nanoseconds(() => findSessions6(at, LOOKUPS))),
+    c: (batches) => run(batches, (at) => c!.lookUp(host, at, LOOKUPS, found)),
+    check: () => {
+      const expected = findSessions6(list, LOOKUPS) >>> 0;
+      c!.lookUp(host, list, LOOKUPS, found);
+      if (!expected || found[0] !== expected) throw new Error('C finds other sessions than WebAssembly');
     },
   };
 }
 
 /** memory.copy of the same packet, 64 times: the yardstick for everything else. */
-export function copyKernel(): Kernel {
+export function copyKernel(c: CTwins | null, module: WebAssembly.Module): Kernel {
   const node = new BenchNode('mag');
-  const from = node.memory.heap.allocate(L.BATCH * 2048);
-  const to = node.memory.heap.allocate(L.BATCH * 2048);
-  return {
-    name: 'memory.copy',
-    packets: L.BATCH,
-    run: () => {
-      for (let i = 0; i < L.BATCH; i++) {
-        node.memory.bytes.copyWithin(to + i * 2048, from + i * 2048, from + i * 2048 + 1400);
-      }
-    },
+  const { memory } = node;
+  const from = memory.heap.allocate(L.BATCH * 2048);
+  const to = memory.heap.allocate(L.BATCH * 2048);
+  memory.bytes.fill(1, from, from + L.BATCH * 2048);
+  const { copyPackets } = instantiate(module, memory.memory);
+  const host = hostAddress(memory.memory);
+  const repeat = (batches: number, once: () => number): number => {
+    let ns = 0;
+    for (let i = 0; i < batches; i++) ns += once();
+    return ns;
   };
+  const kernel = {
+    name: `copy of ${LENGTH} octets`,
+    packets: L.BATCH,
+    wasm: (batches: number) =>
+      repeat(batches, () => nanoseconds(() => copyPackets(to, from, LENGTH, L.BATCH))),
+    c: (batches: number) => repeat(batches, () => c!.copy(host, to, from, LENGTH, L.BATCH)),
+  };
+  return { ...kernel, check: checkMemory(node, { turn: 0 }, kernel) };
 }

@@ -1,104 +1,102 @@
 /**
- * `npm run bench`: the hot path against the same loops in C (gcc -O3, where gcc is there) and against memory.copy, then one
- * TCP stream through the lab against the same stream over a bare veth pair. Prints a table, or JSON with --json.
+ * `npm run bench`: the hot path against its twins in C (gcc -O3, where gcc is there) and against memory.copy, then one TCP stream
+ * through the lab against the same stream over a bare veth pair. Prints a table, or JSON with --json; --kernels leaves the lab out,
+ * --only TEXT takes the kernel of that name or those whose names contain it, --profile wasm or --profile c runs that
+ * side alone for 3 seconds, for perf(1).
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Bench } from 'tinybench';
-import { copyKernel, decapsulateKernel, encapsulateKernel, lookupKernel, type Kernel } from './hot-path.ts';
+import { parseArgs } from 'node:util';
 import { measureGoodput } from './goodput.ts';
+import {
+  IN_ORDER,
+  OUT_OF_STEP,
+  copyKernel,
+  decapsulateKernel,
+  encapsulateKernel,
+  lookupKernel,
+  resequenceKernel,
+  type Kernel,
+} from './hot-path.ts';
+import { compileBenchKernels, loadTwins } from './twins.ts';
 
-interface CResult {
-  readonly encapsulate: number;
-  readonly copy: number;
-  readonly lookup: Readonly<Record<string, number>>;
+/** Batches in a row of one side, so that it runs warm, and how often both take turns. */
+const BATCHES = 32;
+const TURNS = 3000;
+const WARM_UP = 300;
+
+interface Row {
+  readonly name: string;
+  readonly nsPerPacket: number;
+  readonly cNsPerPacket: number | null;
+  readonly ratioToC: number | null;
 }
 
-function runC(): CResult | null {
-  const folder = mkdtempSync(join(tmpdir(), 'tunloom-bench-'));
-  try {
-    const source = new URL('./hot-path.c', import.meta.url).pathname;
-    execFileSync('gcc', ['-O3', '-march=native', '-o', join(folder, 'twin'), source], { stdio: 'pipe' });
-    return JSON.parse(execFileSync(join(folder, 'twin'), { encoding: 'utf8' })) as CResult;
-  } catch {
-    return null;
-  } finally {
-    rmSync(folder, { recursive: true });
+/**
+ * Least nanoseconds a packet of both sides, taken in turns: what other work on the machine does to a turn only makes it longer. WASM
+ * is warm when V8 has compiled it with its optimising compiler.
+ */
+function measure(kernel: Kernel, withC: boolean): Row {
+  if (withC) kernel.check();
+  const batches = Math.max(1, Math.ceil((BATCHES * 64) / kernel.packets));
+  let wasm = Infinity;
+  let c = Infinity;
+  for (let turn = 0; turn < WARM_UP + TURNS; turn++) {
+    const ns = kernel.wasm(batches) / batches / kernel.packets;
+    if (turn >= WARM_UP) wasm = Math.min(wasm, ns);
+    if (withC) c = Math.min(c, kernel.c(batches) / batches / kernel.packets);
   }
+  return {
+    name: kernel.name,
+    nsPerPacket: wasm,
+    cNsPerPacket: withC ? c : null,
+    ratioToC: withC ? wasm / c : null,
+  };
 }
 
-/** assembly/bench-lookups.ts, compiled as the hot path is. */
-async function compileLookups(): Promise<WebAssembly.Module> {
-  const folder = mkdtempSync(join(tmpdir(), 'tunloom-bench-'));
-  try {
-    const at = (path: string): string => new URL(path, import.meta.url).pathname;
-    const options = (JSON.parse(readFileSync(at('../asconfig.json'), 'utf8')) as { options: object }).options;
-    const config = join(folder, 'asconfig.json');
-    const outFile = join(folder, 'lookups.wasm');
-    const release = { optimizeLevel: 3, shrinkLevel: 0, converge: true, noAssert: true };
-    writeFileSync(config, JSON.stringify({ options: { ...options, ...release, outFile } }));
-    const asc = at('../node_modules/assemblyscript/bin/asc.js');
-    execFileSync(process.execPath, [asc, at('../assembly/bench-lookups.ts'), '--config', config], {
-      stdio: 'pipe',
-    });
-    return await WebAssembly.compile(readFileSync(outFile));
-  } finally {
-    rmSync(folder, { recursive: true });
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    kernels: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    profile: { type: 'string' },
+  },
+});
+const c = loadTwins();
+const module = compileBenchKernels();
+const makers: readonly [string, (name: string) => Kernel][] = [
+  ['encapsulate', (name) => encapsulateKernel(name, c, false)],
+  ['encapsulate, UDP checksum', (name) => encapsulateKernel(name, c, true)],
+  ['decapsulate, in order', (name) => decapsulateKernel(name, c, IN_ORDER)],
+  ['decapsulate, paths out of step', (name) => decapsulateKernel(name, c, OUT_OF_STEP)],
+  ['resequence, in order', (name) => resequenceKernel(name, c, module, IN_ORDER)],
+  ['resequence, paths out of step', (name) => resequenceKernel(name, c, module, OUT_OF_STEP)],
+  ['look-up 1', () => lookupKernel(c, module, 1)],
+  ['look-up 1000', () => lookupKernel(c, module, 1000)],
+  ['look-up 100000', () => lookupKernel(c, module, 100_000)],
+  ['copy', () => copyKernel(c, module)],
+];
+const exact = makers.filter(([name]) => name === values.only);
+const chosen = exact.length ? exact : makers.filter(([name]) => name.includes(values.only));
+
+if (values.profile) {
+  const kernels = chosen.map(([name, make]) => make(name));
+  const end = performance.now() + 3000;
+  for (const { wasm } of kernels) wasm(BATCHES);
+  while (performance.now() < end) {
+    for (const kernel of kernels) void (values.profile === 'c' ? kernel.c(BATCHES) : kernel.wasm(BATCHES));
   }
+  process.exit(0);
 }
+const rows = chosen.map(([name, make]) => measure(make(name), c !== null));
+const goodput = !values.kernels && !values.only && process.getuid?.() === 0 ? await measureGoodput() : null;
 
-/** Least nanoseconds a packet of each kernel: what other processes do to a run only makes it longer. */
-async function time(kernels: readonly Kernel[]): Promise<Map<string, number>> {
-  const bench = new Bench({ time: 1000, warmupTime: 300 });
-  for (const kernel of kernels) bench.add(kernel.name, kernel.run);
-  await bench.run();
-  return new Map(
-    bench.tasks.map((task, i) => {
-      const { result } = task;
-      if (!('latency' in result)) throw new Error(`${task.name} did not run`);
-      return [task.name, (result.latency.min * 1e6) / kernels[i]!.packets];
-    }),
-  );
-}
-
-const json = process.argv.includes('--json');
-const lookups = await compileLookups();
-const wasm = await time([
-  encapsulateKernel(),
-  decapsulateKernel('decapsulate, in order', (i) => i),
-  decapsulateKernel('decapsulate, two paths out of step', (i) => (i < 32 ? i * 2 : (i - 32) * 2 + 1)),
-  lookupKernel(1, lookups),
-  lookupKernel(1000, lookups),
-  lookupKernel(100_000, lookups),
-  copyKernel(),
-]);
-const c = runC();
-const twins: Record<string, number | undefined> = {
-  encapsulate: c?.encapsulate,
-  'lookup 1': c?.lookup['1'],
-  'lookup 1000': c?.lookup['1000'],
-  'lookup 100000': c?.lookup['100000'],
-  'memory.copy': c?.copy,
-};
-const kernels = [...wasm].map(([name, ns]) => ({
-  name,
-  nsPerPacket: ns,
-  cNsPerPacket: twins[name] ?? null,
-  ratioToC: twins[name] ? ns / twins[name] : null,
-  ratioToCopy: ns / wasm.get('memory.copy')!,
-}));
-const goodput = process.getuid?.() === 0 ? await measureGoodput() : null;
-
-if (json) {
-  process.stdout.write(`${JSON.stringify({ kernels, goodput }, null, 2)}\n`);
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ kernels: rows, goodput }, null, 2)}\n`);
 } else {
   const cell = (value: number | null): string => (value === null ? '-' : value.toFixed(2)).padStart(9);
-  process.stdout.write(`${'ns a packet (minima)'.padEnd(38)}     wasm         C    wasm/C  /memory.copy\n`);
-  for (const row of kernels) {
+  process.stdout.write(`${'ns a packet (minima)'.padEnd(38)}     WASM         C    WASM/C\n`);
+  for (const row of rows) {
     process.stdout.write(
-      `${row.name.padEnd(38)}${cell(row.nsPerPacket)} ${cell(row.cNsPerPacket)} ${cell(row.ratioToC)}     ${cell(row.ratioToCopy)}\n`,
+      `${row.name.padEnd(38)}${cell(row.nsPerPacket)} ${cell(row.cNsPerPacket)} ${cell(row.ratioToC)}\n`,
     );
   }
   if (goodput) {
