@@ -65,7 +65,9 @@ static inline uint8_t *allocate_buffer(uint8_t *m, uint8_t *worker) {
   uint32_t free = U32(worker, WORKER_FREE_COUNT);
   if (unlikely(!free)) unreached();
   U32(worker, WORKER_FREE_COUNT) = --free;
-  return AT(U32(worker, WORKER_FREE + free * 4));
+  uint8_t *buffer = AT(U32(worker, WORKER_FREE + free * 4));
+  U64(buffer, BUFFER_SUM) = 0;
+  return buffer;
 }
 
 static inline void free_buffer(uint8_t *m, uint8_t *worker, uint8_t *buffer) {
