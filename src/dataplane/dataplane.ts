@@ -307,6 +307,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return true;
   }
 
+  /** The largest inner packet that all paths of the session carry whole, octets. Throws UNKNOWN_SESSION. */
+  innerMtu(name: string): number {
+    return this.#sessions.innerMtu(name);
+  }
+
   /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */
   smallestMtu(): number | null {
     return this.#sessions.smallestMtu();

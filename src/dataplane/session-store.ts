@@ -304,6 +304,10 @@ export class SessionStore {
     return new Map(paths.map(({ spec }, i) => [spec.bid, config.distribution.weights[i]!]));
   }
 
+  innerMtu(name: string): number {
+    return this.#get(name).config.innerMtu;
+  }
+
   status(name: string): SessionStatus {
     const { index, spec, paths, config, waits } = this.#get(name);
     const wait = waits ?? spec.resequencer;

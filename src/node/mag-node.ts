@@ -97,7 +97,7 @@ export class MagNode {
     this.#readiness = readiness;
     // Nodes are told what their tunnels carry (RFC 5213 §6.9.5).
     const tellMtu = ({ node, name }: TunnelSession): void =>
-      this.access.setMtu(node, host.dataplane.session(name).mtu);
+      this.access.setMtu(node, host.dataplane.innerMtu(name));
     host.dataplane.on('event', (event) => {
       this.events.tell(event);
       if (event.event === 'pathMtuChanged') this.installer.sessions().forEach(tellMtu);

@@ -16,6 +16,7 @@ import { planPaths } from '../../src/lab/plan.ts';
 import { LmaNode } from '../../src/node/lma-node.ts';
 import { MagNode } from '../../src/node/mag-node.ts';
 import { Netlink } from '../../src/net/netlink.ts';
+import { withNamespace } from '../../src/net/network-namespace.ts';
 import { setLink } from '../../src/net/netlink/link.ts';
 import { exchangeSysctl, readSysctl } from '../../src/net/sysctl.ts';
 import { MobileHost } from '../support/mobile-host.ts';
@@ -191,7 +192,7 @@ test('RFC 7148 §3.2.1: Solicit, PBU, PBA, Reply; the network behind a mobile ro
 
 test('a host that is unplugged is de-registered, and comes back with the same prefix', async () => {
   let mn!: MobileHost;
-  const { messages, lma, deployment } = await bench(
+  const { messages, lma, mag, deployment } = await bench(
     (file) => {
       file['access'] = [{ name: 'acc1', node: 'mn1@example.org' }];
     },
@@ -204,6 +205,17 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
   mn.set(true);
   await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   const [before] = lma.bindings();
+  // RFC 5213 §6.9.5: a path of the tunnels turns out to be narrow, and the host is told.
+  const { dataplane } = mag.host;
+  const mtu = '/proc/sys/net/ipv6/conf/eth0/mtu';
+  const told = (): number => Number(withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8')));
+  const wide = told();
+  const wan = new Netlink(deployment.mag);
+  wan.apply([setLink(dataplane.specs()[0]!.paths[0]!.interface!, { mtu: 1350 })]);
+  wan.close();
+  await expect.poll(told, { timeout: 10_000 }).toBeLessThan(1350);
+  expect(wide).toBeGreaterThan(1350);
+  expect(told()).toBe(dataplane.innerMtu(dataplane.specs()[0]!.name));
   mn.set(false);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(0);
   expect(messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
