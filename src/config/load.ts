@@ -1,13 +1,22 @@
 /** Reads the configuration file of `tunloom dataplane`: schema, then what needs more than one key. */
 import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import type { Adaptation } from '../paths/adaptive-weights.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { TunloomError } from '../errors.ts';
 import { type Complaint, checkSession, checkSessions } from './cross-checks.ts';
 import { checkServices, distributionOf, flowRulesOf } from './flow-rules.ts';
 import { type FileServices, schedulerBody, servicesSchema } from './flow-schema.ts';
-import { probeSpecOf } from './probe-settings.ts';
-import { type FileConfig, configSchema, defaultsSchema, sessionProbes, sessionSchema } from './schema.ts';
+import { adaptationOf, probeSpecOf } from './probe-settings.ts';
+import {
+  type FileConfig,
+  configSchema,
+  defaultsSchema,
+  sessionAdaptation,
+  sessionProbes,
+  sessionSchema,
+} from './schema.ts';
 import { type Gateway, completeSession, gatewaysOf } from './session-defaults.ts';
 import { type Checked, describeIssues, formatKey, parseYaml, readConfigFile } from './yaml-file.ts';
 
@@ -95,12 +104,21 @@ export function withFlows(session: SessionSpec, value: unknown, services: FileSe
 
 /** Keys of `probes` as an object (control socket). Throws BAD_PROBES. */
 export function parseProbes(value: unknown): Partial<HealthConfig> {
-  const checked = sessionProbes.safeParse(value);
-  if (checked.success) return probeSpecOf(checked.data);
-  const lines = describeIssues(checked.error, sessionProbes).map(
-    ({ path, message }) => `${formatKey(path) || 'probes'}: ${message}`,
+  return probeSpecOf(parsedBy(sessionProbes, value, 'BAD_PROBES', 'probes'));
+}
+
+/** Keys of `adaptation` as an object (control socket). Throws BAD_ADAPTATION. */
+export function parseAdaptation(value: unknown): Adaptation {
+  return adaptationOf(parsedBy(sessionAdaptation, value, 'BAD_ADAPTATION', 'adaptation'));
+}
+
+function parsedBy<S extends z.ZodType>(schema: S, value: unknown, code: string, what: string): z.output<S> {
+  const checked = schema.safeParse(value);
+  if (checked.success) return checked.data;
+  const lines = describeIssues(checked.error, schema).map(
+    ({ path, message }) => `${formatKey(path) || what}: ${message}`,
   );
-  throw new TunloomError('BAD_PROBES', lines.join('\n'));
+  throw new TunloomError(code, lines.join('\n'));
 }
 
 function checkedOr(

@@ -1,20 +1,51 @@
-/** From the keys of `probes`, as they stand in a file or in a request, to what the data plane calls them; and back. */
+/** From the keys of `probes` and `adaptation`, as they stand in a file or in a request, to what the data plane calls them. */
 import type { HealthConfig } from '../paths/path-health.ts';
-import type { FileProbes } from './schema.ts';
+import type { Adaptation, AdaptiveConfig } from '../paths/adaptive-weights.ts';
+import type { GuardConfig } from '../paths/guard.ts';
+import type { FileAdaptation, FileProbes } from './schema.ts';
 
 /** What is given, and nothing else. */
 export function probeSpecOf(probes: FileProbes): Partial<HealthConfig> {
   const { interval, silent, recover, bad, good, loss, delay, ease, easeFrom } = probes;
-  const all: { [K in keyof HealthConfig]: number | undefined } = {
+  return given<HealthConfig>({
     intervalUs: interval,
     silent,
     recover,
     bad,
     good,
-    lossLimit: loss === undefined ? undefined : loss / 1e6,
+    lossLimit: part(loss),
     delayLimitUs: delay,
     easeUs: ease,
-    easeFrom: easeFrom === undefined ? undefined : easeFrom / 1e6,
+    easeFrom: part(easeFrom),
+  });
+}
+
+/** What is given, and nothing else. */
+export function adaptationOf({ floor, ceiling, growth, hysteresis, guard }: FileAdaptation): Adaptation {
+  const { margin, patience, retry, longestRetry } = guard ?? {};
+  return {
+    ...given<AdaptiveConfig>({
+      floor: part(floor),
+      ceiling: part(ceiling),
+      growth: part(growth),
+      hysteresis: part(hysteresis),
+    }),
+    ...(guard && {
+      guard: given<GuardConfig>({
+        margin: part(margin),
+        patienceUs: patience,
+        retryUs: retry,
+        longestRetryUs: longestRetry,
+      }),
+    }),
   };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** Millionths, as shares are read, as a part of 1. */
+function part(millionths: number | undefined): number | undefined {
+  return millionths === undefined ? undefined : millionths / 1e6;
+}
+
+function given<T extends object>(values: { [K in keyof T]: T[K] | undefined }): Partial<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

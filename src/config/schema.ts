@@ -75,11 +75,26 @@ const probeKeys = {
 };
 export const sessionProbes = keys(probeKeys);
 
+/** How far and how fast adaptive weights go (docs/probes.md). */
+export const sessionAdaptation = keys({
+  floor: share.optional(),
+  ceiling: share.optional(),
+  growth: share.optional(),
+  hysteresis: share.optional(),
+  guard: keys({
+    margin: share.optional(),
+    patience: durationWithin(0, 600e6, '3s').optional(),
+    retry: durationWithin(1e6, 3600e6, '30s').optional(),
+    longestRetry: durationWithin(1e6, 24 * 3600e6, '10min').optional(),
+  }).optional(),
+});
+
 const sessionKeys = {
   probes: sessionProbes.optional(),
   allowReordering: flag.optional(),
   clampMss: flag.optional(),
   adaptive: flag.optional(),
+  adaptation: sessionAdaptation.optional(),
   resequencer: resequencer.optional(),
   ...policyKeys,
 };
@@ -187,4 +202,5 @@ export type FileSession = z.output<typeof sessionSchema>;
 export type FileDefaults = z.output<typeof defaultsSchema>;
 export type ObserveConfig = FileConfig['observe'];
 export type FileTunnels = z.output<typeof tunnelsSchema>;
+export type FileAdaptation = z.output<typeof sessionAdaptation>;
 export type FileProbes = z.output<typeof sessionProbes>;

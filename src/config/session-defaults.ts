@@ -2,7 +2,7 @@
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import { distributionOf, flowRulesOf, latencyOf } from './flow-rules.ts';
 import type { FileServices } from './flow-schema.ts';
-import { probeSpecOf } from './probe-settings.ts';
+import { adaptationOf, probeSpecOf } from './probe-settings.ts';
 import type { FileDefaults, FileSession } from './schema.ts';
 
 /** RFC 5844 §4 and RFC 8086 §3.2. */
@@ -32,6 +32,13 @@ export function completeSession(
   const latency = session.latency ?? defaults.latency;
   const flows = session.flows ?? defaults.flows;
   const resequencer = { ...defaults.resequencer, ...session.resequencer };
+  const adaptation = adaptationOf({
+    ...defaults.adaptation,
+    ...session.adaptation,
+    ...((defaults.adaptation?.guard ?? session.adaptation?.guard) && {
+      guard: { ...defaults.adaptation?.guard, ...session.adaptation?.guard },
+    }),
+  });
   const probes = probeSpecOf({ ...defaults.probes, ...session.probes });
   return {
     name: session.name,
@@ -41,6 +48,7 @@ export function completeSession(
     allowReordering: session.allowReordering ?? defaults.allowReordering ?? false,
     clampMss: session.clampMss ?? defaults.clampMss ?? true,
     ...((session.adaptive ?? defaults.adaptive) && { adaptive: true }),
+    ...(Object.keys(adaptation).length && { adaptation }),
     ...(Object.keys(probes).length && { probes }),
     resequencer: {
       window: resequencer.window ?? 4096,

@@ -77,6 +77,15 @@ export function formatMetrics(
       ),
     ),
     metric(
+      'resequencer_wait_seconds',
+      'gauge',
+      'Bounds of the wait at a gap, as measured delays have raised them.',
+      sessions.flatMap(({ name, wait }): Sample[] => [
+        [{ session: name, bound: 'least' }, wait.minUs / 1e6],
+        [{ session: name, bound: 'most' }, wait.maxUs / 1e6],
+      ]),
+    ),
+    metric(
       'worker_restarts_total',
       'counter',
       'Restarts of crashed workers.',

@@ -4,7 +4,8 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { parseProbes } from '../config/load.ts';
+import { parseAdaptation, parseProbes } from '../config/load.ts';
+import type { Adaptation } from '../paths/adaptive-weights.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import type { DataplaneControl, PathHealthStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
@@ -13,7 +14,9 @@ import { TunloomError } from '../errors.ts';
 export interface PathControl {
   paths(session: string): PathHealthStatus[];
   isAdaptive(session: string): boolean;
-  setAdaptive(session: string, adaptive: boolean): void;
+  /** `adaptation` undefined: as it was. */
+  setAdaptive(session: string, adaptive: boolean, adaptation?: Adaptation): void;
+  adaptation(session: string): Adaptation;
   probeNow(session: string): void;
   /** How its paths are probed now, and the operator's word on that in the place of an earlier one. */
   probing(session: string): HealthConfig;
@@ -24,7 +27,7 @@ interface Named {
   Params: { name: string };
 }
 
-const adaptiveBody = z.strictObject({ adaptive: z.boolean() });
+const adaptiveBody = z.strictObject({ adaptive: z.boolean(), adaptation: z.unknown().optional() });
 
 /** Adds the requests; `paths` null: this instance sends no probes, and says so. */
 export function addPathRoutes(
@@ -55,7 +58,9 @@ export function addPathRoutes(
   server.put<Named>('/v1/sessions/:name/adaptive', ({ params, body }) => {
     const parsed = adaptiveBody.safeParse(body);
     if (!parsed.success) throw new TunloomError('BAD_WEIGHT', 'expected {"adaptive": true or false}');
-    watch().setAdaptive(params.name, parsed.data.adaptive);
-    return { adaptive: watch().isAdaptive(params.name) };
+    const { adaptive, adaptation } = parsed.data;
+    const how = adaptation === undefined ? undefined : parseAdaptation(adaptation);
+    watch().setAdaptive(params.name, adaptive, how);
+    return { adaptive: watch().isAdaptive(params.name), adaptation: watch().adaptation(params.name) };
   });
 }

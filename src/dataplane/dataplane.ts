@@ -207,12 +207,6 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** Bounds of the wait at a gap, as measured; in force at once, no packet is touched. */
   setWaits(name: string, waits: WaitBounds): void {
     this.#sessions.setWaits(name, waits);
-    this.emit('event', {
-      event: 'waitChanged',
-      session: name,
-      minUs: waits.minWaitUs,
-      maxUs: waits.maxWaitUs,
-    });
   }
 
   waits(name: string): WaitBounds {

@@ -3,6 +3,7 @@
  * control socket and (later) the signaling describe sessions and paths to the data plane.
  * Units are in the names; addresses are textual, without prefix length unless they are prefixes.
  */
+import type { Adaptation } from '../paths/adaptive-weights.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { DistributionSpec, FlowRule, LatencyClassSpec } from './distribution-spec.ts';
@@ -80,6 +81,8 @@ export interface SessionSpec {
   readonly latency?: LatencyClassSpec | undefined;
   /** Weights follow what is measured of the paths (docs/probes.md). */
   readonly adaptive?: boolean | undefined;
+  /** How far and how fast they do. */
+  readonly adaptation?: Adaptation | undefined;
   /** What is different from how paths of other sessions are probed. */
   readonly probes?: Partial<HealthConfig> | undefined;
   readonly paths: readonly PathSpec[];

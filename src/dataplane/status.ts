@@ -11,6 +11,7 @@ import type {
   PathState,
   SchedulerName,
 } from './distribution-spec.ts';
+import type { Adaptation } from '../paths/adaptive-weights.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import type { Encapsulation, SessionSpec } from './session-spec.ts';
 
@@ -197,6 +198,13 @@ export type DataplaneEvent =
       readonly reason: string;
       /** Down: packets sent on the path since the last sign that they arrive. */
       readonly unconfirmed: number;
+    }
+  /** The weights of the session follow what is measured from now on, otherwise than before, or no more. */
+  | {
+      readonly event: 'adaptiveChanged';
+      readonly session: string;
+      readonly adaptive: boolean;
+      readonly adaptation: Adaptation;
     }
   /** The paths of the session are probed otherwise from now on. */
   | {

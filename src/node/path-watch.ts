@@ -4,13 +4,13 @@
  */
 import type { Dataplane } from '../dataplane/dataplane.ts';
 import type { PathHealthStatus } from '../dataplane/status.ts';
-import { AdaptiveWeights } from '../paths/adaptive-weights.ts';
+import { type Adaptation, AdaptiveWeights } from '../paths/adaptive-weights.ts';
 import { EaseIn } from '../paths/ease-in.ts';
 import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { TrafficCounts } from '../paths/probe.ts';
-import { nextBounds, waitBounds } from '../paths/wait-bounds.ts';
+import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
 import { monotonicMicroseconds } from '../dataplane/worker.ts';
 
 export interface PathWatchOptions {
@@ -25,6 +25,8 @@ const MOST_ADAPTIVE = 1000;
 
 /** What the policy has of one session. */
 interface Policy {
+  /** By which settings it works. */
+  readonly settings: string;
   readonly adaptive: AdaptiveWeights;
   readonly guard: Guard;
   verdict: GuardVerdict;
@@ -39,13 +41,16 @@ export class PathWatch {
   #ticks: NodeJS.Timeout | null = null;
   #tickMs = 0;
   #health: HealthConfig;
-  /** The operator's word on how sessions are probed. */
+  /** The operator's word on how weights follow, and on how sessions are probed. */
+  readonly #adapting = new Map<string, Adaptation>();
   readonly #probing = new Map<string, Partial<HealthConfig>>();
   readonly #forget: () => void;
   readonly #ease = new EaseIn();
   readonly #policies = new Map<string, Policy>();
   /** The operator's word on sessions; others as their configuration says. */
   readonly #wanted = new Map<string, boolean>();
+  /** Bounds of waits that an event told of last. */
+  readonly #told = new Map<string, WaitBounds>();
   #changed = true;
   #setting = false;
 
@@ -93,11 +98,19 @@ export class PathWatch {
     return this.#wanted.get(session) ?? this.#dataplane.spec(session).adaptive ?? false;
   }
 
-  /** On or off at run time. Throws UNKNOWN_SESSION. */
-  setAdaptive(session: string, adaptive: boolean): void {
+  /** How far and how fast they do: as the operator says, else the session. Throws UNKNOWN_SESSION. */
+  adaptation(session: string): Adaptation {
+    return this.#adapting.get(session) ?? this.#dataplane.spec(session).adaptation ?? {};
+  }
+
+  /** On or off at run time; `adaptation` undefined: as far and as fast as before. Throws UNKNOWN_SESSION. */
+  setAdaptive(session: string, adaptive: boolean, adaptation?: Adaptation): void {
     this.#dataplane.spec(session);
     this.#wanted.set(session, adaptive);
+    if (adaptation) this.#adapting.set(session, adaptation);
     if (!adaptive) this.#policies.delete(session);
+    const how = this.adaptation(session);
+    this.#dataplane.emit('event', { event: 'adaptiveChanged', session, adaptive, adaptation: how });
   }
 
   /** How a session's paths are probed: as the operator says, else the session, else the configuration. Throws UNKNOWN_SESSION. */
@@ -177,7 +190,7 @@ export class PathWatch {
       Math.min(this.#health.intervalUs, ...specs.map(({ name }) => this.probing(name).intervalUs)),
     );
     const names = new Set(specs.map(({ name }) => name));
-    for (const known of [this.#policies, this.#wanted, this.#probing]) {
+    for (const known of [this.#policies, this.#wanted, this.#adapting, this.#probing, this.#told]) {
       for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     }
   }
@@ -205,11 +218,18 @@ export class PathWatch {
 
   /** The resequencer's bounds after a probe has shown a delay; `lower`: they may also be lowered. */
   #followDelays(session: string, lower: boolean): void {
-    if (!this.#dataplane.has(session)) return;
+    if (this.#monitor.sessionCount > MOST_ADAPTIVE || !this.#dataplane.has(session)) return;
     const arrivals = this.#monitor.arrivals(session, monotonicMicroseconds());
     const measured = waitBounds(arrivals, this.#dataplane.spec(session).resequencer);
     const bounds = nextBounds(this.#dataplane.waits(session), measured, lower);
-    if (bounds) this.#dataplane.setWaits(session, bounds);
+    if (!bounds) return;
+    const told = this.#told.get(session) ?? this.#dataplane.waits(session);
+    this.#dataplane.setWaits(session, bounds);
+    this.#told.set(session, told);
+    if (!isNews(told, bounds)) return;
+    this.#told.set(session, bounds);
+    const { minWaitUs: minUs, maxWaitUs: maxUs } = bounds;
+    this.#dataplane.emit('event', { event: 'waitChanged', session, minUs, maxUs });
   }
 
   /** Before it is used again. */
@@ -250,11 +270,14 @@ export class PathWatch {
     const current = new Map(
       this.#dataplane.spec(session).paths.map(({ bid, weight }) => [bid, weight] as const),
     );
+    const adaptation = this.adaptation(session);
+    const settings = JSON.stringify(adaptation);
     let policy = this.#policies.get(session);
-    if (!policy) {
-      const guard = new Guard();
+    if (!policy || policy.settings !== settings) {
+      const guard = new Guard(adaptation.guard);
       policy = {
-        adaptive: new AdaptiveWeights(current),
+        settings,
+        adaptive: new AdaptiveWeights(current, adaptation),
         guard,
         verdict: { mode: 'spread' },
         weights: current,

@@ -3,6 +3,7 @@
  * rest and a little more, until they are full as well; when all are full, the shares are as their rates. While nothing is full nothing can
  * be learned and nothing changes. Pure; src/node/path-watch.ts calls it once an interval.
  */
+import type { GuardConfig } from './guard.ts';
 import type { MonitoredPath } from './path-monitor.ts';
 import { smallRatio } from './small-ratio.ts';
 
@@ -14,6 +15,11 @@ export interface AdaptiveConfig {
   readonly growth: number;
   /** Relative change of a share below which nothing is published. */
   readonly hysteresis: number;
+}
+
+/** What a session says of its adaptive weights; the rest is as by default. A guard of margin 0 never acts. */
+export interface Adaptation extends Partial<AdaptiveConfig> {
+  readonly guard?: Partial<GuardConfig>;
 }
 
 export const ADAPTIVE_DEFAULTS: AdaptiveConfig = {

@@ -241,6 +241,10 @@ export class PathMonitor {
     return (busy.length ? busy : usable).flatMap(({ arrivals }) => arrivals ?? []);
   }
 
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
   sessions(): string[] {
     return [...this.#sessions.keys()];
   }

@@ -23,11 +23,12 @@ export interface WaitLimits extends WaitBounds {
 
 /** The longest wait has to leave room for delays that are not measured yet. */
 const ROOM = 2;
-/** Differences below do not have to be told. */
+/** Differences below do not have to be acted upon. */
 const WORTH_US = 500;
-const WORTH_PART = 1 / 8;
-/** Lower bounds follow from here on, so that estimates that go up and down are not told each time. */
-const LOWER_PART = 2 / 3;
+/** Of the way down, at a time. */
+const LOWER_PART = 1 / 4;
+/** Differences below, or of less than half, are no news. */
+const NEWS_US = 2000;
 
 /** The bounds for paths with these delays; those configured where there are fewer than two paths. */
 export function waitBounds(paths: readonly ArrivalDelay[], limits: WaitLimits): WaitBounds {
@@ -52,16 +53,23 @@ export function delaySpread(paths: readonly ArrivalDelay[]): number {
 }
 
 /**
- * What is to be in force after `before` when `now` was worked out: what has to be raised is raised at once, what may be lower follows if
- * `lower`, as is to be asked now and then, and much has changed. Null: nothing to tell.
+ * What is to be in force after `before` when `now` was worked out: up at once, down by a part of the way if `lower`, as is to be asked now
+ * and then. Null: nothing worth a change.
  */
 export function nextBounds(before: WaitBounds, now: WaitBounds, lower: boolean): WaitBounds | null {
   const next = (was: number, is: number): number => {
-    if (is > was + Math.max(WORTH_US, was * WORTH_PART)) return is;
-    return lower && is < Math.min(was - WORTH_US, was * LOWER_PART) ? is : was;
+    if (is > was + WORTH_US) return is;
+    if (!lower || is >= was) return was;
+    return was - is > WORTH_US ? Math.round(was - (was - is) * LOWER_PART) : is;
   };
   const minWaitUs = next(before.minWaitUs, now.minWaitUs);
   const maxWaitUs = next(before.maxWaitUs, now.maxWaitUs);
   const same = minWaitUs === before.minWaitUs && maxWaitUs === before.maxWaitUs;
   return same ? null : { minWaitUs, maxWaitUs };
+}
+
+/** Whether people should hear that `now` is in force after they were told of `told`. */
+export function isNews(told: WaitBounds, now: WaitBounds): boolean {
+  const differs = (a: number, b: number): boolean => Math.abs(a - b) > Math.max(NEWS_US, Math.min(a, b) / 2);
+  return differs(told.minWaitUs, now.minWaitUs) || differs(told.maxWaitUs, now.maxWaitUs);
 }

@@ -102,6 +102,21 @@ test('every key of the schema is in docs/configuration.md', () => {
   for (const key of allKeys(configSchema)) expect(docs).toContain(key.split('.').at(-1)!.replace('[]', ''));
 });
 
+test('probes and adaptation of a session go before those of defaults, key by key', () => {
+  const text = `${base.replace('    sendKey', '    probes: { silent: 2 }\n    adaptation: { floor: 5%, guard: { margin: 80% } }\n    sendKey')}defaults:
+  probes: { silent: 9, interval: 50ms, ease: 0s }
+  adaptation: { growth: 10%, guard: { margin: 0%, retry: 1min } }
+`;
+  const [session] = parseConfig(text, 'x').sessions;
+  expect(session!.probes).toEqual({ silent: 2, intervalUs: 50_000, easeUs: 0 });
+  expect(session!.adaptation).toEqual({
+    floor: 0.05,
+    growth: 0.1,
+    guard: { margin: 0.8, retryUs: 60e6 },
+  });
+  expect(parseConfig(base, 'x').sessions[0]).not.toHaveProperty('probes');
+});
+
 test('the overhead that the checks reckon with is the length of the header that is sent', () => {
   for (const encapsulation of ENCAPSULATIONS) {
     for (const family of [4, 6] as const) {

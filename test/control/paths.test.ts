@@ -10,6 +10,7 @@ import type { PathControl } from '../../src/control/path-routes.ts';
 import { buildControlServer, listenControl } from '../../src/control/server.ts';
 import type { HealthConfig } from '../../src/paths/path-health.ts';
 import type { PathHealthStatus } from '../../src/dataplane/status.ts';
+import type { Adaptation } from '../../src/paths/adaptive-weights.ts';
 import { HEALTH_DEFAULTS } from '../../src/paths/path-health.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { controlOf } from '../support/control.ts';
@@ -45,7 +46,11 @@ class FakeWatch implements PathControl {
   answered = 3;
   paths = (): PathHealthStatus[] => [health(1, this.answered), health(2, 0)];
   isAdaptive = (): boolean => false;
-  setAdaptive = (): void => {};
+  setAdaptive = (_: string, _on: boolean, how?: Adaptation): void => {
+    if (how) this.how = how;
+  };
+  how: Adaptation = {};
+  adaptation = (): Adaptation => this.how;
   probing = (): HealthConfig => ({ ...HEALTH_DEFAULTS, ...this.word });
   setProbing = (_: string, probing: Partial<HealthConfig>): void => {
     this.word = probing;
@@ -113,6 +118,27 @@ test('how paths are probed is said live, in the words of the file; what is wrong
   expect((await server.inject({ url: '/v1/sessions/mn1/probes' })).json()).toEqual(HEALTH_DEFAULTS);
 });
 
+test('how far and how fast weights adapt is said live as well', async () => {
+  const watch = new FakeWatch();
+  const server = serverOf(watch);
+  const put = (payload: object) =>
+    server.inject({ method: 'PUT', url: '/v1/sessions/mn1/adaptive', payload });
+  const answer = await put({
+    adaptive: true,
+    adaptation: { floor: '5%', guard: { margin: '0%', retry: '1min' } },
+  });
+  expect(answer.json().adaptation).toEqual({ floor: 0.05, guard: { margin: 0, retryUs: 60e6 } });
+  await put({ adaptive: true });
+  expect(watch.how).toMatchObject({ floor: 0.05 });
+  const wrong = await put({ adaptive: true, adaptation: { floor: 5, roof: '90%' } });
+  expect(wrong.json().error).toMatchObject({
+    code: 'BAD_ADAPTATION',
+    message: expect.stringMatching(/floor/),
+  });
+  expect(wrong.json().error.message).toContain('roof');
+  expect(watch.how).toMatchObject({ floor: 0.05 });
+});
+
 test('metrics of path health: units of Prometheus, no sample for what is not known', async () => {
   const metrics = await serverOf(new FakeWatch()).inject({ url: '/metrics' });
   const lines = metrics.body.split('\n');
@@ -133,6 +159,8 @@ test('metrics of path health: units of Prometheus, no sample for what is not kno
     'tunloom_path_probes_sent_total{session="mn1",bid="1"} 5',
     'tunloom_path_probes_answered_total{session="mn1",bid="1"} 3',
     'tunloom_path_unconfirmed_packets_total{session="mn1",bid="2"} 7',
+    'tunloom_resequencer_wait_seconds{session="mn1",bound="least"} 0.001',
+    'tunloom_resequencer_wait_seconds{session="mn1",bound="most"} 0.1',
   ]) {
     expect(lines).toContain(line);
   }

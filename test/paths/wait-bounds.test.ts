@@ -1,6 +1,6 @@
 /** Bounds of the wait at a gap from measured delays: worked out, published while packets are held, and what they spare. */
 import { describe, expect, test } from 'vitest';
-import { delaySpread, nextBounds, waitBounds } from '../../src/paths/wait-bounds.ts';
+import { delaySpread, isNews, nextBounds, waitBounds } from '../../src/paths/wait-bounds.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { innerPacket } from '../support/inner-packet.ts';
 import { mirrored, testSession } from '../support/session.ts';
@@ -34,17 +34,25 @@ describe('bounds', () => {
     expect(waitBounds([delay(0), delay(0)], wide)).toEqual({ minWaitUs: 20_000, maxWaitUs: 50_000 });
   });
 
-  test('up at once, down only now and then and when it is much', () => {
+  test('up at once, down step by step and to the end; people hear of what is much', () => {
     const before = { minWaitUs: 40_000, maxWaitUs: 100_000 };
     const next = (minWaitUs: number, lower: boolean) => nextBounds(before, { ...before, minWaitUs }, lower);
     expect(next(50_000, false)).toEqual({ ...before, minWaitUs: 50_000 });
-    expect(next(44_000, false)).toBeNull();
+    expect(next(40_400, false)).toBeNull();
     expect(next(10_000, false)).toBeNull();
-    expect(next(30_000, true)).toBeNull();
-    expect(next(10_000, true)).toEqual({ ...before, minWaitUs: 10_000 });
-    expect(
-      nextBounds({ minWaitUs: 1200, maxWaitUs: 1200 }, { minWaitUs: 1000, maxWaitUs: 1200 }, true),
-    ).toBeNull();
+    expect(next(20_000, true)).toEqual({ ...before, minWaitUs: 35_000 });
+    let bounds = { minWaitUs: 151_000, maxWaitUs: 301_000 };
+    let steps = 0;
+    for (; steps < 50; steps++) {
+      const lower = nextBounds(bounds, { minWaitUs: 1000, maxWaitUs: 100_000 }, true);
+      if (!lower) break;
+      bounds = lower;
+    }
+    expect(bounds).toEqual({ minWaitUs: 1000, maxWaitUs: 100_000 });
+    expect(steps).toBeLessThan(30);
+    expect(isNews(before, { ...before, minWaitUs: 50_000 })).toBe(false);
+    expect(isNews(before, { ...before, minWaitUs: 61_000 })).toBe(true);
+    expect(isNews({ ...before, minWaitUs: 1000 }, { ...before, minWaitUs: 2500 })).toBe(false);
   });
 });
 
