@@ -205,8 +205,6 @@ export const COUNTER_TUN_RX_SUPER = 128;
 export const COUNTER_TUN_TX_SUPER = 136;
 export const COUNTER_PATH_RX_MERGED = 144;
 export const COUNTER_PATH_TX_MERGED = 152;
-/** System calls: reads and writes of the TUN, receives and sends on paths (written by the worker's loop). */
-export const COUNTER_TUN_WRITES = 160;
 
 /** Buffers of the packets for the TUN, in order (u32 addresses); their headers are further down. */
 export const WORKER_DELIVER_BUFFERS = 1024;

@@ -161,9 +161,6 @@ describe('cutting', () => {
 });
 
 describe('merging', () => {
-  const fieldsOf = (arbitrary: { run: number; flow: number; tweak: number; size: number; family: 4 | 6 }[]) =>
-    arbitrary;
-
   test('every write, segmented, gives the delivered packets; no flow changes its order', () => {
     const lma = withOffload(new BenchNode('lma').add(mirrored(session)));
     const mag = new BenchNode('mag').add(session);
@@ -181,7 +178,7 @@ describe('merging', () => {
     let merged = 0;
     fc.assert(
       fc.property(runs, (some) => {
-        const packets = fieldsOf(some).flatMap(({ run, flow, tweak, size, family }) =>
+        const packets = some.flatMap(({ run, flow, tweak, size, family }) =>
           Array.from({ length: run }, (_, i) => tweaked({ run, flow, tweak, size, family }, i, next)),
         );
         // As the far end gets them: through real tunnels, so that everything lies in packet buffers.

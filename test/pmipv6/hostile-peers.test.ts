@@ -1,40 +1,8 @@
 /** Whatever messages a peer sends, to machines in the middle of their work: nothing is thrown, nothing runs away. */
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { signalingPacketOf } from '../../src/capture/signaling-packet.ts';
-import {
-  DecodeError,
-  decodeMessage,
-  encodeMessage,
-  type Message,
-} from '../../src/pmipv6/wire/mobility-header.ts';
+import { encodeMessage } from '../../src/pmipv6/wire/mobility-header.ts';
+import { randomOf, readMessage, vectorMessages } from '../support/hostile-messages.ts';
 import { LMAA, LTE, MagBench, WLAN } from '../support/mag-bench.ts';
-
-const FOLDER = new URL('../vectors/rfc8278/', import.meta.url);
-const vectors = readdirSync(FOLDER)
-  .filter((file) => /^0[1-5].*\.hex$/.test(file))
-  .map((file) => Buffer.from(readFileSync(new URL(file, FOLDER), 'utf8').trim(), 'hex'))
-  .map((packet) => Uint8Array.from(signalingPacketOf(Uint8Array.from(packet))!.octets));
-
-/** xorshift32: the same on every machine. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-function read(octets: Uint8Array): Message | undefined {
-  try {
-    return decodeMessage(octets);
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  }
-}
 
 it('60,000 mutated messages to both, vectors and their own', { timeout: 120_000 }, () => {
   const random = randomOf(0x8278);
@@ -45,10 +13,11 @@ it('60,000 mutated messages to both, vectors and their own', { timeout: 120_000 
   for (let round = 0; round < 60_000; round++) {
     // Messages of the two themselves go deeper than vectors do.
     const own = bench.sent.at(-1 - random(8));
-    const seed = own && random(2) ? encodeMessage(own.message) : vectors[random(vectors.length)]!;
+    const seed =
+      own && random(2) ? encodeMessage(own.message) : vectorMessages[random(vectorMessages.length)]!;
     const octets = Uint8Array.from(seed);
     for (let n = random(4); n > 0; n--) octets[random(octets.length)] = random(256);
-    const message = read(octets);
+    const message = readMessage(octets);
     if (!message) continue;
     understood++;
     const [mag, lma] = [random(2) ? LTE : WLAN, LMAA].map((address) => ({ address, port: null }));

@@ -4,10 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Values of tshark's `fields` for each packet; a field that occurs several times has its values joined by commas. */
+/**
+ * Values of tshark's `fields` for each packet; a field that occurs several times has its values joined by commas. `options` are further ones
+ * of its command line.
+ */
 export function tsharkFields(
   packets: readonly Uint8Array[],
   fields: readonly string[],
+  options: readonly string[] = [],
 ): Record<string, string>[] {
   const folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
   try {
@@ -24,6 +28,7 @@ export function tsharkFields(
         '-E',
         'separator=|',
         ...checks,
+        ...options,
         ...fields.flatMap((field) => ['-e', field]),
       ],
       { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },

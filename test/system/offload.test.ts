@@ -108,11 +108,7 @@ test('devices without checksum and segmentation offload: whatever the kernel ref
 
 test('an MTU smaller than configured on one path: its packets are counted as too big, the others arrive', async () => {
   await withLab(ALL, async (lab) => {
-    for (const [end, namespace] of [
-      ['mag', lab.topology.mag],
-      ['lma', lab.topology.lma],
-    ] as const) {
-      expect(end).toBeTruthy();
+    for (const namespace of [lab.topology.mag, lab.topology.lma]) {
       spawnSync('ip', ['-n', namespace, 'link', 'set', 'wan2', 'mtu', '1300']);
     }
     lab.topology.countWirePackets(false);

@@ -1,69 +1,13 @@
 /** Outer packets of every encapsulation, decoded by tshark and compared field by field. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BenchNode } from '../support/bench-node.ts';
 import { innerPacket } from '../support/inner-packet.ts';
 import { testPath, testSession } from '../support/session.ts';
+import { tsharkFields } from '../support/tshark.ts';
 import type { PathSpec } from '../../src/dataplane/session-spec.ts';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-/** A classic pcap of LINKTYPE_RAW (101). */
-function pcap(packets: readonly Uint8Array[]): Uint8Array {
-  const header = Buffer.alloc(24);
-  header.writeUInt32LE(0xa1b2c3d4, 0);
-  header.writeUInt16LE(2, 4);
-  header.writeUInt16LE(4, 6);
-  header.writeUInt32LE(65535, 16);
-  header.writeUInt32LE(101, 20);
-  const records = packets.map((packet) => {
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(packet.length, 8);
-    record.writeUInt32LE(packet.length, 12);
-    return Buffer.concat([record, packet]);
-  });
-  return Buffer.concat([header, ...records]);
-}
-
-/** Values of tshark fields of each packet; fields that occur twice (outer and inner) are joined by a comma. */
-function decode(
-  name: string,
-  packets: readonly Uint8Array[],
-  fields: readonly string[],
-): Record<string, string>[] {
-  const file = join(folder, `${name}.pcap`);
-  writeFileSync(file, pcap(packets));
-  const out = execFileSync(
-    'tshark',
-    [
-      ...[
-        '-r',
-        file,
-        '-T',
-        'fields',
-        '-E',
-        'separator=|',
-        '-d',
-        'udp.port==5437,ip',
-        '-o',
-        'udp.check_checksum:TRUE',
-      ],
-      ...['-o', 'ip.check_checksum:TRUE', ...fields.flatMap((field) => ['-e', field])],
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  return out
-    .trimEnd()
-    .split('\n')
-    .map((line) => Object.fromEntries(line.split('|').map((value, i) => [fields[i]!, value])));
-}
+/** tshark does not know the UDP encapsulation of RFC 5844 by its port. */
+const PLAIN_UDP = ['-d', 'udp.port==5437,ip'];
 
 const FIELDS = [
   ...[
@@ -120,7 +64,7 @@ for (const family of [4, 6] as const) {
 
     test('ipip', () => {
       const packets = encapsulated(path({ encapsulation: 'ipip' }));
-      decode(`ipip${family}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, i === 1 ? 41 : 4);
         const inner = i === 1 ? fields['ipv6.src'] : fields['ip.src'];
         expect(inner).toMatch(i === 1 ? /2001:db8:cafe::10$/ : /192\.0\.2\.10$/);
@@ -131,7 +75,7 @@ for (const family of [4, 6] as const) {
       const packets = encapsulated(
         path({ encapsulation: 'gre', gre: { key: true, sequence: true, checksum } }),
       );
-      decode(`gre${family}${checksum}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, 47);
         expect(Number(fields['gre.proto'])).toBe(i === 1 ? 0x86dd : 0x0800);
         expect(Number(fields['gre.key'])).toBe(0xdeadbeef);
@@ -144,7 +88,7 @@ for (const family of [4, 6] as const) {
       const packets = encapsulated(
         path({ encapsulation: 'gre', gre: { key: false, sequence: false, checksum: false } }),
       );
-      decode(`greplain${family}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, 47);
         expect(Number(fields['gre.flags_and_version'])).toBe(0);
       });
@@ -152,7 +96,7 @@ for (const family of [4, 6] as const) {
 
     test('udp', () => {
       const packets = encapsulated(path({ encapsulation: 'udp' }));
-      decode(`udp${family}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, 17);
         expect(outermost(fields['udp.srcport'])).toBe('5437');
         expect(outermost(fields['udp.dstport'])).toBe('5437');
@@ -166,7 +110,7 @@ for (const family of [4, 6] as const) {
     test('udp-gre: the TLV header stands between UDP and GRE', () => {
       const packets = encapsulated(path({ encapsulation: 'udp-gre' }));
       const start = family === 4 ? 28 : 48;
-      decode(`udpgre${family}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, 17);
         expect(outermost(fields['udp.length'])).toBe(String(packets[i]!.length - start + 8));
         expect(outermost(fields['udp.checksum.status'])).toBe('1');
@@ -183,7 +127,7 @@ for (const family of [4, 6] as const) {
 
     test('gre-in-udp', () => {
       const packets = encapsulated(path({ encapsulation: 'gre-in-udp', localPort: 4754, remotePort: 4754 }));
-      decode(`greinudp${family}`, packets, FIELDS).forEach((fields, i) => {
+      tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
         checkOuter(packets[i]!, fields, 17);
         expect(outermost(fields['udp.dstport'])).toBe('4754');
         expect(outermost(fields['udp.checksum.status'])).toBe('1');
@@ -196,7 +140,7 @@ for (const family of [4, 6] as const) {
 
 test('ipip over IPv6 with a Tunnel Encapsulation Limit', () => {
   const packets = encapsulated(testPath(1, { family: 6, encapsulation: 'ipip', encapsulationLimit: 4 }));
-  decode('tel', packets, FIELDS).forEach((fields, i) => {
+  tsharkFields(packets, FIELDS, PLAIN_UDP).forEach((fields, i) => {
     expect(outermost(fields['ipv6.nxt'])).toBe('60');
     expect(outermost(fields['ipv6.plen'])).toBe(String(packets[i]!.length - 40));
     expect(fields['ipv6.opt.tel']).toBe('4');
