@@ -510,7 +510,9 @@ export const SESSION_DEPTH_HISTOGRAM = 320;
 export const DEPTH_BUCKETS = 18;
 export const SESSION_WAIT_HISTOGRAM = 464;
 export const WAIT_BUCKETS = 22;
-export const SESSION_STRIDE = 640;
+/** u64: when the packet at the head may go, as its path is made longer (MODEL_HOLD); 0: none waits for that. */
+export const SESSION_DUE = 640;
+export const SESSION_STRIDE = 704;
 
 export const LOCK_PENDING = 0x10000;
 
@@ -724,6 +726,8 @@ export const PATH_RX_SLACK = 208;
 export const PATH_RX_SLACK_TIME = 216;
 /** u32: how many numbers usually lie between two packets of this path (falls slowly, rises at once). */
 export const PATH_RX_SPACING = 224;
+/** u64 microseconds: when the last probe came over it; 0: none ever did. */
+export const PATH_RX_PROBED = 232;
 /** u64 microseconds: until then its silence proves nothing, because it has been taken for silent wrongly. */
 export const PATH_RX_PATIENCE = 240;
 /** u32: address of the path's model; a record without sequence numbers shares that of its twin. */
@@ -739,6 +743,8 @@ export const MODEL_JITTER = 4;
 export const MODEL_OCTET_TIME = 8;
 /** u32: lost packets in a million. */
 export const MODEL_LOSS = 12;
+/** u32: microseconds by which what comes over the path is held, so that all paths seem equally long. */
+export const MODEL_HOLD = 16;
 /** u64: nanoseconds when the path will have sent what was given to it. */
 export const MODEL_FREE_AT = 24;
 

@@ -163,7 +163,7 @@ static u32 pick_earliest(struct group *g, u32 length, u64 now) {
   u64 earliest = ~0ull;
   for (u32 i = 0; i < count; i++) {
     const struct model *m = g->members[i].model;
-    if (!m->octet_time) return by_table(g);
+    if (!m->octet_time && !m->delay) return by_table(g);
     u64 at = queue_time(m, now) + sending(m, length + g->members[i].header) + delay(m);
     if (at < earliest) { best = i; earliest = at; }
   }

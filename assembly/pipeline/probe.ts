@@ -13,6 +13,7 @@ import {
   DROP_PROBE_MALFORMED,
   DROP_PROBE_QUEUE_FULL,
   PATH_NUMBER,
+  PATH_RX_PROBED,
   PATH_STAT_RX_BYTES,
   PATH_STAT_RX_PACKETS,
   PATH_STAT_STRIDE,
@@ -83,6 +84,7 @@ export function takeProbe(worker: usize, path: usize, message: usize, length: u3
   const number = load<u32>(path, PATH_NUMBER);
   store<u32>(note, number, PROBE_PATH);
   store<u64>(note, load<u64>(worker, WORKER_NOW), PROBE_ARRIVAL);
+  store<u64>(path, load<u64>(worker, WORKER_NOW), PATH_RX_PROBED);
   noteReceived(note, number);
   memory.copy(note + PROBE_MESSAGE, message, PROBE_LENGTH);
   atomic.store<u32>(ring, written + 1, PROBES_WRITTEN);

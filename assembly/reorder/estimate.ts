@@ -9,6 +9,7 @@ import {
   CONFIG_PATH_LIST,
   PATH_RX_HIGHEST,
   PATH_RX_PATIENCE,
+  PATH_RX_PROBED,
   PATH_RX_SEEN,
   PATH_RX_SLACK,
   PATH_RX_SLACK_TIME,
@@ -29,6 +30,9 @@ const SLACK_HALF_LIFE: u64 = 1_000_000;
 const LATENESS_HALF_LIFE: u64 = 1_000_000;
 /** A path is taken for silent after this many times its usual spacing. */
 const SILENT_SPACINGS: u32 = 4;
+
+/** A path over which a probe came so recently is alive, and may be used at any moment. */
+const ALIVE: u64 = 300_000;
 
 /** How long a path whose packets came although they had been given up is not taken for silent again. */
 const PATIENCE: u64 = 10_000_000;
@@ -63,7 +67,8 @@ export function noteArrival(path: usize, session: usize, sequence: u32, now: u64
 /**
  * Numbers before `head + provenAhead(...)` are lost: every live path has delivered a later one, and paths are FIFO
  * up to their slack. 0 or less: nothing is proven. A path that others have left behind for the maximum wait, although it
- * ought to have delivered something, is silent and does not count; before that it keeps everything unproven. The time is
+ * ought to have delivered something, is silent and does not count; before that it keeps everything unproven, and so it does
+ * while probes come over it: schedulers that look at delays use a slow path when they need it. The time is
  * that of SESSION_CLOCK: after a pause of the whole session the first path to deliver does not make the others silent.
  */
 export function provenAhead(session: usize, config: usize, head: u32, now: u64): i32 {
@@ -81,6 +86,8 @@ export function provenAhead(session: usize, config: usize, head: u32, now: u64):
       const missing = distance(pathHighest, highest);
       const expected = <i32>(SILENT_SPACINGS * load<u32>(path, PATH_RX_SPACING));
       if (!silent || (seen && missing <= expected) || now < load<u64>(path, PATH_RX_PATIENCE)) return 0;
+      const probed = load<u64>(path, PATH_RX_PROBED);
+      if (probed && elapsed(probed, now) < ALIVE) return 0;
       continue;
     }
     proven = min<i32>(proven, distance(head, pathHighest - currentSlack(path, now)));

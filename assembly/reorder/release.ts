@@ -1,6 +1,7 @@
 /**
  * Releases packets from the head of a session's window, in order. At a gap the head waits until the missing packet
- * arrives, is proven lost, has been waited for long enough, or the window is full:
+ * arrives, is proven lost, has been waited for long enough, or the window is full. A head from a path that is made longer (MODEL_HOLD)
+ * waits until it is due:
  *
  *        head                                       highest
  *          v                                           v
@@ -25,6 +26,7 @@ import {
   SESSION_CANDIDATES,
   SESSION_CONFIG,
   SESSION_DEPTH_HISTOGRAM,
+  SESSION_DUE,
   SESSION_FORCE,
   SESSION_HEAD,
   SESSION_HELD,
@@ -77,6 +79,7 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
   );
   store<u64>(session, now, SESSION_LAST_RELEASE);
 
+  if (load<u64>(session, SESSION_DUE)) store<u64>(session, 0, SESSION_DUE);
   let head = atomic.load<u32>(session, SESSION_HEAD);
   let room = deliveryRoom(worker);
   let taken: u32 = 0;
@@ -89,6 +92,12 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
     const buffer = <usize>atomic.load<u32>(slot);
     if (buffer) {
       if (!room) break;
+      const due = load<u64>(buffer, BUFFER_ARRIVAL);
+      if (due > now && distance(head, atomic.load<u32>(session, SESSION_FORCE)) <= 0) {
+        store<u64>(session, due, SESSION_DUE);
+        setTimer(worker, session);
+        break;
+      }
       atomic.store<u32>(slot, 0);
       store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
       taken++;

@@ -11,6 +11,7 @@ import {
   SESSION_CANDIDATES,
   SESSION_CANDIDATE_BUFFERS,
   SESSION_CONFIG,
+  SESSION_DUE,
   SESSION_NUMBER,
   SESSION_OLDEST,
   SESSION_STRIDE,
@@ -62,6 +63,8 @@ export function deadlineOf(session: usize): u64 {
   let deadline: u64 = 0;
   const oldest = load<u64>(session, SESSION_OLDEST);
   if (oldest) deadline = oldest + <u64>currentWait(session, config);
+  const due = load<u64>(session, SESSION_DUE);
+  if (due && (!deadline || due < deadline)) deadline = due;
   if (load<u32>(session, SESSION_CANDIDATES)) {
     const first = <usize>load<u32>(session, SESSION_CANDIDATE_BUFFERS);
     const adopt = load<u64>(first, BUFFER_ARRIVAL) + <u64>load<u32>(config, CONFIG_MAX_WAIT);

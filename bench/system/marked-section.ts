@@ -1,11 +1,16 @@
 /**
- * Parts of a document that the bench writes: between `<!-- bench:system NAME -->` and `<!-- end -->`. So a run brings
+ * Parts of a document that a bench writes: between `<!-- bench:system NAME -->` and `<!-- end -->`. So a run brings
  * docs/performance.md up to date, and no figure is copied by hand.
  */
 
-/** The document with the content of section `name` replaced; null if it has no such section. */
-export function replaceSection(document: string, name: string, content: string): string | null {
-  const start = `<!-- bench:system ${name} -->`;
+/** The document with the content of section `name` of a bench replaced; null if it has no such section. */
+export function replaceSection(
+  document: string,
+  name: string,
+  content: string,
+  bench = 'bench:system',
+): string | null {
+  const start = `<!-- ${bench} ${name} -->`;
   const end = '<!-- end -->';
   const from = document.indexOf(start);
   const to = from < 0 ? -1 : document.indexOf(end, from);

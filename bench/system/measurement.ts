@@ -173,7 +173,9 @@ class Measurement {
   async #tcp(streams: number): Promise<{ bitsPerSecond: number; bytes: number }> {
     const { seconds, signal } = this.#options;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000 + GRACE_MS)]);
-    const result = await iperf3(this.#tunnel.ends satisfies TransferEnds, seconds, streams, limit);
+    const result = await iperf3(this.#tunnel.ends satisfies TransferEnds, seconds, streams, {
+      signal: limit,
+    });
     if (!result) throw new Error('iperf3 gave no result');
     return result;
   }

@@ -64,7 +64,7 @@ export async function profileScenario(scenario: Scenario, signal: AbortSignal): 
           scenario.name,
           load,
         );
-      const transfer = iperf3(tunnel.ends, TRAFFIC_SECONDS, 1, signal);
+      const transfer = iperf3(tunnel.ends, TRAFFIC_SECONDS, 1, { signal });
       const profiles = [await record('one TCP stream')];
       await transfer;
       const load = await UdpLoad.start(tunnel.ends, UDP_SIZE, signal);

@@ -37,7 +37,7 @@ export function distributionOf(
   written: FileDistribution | undefined,
 ): Partial<DistributionSpec> | undefined {
   if (scheduler === undefined && written === undefined) return undefined;
-  const { sequence, seed, gap, queue, peerWindow, burst } = written ?? {};
+  const { sequence, seed, gap, queue, peerWindow, peerEqualDelay, burst } = written ?? {};
   return {
     ...(scheduler !== undefined && { scheduler }),
     ...(sequence !== undefined && { sequence }),
@@ -45,6 +45,7 @@ export function distributionOf(
     ...(gap !== undefined && { gapUs: gap }),
     ...(queue !== undefined && { queueUs: queue }),
     ...(peerWindow !== undefined && { peerWindow }),
+    ...(peerEqualDelay !== undefined && { peerEqualDelay }),
     ...(burst !== undefined && { burstUs: burst }),
   };
 }

@@ -153,6 +153,7 @@ const distributionKeys = {
     .optional(),
   queue: duration.optional(),
   peerWindow: integer(64, 65536).optional(),
+  peerEqualDelay: flag.optional(),
   burst: duration.optional(),
 };
 

@@ -36,6 +36,7 @@ const resequencer = keys({
   longestWait: duration.optional(),
   late: oneOf(['deliver', 'drop']).optional(),
   provenLoss: flag.optional(),
+  equalDelay: flag.optional(),
 });
 
 const gre = keys({ key: flag.optional(), sequence: flag.optional(), checksum: flag.optional() });

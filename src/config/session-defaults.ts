@@ -57,6 +57,7 @@ export function completeSession(
       longestWaitUs: resequencer.longestWait ?? resequencer.maxWait ?? LONGEST_WAIT_US,
       late: resequencer.late ?? 'deliver',
       provenLoss: resequencer.provenLoss ?? true,
+      ...(resequencer.equalDelay && { equalDelay: true }),
     },
     ...(distribution && Object.keys(distribution).length && { distribution }),
     ...(latency && { latency: latencyOf(latency) }),

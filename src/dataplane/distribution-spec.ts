@@ -33,6 +33,8 @@ export interface DistributionSpec {
   readonly queueUs: number;
   /** blest: packets that the far end's resequencer holds. */
   readonly peerWindow: number;
+  /** Schedulers by delay: the far end makes all paths as long as the longest (ResequencerSpec.equalDelay). */
+  readonly peerEqualDelay: boolean;
   /** overflow: microseconds of a path's rate that each of its two token buckets holds (RFC 2697). */
   readonly burstUs: number;
 }
@@ -44,6 +46,7 @@ export const DISTRIBUTION_DEFAULTS: DistributionSpec = {
   gapUs: null,
   queueUs: 5000,
   peerWindow: 4096,
+  peerEqualDelay: false,
   burstUs: 20_000,
 };
 
@@ -135,6 +138,10 @@ export interface PathEstimates {
   readonly rate?: number;
   /** Lost packets in a million. */
   readonly loss?: number;
+  /** When the path will have sent what it was given so far, microseconds of CLOCK_MONOTONIC. */
+  readonly freeAtUs?: number;
+  /** Receiving: microseconds by which what comes over the path is held. */
+  readonly holdUs?: number;
 }
 
 /**

@@ -12,7 +12,7 @@ type GivenEstimates = { readonly [K in keyof PathEstimates]: PathEstimates[K] | 
 /** Stores what is given; a value of 0 means "not known". */
 export function writeEstimates(memory: DataplaneMemory, path: number, estimates: GivenEstimates): void {
   const model = memory.path(path) + L.PATH_MODEL_BLOCK;
-  const { delayUs, jitterUs, rate, loss } = estimates;
+  const { delayUs, jitterUs, rate, loss, freeAtUs, holdUs } = estimates;
   const store = (field: number, value: number): void => {
     Atomics.store(memory.u32, (model + field) / 4, Math.min(Math.max(Math.round(value), 0), 0xffff_ffff));
   };
@@ -20,10 +20,22 @@ export function writeEstimates(memory: DataplaneMemory, path: number, estimates:
   if (jitterUs !== undefined) store(L.MODEL_JITTER, jitterUs);
   if (rate !== undefined) store(L.MODEL_OCTET_TIME, rate > 0 ? Math.max(1, (8e9 * 256) / rate) : 0);
   if (loss !== undefined) store(L.MODEL_LOSS, loss);
+  if (holdUs !== undefined) store(L.MODEL_HOLD, holdUs);
+  if (freeAtUs !== undefined) {
+    // A worker may charge the model at the same moment: then one of the two is lost, until the next probe.
+    Atomics.store(
+      memory.u64,
+      (model + L.MODEL_FREE_AT) / 8,
+      BigInt(Math.max(0, Math.round(freeAtUs))) * 1000n,
+    );
+  }
 }
 
 /** What is stored of a path; 0: not known. */
-export function readEstimates(memory: DataplaneMemory, path: number): Required<PathEstimates> {
+export function readEstimates(
+  memory: DataplaneMemory,
+  path: number,
+): Required<Omit<PathEstimates, 'freeAtUs' | 'holdUs'>> {
   const model = memory.path(path) + L.PATH_MODEL_BLOCK;
   const word = (field: number): number => Atomics.load(memory.u32, (model + field) / 4);
   const octetTime = word(L.MODEL_OCTET_TIME);

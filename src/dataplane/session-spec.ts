@@ -59,6 +59,8 @@ export interface ResequencerSpec extends WaitBounds {
   readonly late: 'deliver' | 'drop';
   /** Release a gap as soon as every live path has delivered a later number. */
   readonly provenLoss: boolean;
+  /** Hold what comes over shorter paths, so that all seem as long as the longest (src/paths/equal-delay.ts); needs probes. */
+  readonly equalDelay?: boolean | undefined;
 }
 
 export interface SessionSpec {

@@ -251,6 +251,8 @@ export class SessionStore {
       jitterUs: undefined,
       rate: undefined,
       loss: undefined,
+      freeAtUs: undefined,
+      holdUs: undefined,
       ...estimates,
     });
     for (const group of session.config.distribution.groups) group.refresh();

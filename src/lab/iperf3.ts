@@ -23,7 +23,13 @@ export async function iperf3Goodput(
   seconds: number,
   signal?: AbortSignal,
 ): Promise<number | null> {
-  return (await iperf3(ends, seconds, 1, signal))?.bitsPerSecond ?? null;
+  return (await iperf3(ends, seconds, 1, { signal }))?.bitsPerSecond ?? null;
+}
+
+export interface Iperf3Options {
+  readonly signal?: AbortSignal | undefined;
+  /** Of the sender; that of its namespace if left out. */
+  readonly congestion?: string | undefined;
 }
 
 /** TCP streams through `ends` for whole seconds, null if iperf3 gave no result or `signal` ended it. */
@@ -31,7 +37,7 @@ export async function iperf3(
   ends: TransferEnds,
   seconds: number,
   streams = 1,
-  signal?: AbortSignal,
+  { signal, congestion }: Iperf3Options = {},
 ): Promise<Iperf3Result | null> {
   const server = inNamespace(ends.to, ['-s', '-1', '-p', PORT, '-B', ends.destination], signal);
   try {
@@ -41,6 +47,7 @@ export async function iperf3(
         [
           ...['-c', ends.destination, '-B', ends.source, '-p', PORT, '-J', '-P', String(streams)],
           ...['-t', String(Math.max(1, Math.round(seconds)))],
+          ...(congestion ? ['-C', congestion] : []),
         ],
         signal,
       );

@@ -122,6 +122,8 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
     },
     gateways: [],
     customScheduler: options.customScheduler,
-    sessions: [{ ...labSession(role, options.paths, options.scheduler), ...options.session }],
+    sessions: [
+      { ...labSession(role, options.paths, options.scheduler, options.equalDelay), ...options.session },
+    ],
   });
 }

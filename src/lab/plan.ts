@@ -30,6 +30,8 @@ export interface LabPath {
 export interface LabOptions {
   /** Static lab: probes on the paths; none if left out, since the report compares what devices have counted with what we sent. */
   readonly health?: HealthConfig | undefined;
+  /** Static lab: what comes over the paths at these ends is made to seem equally long. */
+  readonly equalDelay?: readonly ('mag' | 'lma')[] | undefined;
   /** Of the static lab's session; weighted if left out. */
   readonly scheduler?: SchedulerName | undefined;
   /** What else the static lab's session has. */
@@ -78,9 +80,10 @@ export function labSession(
   role: 'mag' | 'lma',
   paths: readonly LabPath[],
   scheduler: SchedulerName = 'weighted',
+  equalDelay: readonly ('mag' | 'lma')[] = [],
 ): SessionSpec {
   return {
-    distribution: { scheduler },
+    distribution: { scheduler, peerEqualDelay: equalDelay.includes(role === 'mag' ? 'lma' : 'mag') },
     name: SESSION,
     prefixes: MOBILE_PREFIXES,
     sendKey: role === 'mag' ? UPLINK_KEY : DOWNLINK_KEY,
@@ -94,6 +97,7 @@ export function labSession(
       longestWaitUs: 500_000,
       late: 'deliver',
       provenLoss: true,
+      equalDelay: equalDelay.includes(role),
     },
     paths: paths.map((path, index): PathSpec => {
       const { mag, lma } = pathAddresses(index, path.family);

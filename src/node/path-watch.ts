@@ -6,8 +6,10 @@ import type { Dataplane } from '../dataplane/dataplane.ts';
 import type { PathHealthStatus } from '../dataplane/status.ts';
 import { type Adaptation, AdaptiveWeights } from '../paths/adaptive-weights.ts';
 import { EaseIn } from '../paths/ease-in.ts';
+import { equalDelayBehind, holdTimes } from '../paths/equal-delay.ts';
 import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
+import type { SeenQueue } from '../paths/path-probe-state.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
@@ -53,6 +55,8 @@ export class PathWatch {
   readonly #told = new Map<string, WaitBounds>();
   #changed = true;
   #setting = false;
+  /** Sessions whose paths are made equally long. */
+  readonly #equal = new Set<string>();
 
   constructor(dataplane: Dataplane, { health }: PathWatchOptions) {
     this.#dataplane = dataplane;
@@ -69,6 +73,7 @@ export class PathWatch {
       this.#listChanged(monotonicMicroseconds());
       this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf));
       this.#followDelays(probe.session, false);
+      this.#hold(probe.session);
     });
     this.#decisions = setInterval(() => this.#decide(), POLICY_MS);
     this.#tickFor(health.intervalUs);
@@ -203,6 +208,10 @@ export class PathWatch {
         continue;
       }
       if (!this.#dataplane.has(session)) continue;
+      if (effect.effect === 'queue') {
+        this.#tellSchedulers(session, effect);
+        continue;
+      }
       const { from, to, reason } = effect;
       if (to === 'down') this.#ease.end(effect);
       if (from === 'down') this.#easeIn(effect);
@@ -246,23 +255,48 @@ export class PathWatch {
     for (const name of names) {
       if (!this.#dataplane.has(name)) continue;
       const paths = this.#monitor.session(name);
-      this.#tellSchedulers(paths);
       this.#followDelays(name, true);
       if (paths.length > 1 && this.isAdaptive(name)) this.#weigh(name, paths, now);
     }
   }
 
-  #tellSchedulers(paths: readonly MonitoredPath[]): void {
+  /** What the schedulers' models may know of the path whose queue was seen: the model drifts, and its rate may be wrong. */
+  #tellSchedulers(session: string, { bid, sentUs, txOctets, queueUs }: PathId & SeenQueue): void {
+    const paths = this.#monitor.session(session);
+    const path = paths.find((path) => path.bid === bid);
     const round = Math.min(...paths.map(({ minRttUs }) => minRttUs ?? Infinity));
-    for (const { session, bid, delayBehindUs, sending } of paths) {
-      if (delayBehindUs === null || round === Infinity) continue;
-      this.#dataplane.setPathEstimates(session, bid, {
-        // Half the shortest round trip is the best guess at the one way that clocks cannot tell.
-        delayUs: Math.max(1, round / 2 + delayBehindUs),
-        jitterUs: sending.jitterUs,
-        ...(sending.loss !== null && { loss: sending.loss * 1e6 }),
-        ...(sending.capacity !== null && { rate: sending.capacity }),
-      });
+    if (!path || path.delayBehindUs === null || round === Infinity || paths.length < 2) return;
+    const { sending } = path;
+    const { paths: specs, resequencer, distribution } = this.#dataplane.spec(session);
+    const spec = specs.find((path) => path.bid === bid);
+    const delayBehindUs = distribution?.peerEqualDelay
+      ? equalDelayBehind(paths, resequencer.maxWaitUs, path.delayBehindUs)
+      : path.delayBehindUs;
+    const traffic = this.#dataplane.traffic(session, bid);
+    const rate = sending.capacity ?? spec?.rate;
+    this.#dataplane.setPathEstimates(session, bid, {
+      // Half the shortest round trip is the best guess at the one way that clocks cannot tell.
+      delayUs: Math.max(1, round / 2 + delayBehindUs),
+      jitterUs: sending.jitterUs,
+      ...(sending.loss !== null && { loss: sending.loss * 1e6 }),
+      ...(sending.capacity !== null && { rate: sending.capacity }),
+      // Behind the queue that the probe found comes what was sent since.
+      ...(traffic && {
+        freeAtUs: sentUs + queueUs + (rate ? ((traffic.txOctets - txOctets) * 8e6) / rate : 0),
+      }),
+    });
+  }
+
+  /** Makes the paths of a session equally long for what we receive, or no longer. */
+  #hold(session: string): void {
+    if (!this.#dataplane.has(session)) return;
+    const { equalDelay, maxWaitUs } = this.#dataplane.spec(session).resequencer;
+    if (!equalDelay && !this.#equal.delete(session)) return;
+    if (equalDelay) this.#equal.add(session);
+    const paths = this.#monitor.session(session);
+    const holds = equalDelay ? holdTimes(paths, maxWaitUs) : null;
+    for (const { bid } of paths) {
+      this.#dataplane.setPathEstimates(session, bid, { holdUs: holds?.get(bid) ?? 0 });
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * Shares of a session's paths from what they carry. A path that is full gets no more than it delivers, and the others take over the
- * rest and a little more, until they are full as well; when all are full, the shares are as their rates. While nothing is full nothing can
- * be learned and nothing changes. Pure; src/node/path-watch.ts calls it once an interval.
+ * rest and a little more, until they are full as well; once all have been full, the shares are as what they carry. While nothing is full
+ * nothing can be learned and nothing changes. Pure; src/node/path-watch.ts calls it once an interval.
  */
 import type { GuardConfig } from './guard.ts';
 import type { MonitoredPath } from './path-monitor.ts';
@@ -31,6 +31,9 @@ export const ADAPTIVE_DEFAULTS: AdaptiveConfig = {
 
 /** A path that is degraded is left out unless the good ones carry less than this part of what it does. */
 const WORTH = 0.25;
+/** A path that carries this part of what it is known to carry is at its limit, and without a queue so much more is tried. */
+const AT_LIMIT = 0.95;
+const EXPLORE = 0.1;
 /** Bits a second below which rates say nothing. */
 const LEAST_RATE = 64_000;
 
@@ -77,6 +80,7 @@ export class AdaptiveWeights {
     if (total < LEAST_RATE) return;
     const full = usable.filter(({ sending }) => sending.full);
     if (!full.length) return;
+    if (this.#share(usable)) return;
     const rest = usable.filter(({ sending }) => !sending.full);
     const inUse = usable.reduce((sum, { bid }) => sum + this.#shares.get(bid)!, 0);
     if (!rest.length) {
@@ -100,6 +104,23 @@ export class AdaptiveWeights {
       const share = this.#shares.get(bid)!;
       this.#shares.set(bid, share + freed * (share / others));
     }
+  }
+
+  /** Where it is known of all paths what they carry, shares become those of it. False: of some it is not known. */
+  #share(usable: readonly MonitoredPath[]): boolean {
+    const worths = usable.map(({ sending: { capacity, rate, full } }) => {
+      if (capacity === null) return null;
+      // At its limit without a queue: it may carry more than was ever seen.
+      return !full && rate > capacity * AT_LIMIT ? capacity * (1 + EXPLORE) : capacity;
+    });
+    if (worths.includes(null)) return false;
+    const sum = worths.reduce<number>((total, worth) => total + worth!, 0);
+    const inUse = usable.reduce((total, { bid }) => total + this.#shares.get(bid)!, 0);
+    usable.forEach(({ bid }, i) => {
+      const share = this.#shares.get(bid)!;
+      this.#shares.set(bid, (share + (worths[i]! / sum) * inUse) / 2);
+    });
+    return true;
   }
 
   #publish(usable: readonly MonitoredPath[]): ReadonlyMap<number, number> | null {

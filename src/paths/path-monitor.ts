@@ -3,7 +3,7 @@
  * and counters are arguments, what is to be done is given back. src/node/path-watch.ts drives it; tests and simulations do so in virtual time.
  */
 import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-health.ts';
-import { type DirectionEstimate, PathProbeState } from './path-probe-state.ts';
+import { type DirectionEstimate, PathProbeState, type SeenQueue } from './path-probe-state.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
 
@@ -19,6 +19,8 @@ export interface WatchedPath extends PathId {
 
 export type MonitorEffect =
   | (PathId & { readonly effect: 'send'; readonly message: Uint8Array })
+  /** For the schedulers' models. */
+  | (PathId & SeenQueue & { readonly effect: 'queue' })
   | (PathId & {
       readonly effect: 'state';
       readonly from: HealthState;
@@ -207,6 +209,8 @@ export class PathMonitor {
         if (!state.receive(probe, arrivalUs, { packets, octets })) this.#malformed++;
       }),
     );
+    const queue = state.takeSeenQueue();
+    if (queue) effects.push({ ...path, effect: 'queue', ...queue });
     return effects;
   }
 

@@ -2,10 +2,11 @@
  * One path as seen from one end: the probes under way, what their answers say of both directions, and its health. Pure; path-monitor.ts
  * holds one for each path.
  */
+import { CapacityMeter } from './capacity-meter.ts';
 import { DelayMeter } from './delay-meter.ts';
 import { type HealthConfig, PathHealth } from './path-health.ts';
 import type { Probe, TrafficCounts } from './probe.ts';
-import { TrafficMeter } from './traffic-meter.ts';
+import { TrafficMeter, type TrafficPoint } from './traffic-meter.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 
 /** One direction of a path. */
@@ -30,6 +31,15 @@ interface Pending {
   readonly sequence: number;
   readonly sentUs: number;
   readonly txPackets: number;
+  readonly txOctets: number;
+}
+
+/** What a probe that was answered has found in front of the path. */
+export interface SeenQueue {
+  /** When it was sent, and the octets that had been sent before it. */
+  readonly sentUs: number;
+  readonly txOctets: number;
+  readonly queueUs: number;
 }
 
 const WINDOW_US = 500_000;
@@ -42,7 +52,22 @@ const LOST_AFTER_US = 3e6;
 class Direction {
   readonly delay = new DelayMeter();
   readonly traffic = new TrafficMeter(WINDOW_US);
-  #capacity: number | null = null;
+  readonly #capacity = new CapacityMeter();
+
+  /** A probe that took `delayUs` of two clocks came after so much data. */
+  add(delayUs: number, nowUs: number, point: TrafficPoint, roundTripUs: number): void {
+    this.delay.add(delayUs, nowUs);
+    this.traffic.add(point);
+    const queued = delayUs - this.delay.smallestUs > leastQueueUs(roundTripUs);
+    const rate = this.traffic.busy ? this.traffic.rate : 0;
+    this.#capacity.add(point.timeUs, point.receivedOctets, queued && this.traffic.busy, rate);
+  }
+
+  /** The path was down. */
+  clear(): void {
+    this.traffic.clear();
+    this.#capacity.clear();
+  }
 
   estimate(roundTripUs: number): DirectionEstimate {
     const { delay, traffic } = this;
@@ -52,23 +77,16 @@ class Direction {
       jitterUs: delay.jitterUs,
       loss: traffic.loss,
       rate: traffic.rate,
-      capacity: this.#capacity,
-      full: this.#isFull(roundTripUs),
+      capacity: this.#capacity.bitsPerSecond,
+      full: traffic.busy && delay.queueUs > leastQueueUs(roundTripUs),
       busy: traffic.busy,
     };
   }
+}
 
-  note(roundTripUs: number): void {
-    const { rate, busy } = this.traffic;
-    if (!busy) return;
-    if (this.#capacity !== null && rate > this.#capacity) this.#capacity = rate;
-    if (!this.#isFull(roundTripUs)) return;
-    this.#capacity = this.#capacity === null ? rate : this.#capacity + (rate - this.#capacity) / 4;
-  }
-
-  #isFull(roundTripUs: number): boolean {
-    return this.traffic.busy && this.delay.queueUs > Math.max(QUEUE_US, roundTripUs / 8);
-  }
+/** From which on a queue is more than a burst. */
+function leastQueueUs(roundTripUs: number): number {
+  return Math.max(QUEUE_US, roundTripUs / 8);
 }
 
 export class PathProbeState {
@@ -86,6 +104,7 @@ export class PathProbeState {
   #confirmed = 0;
   #received = 0;
   #dataUs = -Infinity;
+  #seenQueue: SeenQueue | null = null;
   dueUs: number;
   /** Kept by the monitor. */
   stateChanges = 0;
@@ -120,7 +139,7 @@ export class PathProbeState {
     const sequence = this.#sequence;
     this.#sequence = (sequence + 1) >>> 0;
     this.#sent++;
-    this.#pending.push({ sequence, sentUs: nowUs, txPackets: counts.txPackets });
+    this.#pending.push({ sequence, sentUs: nowUs, txPackets: counts.txPackets, txOctets: counts.txOctets });
     while (this.#pending.length > MOST_PENDING || this.#pending[0]!.sentUs < nowUs - LOST_AFTER_US) {
       this.#pending.shift();
       this.health.lost();
@@ -133,14 +152,13 @@ export class PathProbeState {
     if (probe.kind === 'response' && !this.#settle(probe, arrivalUs)) return false;
     const { counts } = probe;
     const leftUs = probe.kind === 'request' ? probe.sentUs : probe.answeredUs;
-    this.#rx.delay.add(arrivalUs - leftUs, arrivalUs);
-    this.#rx.traffic.add({
+    const point = {
       timeUs: arrivalUs,
       sentPackets: counts.txPackets,
       receivedPackets: received.packets,
       receivedOctets: received.octets,
-    });
-    this.#rx.note(this.roundTrip.measured ? this.roundTrip.smallestUs : 0);
+    };
+    this.#rx.add(arrivalUs - leftUs, arrivalUs, point, this.#roundTripUs);
     // More of our data has come than the last message said: the path is alive even if the answers get lost.
     if (counts.rxPackets > this.#peerReceived) this.health.alive(arrivalUs);
     this.#peerReceived = counts.rxPackets;
@@ -152,7 +170,7 @@ export class PathProbeState {
       ({ sequence, sentUs }) => sequence === probe.sequence && sentUs === probe.sentUs,
     );
     if (at < 0) return false;
-    const { sentUs, txPackets } = this.#pending[at]!;
+    const { sentUs, txPackets, txOctets } = this.#pending[at]!;
     // Paths are FIFO but for some reordering: what was asked well before this and is not answered is lost.
     const overtaken = Math.max(0, at - 2);
     for (let i = 0; i < overtaken; i++) this.health.lost();
@@ -163,20 +181,21 @@ export class PathProbeState {
     const round = arrivalUs - sentUs - (probe.answeredUs - probe.receivedUs);
     if (round < 0) return false;
     this.roundTrip.add(round, arrivalUs);
-    this.#tx.delay.add(probe.receivedUs - sentUs, arrivalUs);
-    this.#tx.traffic.add({
+    const delayUs = probe.receivedUs - sentUs;
+    const point = {
       timeUs: probe.receivedUs,
       sentPackets: txPackets,
       receivedPackets: probe.counts.rxPackets,
       receivedOctets: probe.counts.rxOctets,
-    });
-    this.#tx.note(this.roundTrip.smallestUs);
+    };
+    this.#tx.add(delayUs, arrivalUs, point, this.#roundTripUs);
+    this.#seenQueue = { sentUs, txOctets, queueUs: delayUs - this.#tx.delay.smallestUs };
     const before = this.health.state;
     this.health.answered(arrivalUs);
     if (before === 'down' && this.health.state === 'up') {
       this.#pending = this.#pending.filter((probe) => probe.sentUs > sentUs);
-      this.#tx.traffic.clear();
-      this.#rx.traffic.clear();
+      this.#tx.clear();
+      this.#rx.clear();
     }
     return true;
   }
@@ -201,10 +220,21 @@ export class PathProbeState {
   }
 
   get sending(): DirectionEstimate {
-    return this.#tx.estimate(this.roundTrip.measured ? this.roundTrip.smallestUs : 0);
+    return this.#tx.estimate(this.#roundTripUs);
   }
 
   get receiving(): DirectionEstimate {
-    return this.#rx.estimate(this.roundTrip.measured ? this.roundTrip.smallestUs : 0);
+    return this.#rx.estimate(this.#roundTripUs);
+  }
+
+  /** What the last probe that was answered has found; null if it was asked for already. */
+  takeSeenQueue(): SeenQueue | null {
+    const seen = this.#seenQueue;
+    this.#seenQueue = null;
+    return seen;
+  }
+
+  get #roundTripUs(): number {
+    return this.roundTrip.measured ? this.roundTrip.smallestUs : 0;
   }
 }

@@ -41,6 +41,11 @@ function numberOf(packet: Uint8Array): number {
   return new DataView(packet.buffer, packet.byteOffset).getUint32(28);
 }
 
+/** Lets packets of `sent` arrive in this order; the numbers that are delivered. */
+function deliver(lma: BenchNode, sent: readonly SentPacket[], order: readonly number[]): number[] {
+  return order.flatMap((i) => lma.decapsulate(sent[i]!.endpoint, [sent[i]!.bytes]).map(numberOf));
+}
+
 /** Puts the next ticket of the MAG's session at `ticket`. */
 function startAt(mag: BenchNode, ticket: bigint): void {
   mag.memory.u64[(mag.memory.session(0) + L.SESSION_TICKET) / 8] = ticket;
@@ -148,9 +153,6 @@ function collectUntil(lma: BenchNode, to: number, collect: (packets: Uint8Array[
 }
 
 describe('the cases one by one', () => {
-  const deliver = (lma: BenchNode, sent: SentPacket[], order: number[]): number[] =>
-    order.flatMap((i) => lma.decapsulate(sent[i]!.endpoint, [sent[i]!.bytes]).map(numberOf));
-
   test('a hole that is filled delivers everything in order, at once', () => {
     const { mag, lma } = pair();
     const sent = numbered(mag, 0, 6);
@@ -383,4 +385,82 @@ test('a path that was idle and is used again is taken for silent once, not again
   expect(lma.resequencer().lostProven).toBe(lostProven);
   lma.advance(lma.now + 1_000_000);
   expect(lma.resequencer().held).toBe(0);
+});
+
+describe('paths made equally long', () => {
+  test('what comes over the shorter path goes when it is due, in order; what comes over the longer one at once', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 12);
+    lma.sessions.setPathEstimates('mn1', 1, { holdUs: 20_000 });
+    const start = lma.now;
+    const out: { number: number; at: number }[] = [];
+    const collect = (packets: readonly Uint8Array[]): void => {
+      for (const packet of packets) out.push({ number: numberOf(packet), at: lma.now - start });
+    };
+    const arrive = (index: number): void =>
+      collect(lma.decapsulate(sent[index]!.endpoint, [sent[index]!.bytes]));
+    // Path 1 has the even numbers; all six come within 5 ms, those of path 2 20 ms later than their neighbours.
+    for (let i = 0; i < 12; i += 2) {
+      collectUntil(lma, start + i * 500, collect);
+      arrive(i);
+    }
+    for (let i = 1; i < 12; i += 2) {
+      collectUntil(lma, start + 20_000 + i * 500, collect);
+      arrive(i);
+    }
+    collectUntil(lma, start + 60_000, collect);
+    expect(out.map(({ number }) => number)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    for (const { number, at } of out) {
+      expect(at).toBeGreaterThanOrEqual(20_000 + number * 500);
+      // A timer's step.
+      expect(at).toBeLessThanOrEqual(21_000 + number * 500);
+    }
+    expect(lma.resequencer()).toMatchObject({ late: 0, lostTimeout: 0, lostProven: 0, held: 0 });
+  });
+
+  test('a single packet of the shorter path is held too, as if it had come over the longer one', () => {
+    const { mag, lma } = pair();
+    lma.sessions.setPathEstimates('mn1', 1, { holdUs: 20_000 });
+    const [sent] = numbered(mag, 0, 1);
+    expect(lma.decapsulate(sent!.endpoint, [sent!.bytes])).toEqual([]);
+    expect(lma.advance(lma.now + 19_000)).toEqual([]);
+    expect(lma.advance(lma.now + 2_000)).toHaveLength(1);
+  });
+
+  test('a full window does not wait', () => {
+    const { mag, lma } = pair();
+    lma.sessions.setPathEstimates('mn1', 1, { holdUs: 40_000 });
+    lma.sessions.setPathEstimates('mn1', 2, { holdUs: 40_000 });
+    const sent = numbered(mag, 0, 200);
+    const early = deliver(
+      lma,
+      sent,
+      Array.from({ length: 200 }, (_, i) => i),
+    );
+    // All but a window of 64 are out.
+    expect(early).toEqual(Array.from({ length: 136 }, (_, i) => i));
+    expect(lma.advance(lma.now + 50_000).map(numberOf)).toEqual(
+      Array.from({ length: 64 }, (_, i) => 136 + i),
+    );
+    expect(lma.resequencer()).toMatchObject({ lostWindow: 0, held: 0 });
+  });
+});
+
+test('an idle path over which probes come may be used at any moment: its numbers are not given up by proof', () => {
+  const { mag, lma } = pair();
+  const sent = numbered(mag, 0, 400);
+  deliver(lma, sent, [0, 1, 2, 3]);
+  const path = lma.memory.path(lma.sessions.installed('mn1', 2)!.number);
+  for (let i = 4; i < 200; i += 2) {
+    lma.memory.u64[(path + L.PATH_RX_PROBED) / 8] = BigInt(lma.now);
+    deliver(lma, sent, [i]);
+    lma.now += MAX_WAIT / 16;
+  }
+  expect(lma.resequencer().lostProven).toBe(0);
+  // Its probes cease as well: it is silent.
+  for (let i = 200; i < 400; i += 2) {
+    deliver(lma, sent, [i]);
+    lma.now += MAX_WAIT / 16;
+  }
+  expect(lma.resequencer().lostProven).toBeGreaterThan(0);
 });

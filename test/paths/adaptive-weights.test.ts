@@ -67,6 +67,19 @@ describe('adaptive weights', () => {
     },
   );
 
+  test('shares that are right already stay, however long and hard the load', () => {
+    const two = new TwoEnds([1, 2]);
+    two.both(1, { rate: 20e6 });
+    two.both(2, { rate: 10e6 });
+    two.run(1e6);
+    const right = new Map([
+      [1, 2],
+      [2, 1],
+    ]);
+    expect(adapt(two, right, 4, 20).changes).toBe(0);
+    expect(adapt(two, right, 3, 20).changes).toBeLessThanOrEqual(2);
+  });
+
   test('nothing is full: nothing changes', () => {
     const two = new TwoEnds([1, 2]);
     two.run(1e6);

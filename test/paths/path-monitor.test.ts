@@ -49,6 +49,39 @@ describe('measuring', () => {
     expect(path!.sending.capacity! / 2e7).toBeCloseTo(1, 1);
     expect(path!.receiving.full).toBe(false);
   });
+
+  test('capacity is that of the path although the load comes in bursts and rests, and follows the path down and up', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 2e7, queueOctets: 300_000 });
+    let ms = 0;
+    // 300 ms of twice the rate, then 300 ms of next to nothing: half of the time there is no queue.
+    const bursts = (): void => {
+      const count = ms++ % 600 < 300 ? 4 : ms % 10 === 0 ? 1 : 0;
+      for (let i = 0; i < count; i++) two.data(0, 1, 1250);
+    };
+    const capacity = (): number => two.paths(0)[0]!.sending.capacity! / 1e7;
+    two.run(6e6, bursts);
+    expect(capacity()).toBeCloseTo(2, 1);
+    two.both(1, { rate: 1e7 });
+    two.run(6e6, bursts);
+    expect(capacity()).toBeCloseTo(1, 1);
+    two.both(1, { rate: 3e7 });
+    two.run(6e6, bursts);
+    expect(capacity()).toBeGreaterThan(2.5);
+    expect(capacity()).toBeLessThan(3.1);
+  });
+
+  test('the queue that a probe has found is told, for the models of the schedulers', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 1e7, queueOctets: 1e6 });
+    two.run(2e6);
+    expect(two.ends[0].queues.get(1)).toBeLessThan(100);
+    // 40 ms of the rate.
+    for (let i = 0; i < 40; i++) two.data(0, 1, 1250);
+    two.ends[0].monitor.probeNow({ session: 'mn1', bid: 1 }, two.now + two.ends[0].clockUs);
+    two.run(90_000);
+    expect(two.ends[0].queues.get(1)! / 40_000).toBeCloseTo(1, 0);
+  });
 });
 
 describe('states', () => {

@@ -127,7 +127,7 @@ class LowestDelay extends Twin {
 
 class Earliest extends Twin {
   protected choose(length: number, now: number): number {
-    if (this.paths.some(({ octetTime }) => !octetTime)) return this.byTable();
+    if (this.paths.some(({ octetTime, delay }) => !octetTime && !delay)) return this.byTable();
     return this.lowest((path, i) => this.queue(i, now) + this.sending(i, length + path.header) + path.delay);
   }
 }

@@ -19,6 +19,8 @@ interface End {
   readonly counts: Map<number, { -readonly [K in keyof TrafficCounts]: TrafficCounts[K] }>;
   /** Added to this end's clock. */
   readonly clockUs: number;
+  /** What the last probe that was answered has found, by BID. */
+  readonly queues: Map<number, number>;
   readonly log: (Extract<MonitorEffect, { effect: 'state' }> & { at: number })[];
 }
 
@@ -41,6 +43,7 @@ export class TwoEnds {
       monitor: new PathMonitor(config),
       counts: new Map(bids.map((bid) => [bid, { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 }])),
       clockUs,
+      queues: new Map(),
       log: [],
     });
     this.ends = [end(5e9), end(123_456_789)];
@@ -127,6 +130,10 @@ export class TwoEnds {
     for (const effect of effects) {
       if (effect.effect === 'state') {
         this.ends[side].log.push({ ...effect, at: this.now });
+        continue;
+      }
+      if (effect.effect === 'queue') {
+        this.ends[side].queues.set(effect.bid, effect.queueUs);
         continue;
       }
       const other = (1 - side) as 0 | 1;
