@@ -136,15 +136,16 @@ export class PathHealth {
     else if (!this.#heardUs) this.#become('unmeasured', 'the interface is up');
   }
 
-  /** To be called once an interval: `intervalUs` is what it is now, `hearing` whether data of the far end have come since, `variationUs` that of the round trip; loss null and delay null: not known. */
-  check(
+  /**
+   * To be called several times an interval, so that silence is noticed when it has lasted long enough: `intervalUs` is what it is now,
+   * `hearing` whether data of the far end came in the last one, `variationUs` that of the round trip.
+   */
+  checkSilence(
     nowUs: number,
     intervalUs: number,
     hearing: boolean,
     othersHeard: boolean,
     variationUs: number,
-    loss: number | null,
-    delayBehindUs: number | null,
   ): void {
     if (this.#state === 'unmeasured' || this.#state === 'down') return;
     const patience = Math.min(4 * variationUs, MOST_PATIENCE_US);
@@ -152,8 +153,12 @@ export class PathHealth {
     const allowed = this.#silentProbes() * intervalUs * (othersHeard ? (hearing ? HEARING : 1) : ALL_SILENT);
     if (silence > allowed + patience) {
       this.#become('down', `silent for ${Math.round(silence / 1000)} ms`);
-      return;
     }
+  }
+
+  /** To be called once an interval; loss null and delay null: not known. */
+  check(loss: number | null, delayBehindUs: number | null): void {
+    if (this.#state === 'unmeasured' || this.#state === 'down') return;
     // A probe and its answer go two ways.
     this.#weigh(loss ?? this.#longLoss / 2, delayBehindUs ?? 0);
   }

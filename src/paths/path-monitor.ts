@@ -61,6 +61,8 @@ const MOST_PROBES_A_SECOND = 2000;
 /** A far end that has not answered so many is asked less often, by this factor. */
 const PATIENCE = 50;
 const RARELY = 10;
+/** Intervals without a sign of life after which silence is looked at. */
+const SUSPICIOUS = 1;
 /** A path that has carried nothing for so long is not waited for. */
 const OF_LATE_US = 5e6;
 
@@ -147,35 +149,55 @@ export class PathMonitor {
     }
     for (const [session, states] of this.#sessions) {
       for (const [bid, state] of states) {
-        if (state.dueUs > nowUs) continue;
         const interval = state.intervalUs * this.#stretch;
         const path = { session, bid };
-        const counts = countsOf(path);
-        const rare = state.health.state === 'unmeasured' && state.probesSent > PATIENCE;
-        state.dueUs =
-          Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
-        if (counts) {
-          const message = encodeProbe(state.request(bid, Math.round(nowUs), counts));
-          effects.push({ ...path, effect: 'send', message });
+        if (state.dueUs <= nowUs) effects.push(...this.#probe(path, state, interval, nowUs, countsOf));
+        // Seldom true, and then what is to be done about it should not wait for the next probe.
+        if (nowUs - state.health.heardUs > SUSPICIOUS * interval) {
+          effects.push(...this.#change(path, () => this.#checkSilence(states, state, interval, nowUs)));
         }
-        effects.push(
-          ...this.#change(path, () =>
-            state.health.check(
-              nowUs,
-              interval,
-              counts !== null && state.hearing(counts, nowUs),
-              [...states.values()].some(
-                ({ health }) => health.heardUs > state.health.heardUs + 1.5 * interval,
-              ),
-              state.roundTrip.variationUs,
-              lossOf(state.sending),
-              this.#delayBehind(states, state),
-            ),
-          ),
-        );
       }
     }
     return effects;
+  }
+
+  /** Sends the probe that is due and judges what has been measured since the last one. */
+  #probe(
+    path: PathId,
+    state: PathProbeState,
+    interval: number,
+    nowUs: number,
+    countsOf: CountsOf,
+  ): MonitorEffect[] {
+    const effects: MonitorEffect[] = [];
+    const counts = countsOf(path);
+    const rare = state.health.state === 'unmeasured' && state.probesSent > PATIENCE;
+    state.dueUs =
+      Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
+    if (counts) {
+      const message = encodeProbe(state.request(path.bid, Math.round(nowUs), counts));
+      effects.push({ ...path, effect: 'send', message });
+      state.listen(counts, nowUs);
+    }
+    const states = this.#sessions.get(path.session)!;
+    effects.push(
+      ...this.#change(path, () =>
+        state.health.check(lossOf(state.sending), this.#delayBehind(states, state)),
+      ),
+    );
+    return effects;
+  }
+
+  #checkSilence(
+    states: ReadonlyMap<number, PathProbeState>,
+    { health, hearing, roundTrip }: PathProbeState,
+    interval: number,
+    nowUs: number,
+  ): void {
+    const othersHeard = [...states.values()].some(
+      (other) => other.health.heardUs > health.heardUs + 1.5 * interval,
+    );
+    health.checkSilence(nowUs, interval, hearing, othersHeard, roundTrip.variationUs);
   }
 
   /** A probe has come: its answer, if it asks, and what it changes. */

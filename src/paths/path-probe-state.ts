@@ -104,6 +104,7 @@ export class PathProbeState {
   #confirmed = 0;
   #received = 0;
   #dataUs = -Infinity;
+  #hearing = false;
   #seenQueue: SeenQueue | null = null;
   dueUs: number;
   /** Kept by the monitor. */
@@ -200,15 +201,19 @@ export class PathProbeState {
     return true;
   }
 
-  /** Whether data have come since the last call. */
-  hearing({ rxPackets }: TrafficCounts, nowUs: number): boolean {
-    const more = rxPackets > this.#received;
+  /** To be called once an interval. */
+  listen({ rxPackets }: TrafficCounts, nowUs: number): void {
+    this.#hearing = rxPackets > this.#received;
     this.#received = rxPackets;
-    if (more) this.#dataUs = nowUs;
-    return more;
+    if (this.#hearing) this.#dataUs = nowUs;
   }
 
-  /** When data last came, as far as hearing() was asked. */
+  /** Whether data came between the last two calls of listen(). */
+  get hearing(): boolean {
+    return this.#hearing;
+  }
+
+  /** When data last came, as far as listen() was called. */
   get dataUs(): number {
     return this.#dataUs;
   }
