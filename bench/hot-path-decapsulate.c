@@ -156,7 +156,7 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   uint64_t now = U64(worker, WORKER_NOW);
   U32(buffer, BUFFER_SEQUENCE) = sequence;
   U32(buffer, BUFFER_SESSION) = ADDRESS(session);
-  U64(buffer, BUFFER_ARRIVAL) = now;
+  U64(buffer, BUFFER_ARRIVAL) = now + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
   int late = distance(PUBLISHED32(session, SESSION_HEAD), sequence) < 0;
   offer(m, worker, session, buffer);
   note_arrival(path, session, sequence, now, late);

@@ -74,6 +74,7 @@ static int32_t proven_ahead(uint8_t *m, uint8_t *session, uint8_t *config, uint3
       int32_t missing = distance(path_highest, highest);
       int32_t expected = (int32_t)(SILENT_SPACINGS * U32(path, PATH_RX_SPACING));
       if (!silent || (seen && missing <= expected) || now < U64(path, PATH_RX_PATIENCE)) return 0;
+      if (U64(path, PATH_RX_PROBED)) unreached();
       continue;
     }
     int32_t here = distance(head, path_highest - current_slack(path, now));
@@ -192,6 +193,7 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
   uint64_t pause = elapsed(U64(session, SESSION_LAST_RELEASE), now);
   U64(session, SESSION_CLOCK) += least64(pause, max_wait >> CLOCK_STEP);
   U64(session, SESSION_LAST_RELEASE) = now;
+  if (U64(session, SESSION_DUE)) U64(session, SESSION_DUE) = 0;
   uint32_t head = LOAD32(session, SESSION_HEAD), room = delivery_room(worker), taken = 0;
   uint32_t proven = head, expired = head;
   int judged = 0;
@@ -201,6 +203,7 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
     if (held) {
       if (!room) break;
       uint8_t *buffer = AT(held);
+      if (U64(buffer, BUFFER_ARRIVAL) > now) unreached();
       STORE32(slot, 0, 0);
       U32(buffer, BUFFER_OWNER) = U32(worker, WORKER_INDEX) + 1;
       taken++;
