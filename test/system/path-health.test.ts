@@ -172,3 +172,25 @@ test('wrong weights: the share of the slow path falls to what it carries', async
     expect(lab.mag.pathWatch!.isAdaptive(SESSION)).toBe(false);
   });
 });
+
+test('a path whose delay grows beyond the longest wait in mid-transfer: the far end waits for it', async () => {
+  await withLab(['a,rate=40mbit,delay=5ms', 'b,rate=40mbit,delay=5ms'], 4, async (lab) => {
+    await until(() => states(lab) === 'up up');
+    const received = () => lab.lma.dataplane.session(SESSION);
+    const transfer = lab.tcp('uplink');
+    for (let delay = 5000; delay <= 140_000; delay += 3000) {
+      lab.topology.wan.emulator!.change(lab.topology.wan.linkOf(1), 'uplink', { delay });
+      await pause(50);
+    }
+    await until(() => received().wait.minUs > 110_000);
+    expect(received().wait.minUs).toBeGreaterThan(110_000);
+    expect(received().wait.maxUs).toBeGreaterThan(received().wait.minUs);
+    expect((await transfer).sha256Match).toBe(true);
+    // From here on every second packet comes later than `maxWait`, and none of them is given up.
+    const before = received().resequencer;
+    expect((await lab.tcp('uplink')).sha256Match).toBe(true);
+    const after = received().resequencer;
+    expect(after.reordered).toBeGreaterThan(before.reordered + 500);
+    expect(after.lostTimeout - before.lostTimeout).toBeLessThan(50);
+  });
+});
