@@ -1,5 +1,4 @@
 /** IP addresses and prefixes as octets, and back to text (RFC 4291 §2.2, RFC 5952). */
-import { isIP } from 'node:net';
 import { TunloomError } from './errors.ts';
 
 export interface Address {
@@ -12,45 +11,111 @@ export interface Prefix extends Address {
   readonly length: number;
 }
 
+const DOT = 46;
+const ZERO = 48;
+const COLON = 58;
+
 /** Parses an address. Throws BAD_ADDRESS, naming the text; zone identifiers are refused. */
 export function parseAddress(text: string): Address {
-  const family = isIP(text);
-  if (family === 4) return { family, bytes: Uint8Array.from(text.split('.').map(Number)) };
-  if (family !== 6 || text.includes('%')) {
-    throw new TunloomError('BAD_ADDRESS', `"${text}" is not an IPv4 or IPv6 address`);
-  }
-  const [head = '', tail] = text.split('::');
-  const before = groups(head);
-  const after = tail === undefined ? [] : groups(tail);
-  const bytes = new Uint8Array(16);
-  bytes.set(before);
-  bytes.set(after, 16 - after.length);
-  return { family, bytes };
+  const v6 = text.includes(':');
+  const bytes = v6 ? octets6(text) : octets4(text);
+  if (!bytes) throw new TunloomError('BAD_ADDRESS', `"${text}" is not an IPv4 or IPv6 address`);
+  return { family: v6 ? 6 : 4, bytes };
 }
 
-/** Octets of colon-separated groups, the last of which may be dotted IPv4. */
-function groups(text: string): number[] {
-  if (!text) return [];
-  return text.split(':').flatMap((group) => {
-    if (group.includes('.')) return group.split('.').map(Number);
-    const value = parseInt(group, 16);
-    return [value >> 8, value & 255];
-  });
+/** Four decimal numbers without leading zeros; null: it is something else. */
+function octets4(text: string): Uint8Array | null {
+  const bytes = new Uint8Array(4);
+  let at = 0;
+  for (let octet = 0; octet < 4; octet++) {
+    if (octet && text.charCodeAt(at++) !== DOT) return null;
+    const start = at;
+    let value = 0;
+    for (; at - start < 3; at++) {
+      const digit = text.charCodeAt(at) - ZERO;
+      // Also of what is behind the end, which is no number.
+      if (!(digit >= 0 && digit <= 9)) break;
+      value = value * 10 + digit;
+    }
+    const length = at - start;
+    if (!length || value > 255 || (length > 1 && text.charCodeAt(start) === ZERO)) return null;
+    bytes[octet] = value;
+  }
+  return at === text.length ? bytes : null;
+}
+
+/** Groups of up to four hexadecimal digits, the last two perhaps as IPv4, one row of zeros perhaps as `::`. */
+function octets6(text: string): Uint8Array | null {
+  const bytes = new Uint8Array(16);
+  let length = 0;
+  /** Octets in front of `::`. */
+  let gap = -1;
+  let at = 0;
+  if (text.startsWith('::')) {
+    gap = 0;
+    at = 2;
+  }
+  // It may end with `::`; anything else has to end with a group.
+  while (gap !== length || at < text.length) {
+    const start = at;
+    let value = 0;
+    for (let digit = hexDigit(text, at); digit >= 0 && at - start < 4; digit = hexDigit(text, at)) {
+      value = (value << 4) | digit;
+      at++;
+    }
+    if (at === start) return null;
+    if (text.charCodeAt(at) === DOT) {
+      const tail = length <= 12 ? octets4(text.slice(start)) : null;
+      if (!tail) return null;
+      bytes.set(tail, length);
+      length += 4;
+      break;
+    }
+    if (length === 16) return null;
+    bytes[length++] = value >> 8;
+    bytes[length++] = value & 255;
+    if (at === text.length) break;
+    if (text.charCodeAt(at++) !== COLON) return null;
+    if (text.charCodeAt(at) !== COLON) continue;
+    if (gap >= 0) return null;
+    gap = length;
+    at++;
+  }
+  if (gap < 0) return length === 16 ? bytes : null;
+  if (length === 16) return null;
+  const behind = 16 - (length - gap);
+  bytes.copyWithin(behind, gap, length);
+  return bytes.fill(0, gap, behind);
+}
+
+/** Value of the hexadecimal digit there; -1: it is none. */
+function hexDigit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= ZERO && code <= 57) return code - ZERO;
+  const letter = code | 0x20;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 }
 
 /** Text of 4 or 16 octets, IPv6 in the form of RFC 5952. */
 export function formatAddress(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const words = Array.from({ length: 8 }, (_, i) => (bytes[i * 2]! << 8) | bytes[i * 2 + 1]!);
-  let best = { start: -1, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (start + length < 8 && words[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  // The first of the longest rows of zero groups, of at least two.
+  let [from, most] = [-1, 1];
+  for (let group = 0, row = 0; group < 8; group++) {
+    row = bytes[group * 2]! | bytes[group * 2 + 1]! ? 0 : row + 1;
+    if (row > most) [from, most] = [group + 1 - row, row];
   }
-  const hex = words.map((word) => word.toString(16));
-  if (best.start < 0) return hex.join(':');
-  return `${hex.slice(0, best.start).join(':')}::${hex.slice(best.start + best.length).join(':')}`;
+  let text = '';
+  for (let group = 0; group < 8; group++) {
+    if (group === from) {
+      text += '::';
+      group += most - 1;
+      continue;
+    }
+    if (text && !text.endsWith('::')) text += ':';
+    text += ((bytes[group * 2]! << 8) | bytes[group * 2 + 1]!).toString(16);
+  }
+  return text;
 }
 
 /** Parses `address/length`. Throws BAD_PREFIX, naming the text, also if bits behind the prefix are set. */

@@ -20,7 +20,7 @@ const MOST_UNREAD = 1 << 20;
 /** So that both sides notice when the other is gone. */
 const SIGN_OF_LIFE_MS = 15_000;
 
-/** Adds the request. Streams end when the server closes. */
+/** Adds the request. Streams end when the server closes; without readers nobody listens to `events`. */
 export function addEventStream(
   server: FastifyInstance,
   control: DataplaneControl,
@@ -37,7 +37,6 @@ export function addEventStream(
   const listener: Listener = (event) => tell(event);
   const signOfLife = setInterval(() => tell({ event: 'alive' }), SIGN_OF_LIFE_MS);
   signOfLife.unref();
-  events.on('event', listener);
   server.addHook('preClose', (done) => {
     clearInterval(signOfLife);
     events.off('event', listener);
@@ -50,7 +49,10 @@ export function addEventStream(
     raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
     const { role, sessions, paths } = control.status();
     raw.write(`${JSON.stringify({ event: 'connected', role, sessions, paths })}\n`);
+    if (!readers.size) events.on('event', listener);
     readers.add(raw);
-    raw.on('close', () => readers.delete(raw));
+    raw.on('close', () => {
+      if (readers.delete(raw) && !readers.size) events.off('event', listener);
+    });
   });
 }

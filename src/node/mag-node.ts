@@ -9,6 +9,7 @@ import { AccessSide } from '../access/access-side.ts';
 import type { MagDaemonConfig } from '../config/mag-config.ts';
 import type { Attachment } from '../control/signaling-routes.ts';
 import type { BindingStatus, SignalingStatus } from '../control/signaling-status.ts';
+import type { DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { MobilityTransport } from '../net/mobility-transport.ts';
 import { Readiness } from '../net/readiness.ts';
@@ -159,9 +160,17 @@ export class MagNode {
     this.access.on('detach', ({ node, interface: device }) =>
       this.#runner.handle({ event: 'detach', node, interface: device }),
     );
+    this.host.dataplane.on('event', this.#tellMachine);
     this.#wan.begin();
     this.access.begin();
   }
+
+  /** What probes say of paths, for the machine; not in the middle of what that has just ordered. */
+  readonly #tellMachine = (event: DataplaneEvent): void => {
+    if (event.event !== 'pathState') return;
+    const { session, bid, to } = event;
+    queueMicrotask(() => this.#runner.handle({ event: 'path', session, bid, dead: to === 'down' }));
+  };
 
   /** De-registers everything, waits a little for the LMA's word, and leaves nothing behind. */
   async stop(): Promise<void> {
@@ -179,6 +188,7 @@ export class MagNode {
   }
 
   #close(): void {
+    this.host.dataplane.off('event', this.#tellMachine);
     this.#keepalives.stop();
     this.#runner.stop();
     this.access.stop();

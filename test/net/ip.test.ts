@@ -1,4 +1,5 @@
 /** Addresses and prefixes: parse and format are inverse, and strict. */
+import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatAddress, parseAddress, parsePrefix } from '../../src/ip.ts';
@@ -13,6 +14,42 @@ test('octets survive a round trip, in the canonical form of RFC 5952', () => {
       // The URL parser of the platform writes IPv6 by RFC 5952.
       if (family === 6) expect(canonical).toBe(new URL(`http://[${text}]/`).hostname.slice(1, -1));
     }),
+  );
+});
+
+test('what is an address is what the platform says is one, but for zones', () => {
+  const pieces = fc.constantFrom(
+    ':',
+    '::',
+    '.',
+    '0',
+    '1',
+    '25',
+    '255',
+    '256',
+    '01',
+    'f',
+    'ffff',
+    'g',
+    '10000',
+    'A0',
+    '1.2.3.4',
+    ' ',
+  );
+  const made = fc.array(pieces, { maxLength: 18 }).map((list) => list.join(''));
+  const groups = fc
+    .array(fc.constantFrom('0', '1', 'abcd', ''), { minLength: 6, maxLength: 9 })
+    .map((list) => list.join(':'));
+  const broken = fc
+    .tuple(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(40), fc.nat(2), pieces)
+    .map(([text, at, cut, piece]) => text.slice(0, at) + piece + text.slice(at + cut));
+  fc.assert(
+    fc.property(fc.oneof(made, groups, broken), (text) => {
+      const family = isIP(text);
+      if (family) expect(parseAddress(text).family).toBe(family);
+      else expect(() => parseAddress(text)).toThrow(`"${text}"`);
+    }),
+    { numRuns: 5000 },
   );
 });
 

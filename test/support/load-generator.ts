@@ -102,11 +102,17 @@ export class LoadGenerator {
     };
   }
 
-  /** Sends `perSecond` refreshes of registered nodes, spread over time, until the returned function is called; it gives how many. */
-  refresh(count: number, perSecond: number): () => number {
+  /**
+   * Sends `perSecond` refreshes of registered nodes, spread over time, until the returned function is called; it gives how many, and how
+   * many of them were accepted so far.
+   */
+  refresh(count: number, perSecond: number): () => { readonly sent: number; readonly accepted: number } {
     let sent = 0;
+    let accepted = 0;
     const start = performance.now();
-    this.#answered = () => {};
+    this.#answered = (_key, status) => {
+      if (status === 0) accepted++;
+    };
     const timer = setInterval(() => {
       const due = ((performance.now() - start) / 1000) * perSecond;
       for (; sent < due; sent++) {
@@ -115,7 +121,7 @@ export class LoadGenerator {
     }, 2);
     return () => {
       clearInterval(timer);
-      return sent;
+      return { sent, accepted };
     };
   }
 
@@ -155,5 +161,5 @@ export class LoadGenerator {
 }
 
 function nodeName(node: number): string {
-  return `mn${node}@example.org`;
+  return `many${node}@example.org`;
 }

@@ -30,6 +30,8 @@ export type MagEvent =
       readonly up: boolean;
       readonly addresses: readonly string[];
     }
+  /** What the data plane's probes say of a path, by the names that it has from `install`: nothing comes through, or it does again. */
+  | { readonly event: 'path'; readonly session: string; readonly bid: number; readonly dead: boolean }
   /** What is known of a WAN interface has changed: the LMA is told by a re-registration of its paths. */
   | { readonly event: 'metrics'; readonly name: string; readonly metrics: WanMetrics }
   /** Other flow bindings of the node: those that it has and this list does not name are removed (RFC 6089). */

@@ -60,6 +60,9 @@ export class MagMachine {
       case 'interface':
         this.interfaceIs(event.name, event.up, event.addresses);
         break;
+      case 'path':
+        this.pathIs(event);
+        break;
       case 'metrics':
         this.metricsAre(event);
         break;
@@ -247,6 +250,19 @@ export class MagMachine {
     link.up = up;
     link.addresses = up ? addresses : [];
     for (const session of [...this.context.list.all()]) this.registration.attend(session);
+  }
+
+  /** A path of a session without multipath has BID 1 in the data plane, whatever its own is. */
+  private pathIs({ session: name, bid, dead }: MagEvent & { event: 'path' }): void {
+    const session = this.context.list.named(name);
+    const path = session?.paths.find(
+      (each) => each.active && (session.multipath !== 'on' || each.bid === bid),
+    );
+    if (!session || !path || path.dead === dead) return;
+    path.dead = dead;
+    // By itself, which shows whether the LMA has the binding still. A session without multipath moves to another path instead.
+    if (dead && session.multipath === 'on' && !path.round) this.registration.extend(session, path);
+    this.registration.attend(session);
   }
 
   private metricsAre({ name, metrics }: MagEvent & { event: 'metrics' }): void {

@@ -92,11 +92,13 @@ export class PathPlan {
   }
 
   private chooseLead(session: MagSession): void {
-    const { lead } = session;
-    if (lead && this.pair(session, lead)) return;
-    if (lead?.careOf) session.moved = true;
+    const { lead, multipath } = session;
     const usable = session.paths.filter((path) => this.pair(session, path));
-    session.lead = usable.find(({ active }) => active) ?? usable[0] ?? null;
+    const alive = usable.filter(({ dead }) => !dead);
+    // With several paths the data plane leaves the dead ones out; the only one has to give way to another.
+    if (lead && usable.includes(lead) && (multipath === 'on' || !lead.dead || !alive.length)) return;
+    if (lead?.careOf) session.moved = true;
+    session.lead = alive.find(({ active }) => active) ?? alive[0] ?? usable[0] ?? null;
   }
 
   private pair(session: MagSession, path: Path): EndpointPair | null {
@@ -116,6 +118,7 @@ export class PathPlan {
     path.careOf = pair.careOf;
     path.lma = pair.lma;
     path.active = false;
+    path.dead = false;
     this.register(session, path);
   }
 

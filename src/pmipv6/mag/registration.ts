@@ -115,7 +115,8 @@ export class Registration {
       this.context.config.bulk &&
       session.multipath === 'on' &&
       active.length > 1 &&
-      active.every(({ round }) => !round) &&
+      // A bulk re-registration would keep a dead path's binding alive as well.
+      active.every(({ round, dead }) => !round && !dead) &&
       !session.farewells.length &&
       now >= session.bulkFrom
     );

@@ -69,6 +69,7 @@ export function newSession(
       revoked: false,
       known: false,
       lastStatus: null,
+      dead: false,
     })),
     farewells: [],
     prefixes: [...profile.homePrefixes],

@@ -59,6 +59,8 @@ export interface Path {
   /** The LMA has had this binding since the node came. */
   known: boolean;
   lastStatus: number | null;
+  /** Probes in the data path go unanswered (docs/probes.md). */
+  dead: boolean;
 }
 
 /** A binding that the LMA still has and should not: its path is gone, or its node. */
@@ -131,7 +133,7 @@ export interface MagSession {
 
 export class UpdateList {
   private readonly byNode = new Map<string, MagSession>();
-  private readonly names = new Set<string>();
+  private readonly byName = new Map<string, MagSession>();
   private readonly keys = new Set<number>();
   readonly deadlines = new Deadlines<MagSession>((session) => this.deadlineOf(session));
 
@@ -151,15 +153,19 @@ export class UpdateList {
     return this.byNode.get(node);
   }
 
+  named(name: string): MagSession | undefined {
+    return this.byName.get(name);
+  }
+
   add(session: MagSession): void {
     this.byNode.set(session.node, session);
-    this.names.add(session.name);
+    this.byName.set(session.name, session);
     this.keys.add(session.downlinkKey);
   }
 
   remove(session: MagSession): void {
     this.byNode.delete(session.node);
-    this.names.delete(session.name);
+    this.byName.delete(session.name);
     this.keys.delete(session.downlinkKey);
     this.deadlines.forget(session);
   }
@@ -170,8 +176,8 @@ export class UpdateList {
       identifierText(identity)
         .replace(/[^\w.@-]/g, '_')
         .slice(0, 56) || 'node';
-    if (!this.names.has(base)) return base;
-    for (let n = 2; ; n++) if (!this.names.has(`${base}.${n}`)) return `${base}.${n}`;
+    if (!this.byName.has(base)) return base;
+    for (let n = 2; ; n++) if (!this.byName.has(`${base}.${n}`)) return `${base}.${n}`;
   }
 
   private deadlineOf(session: MagSession): number | null {
@@ -196,6 +202,7 @@ export function clearPath(path: Path): void {
   path.expires = null;
   path.refreshAt = null;
   path.round = null;
+  path.dead = false;
 }
 
 /** Whether a bulk re-registration is under way. */
