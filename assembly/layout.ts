@@ -219,8 +219,10 @@ export const WORKER_SEND_PLACES = WORKER_SEND_TOS + SEND_MAX * 4;
 export const SEND_SETTLED = 0xffffffff;
 /** Packet at this place of the grouped order. */
 export const WORKER_SEND_ORDER = WORKER_SEND_PLACES + SEND_MAX * 4;
+/** Link record of the packet at this place, 0: none. */
+export const WORKER_SEND_LINKS = WORKER_SEND_ORDER + SEND_MAX * 4;
 /** First place of a struct mmsghdr, and how many packets it carries. */
-export const WORKER_MESSAGE_FIRST = WORKER_SEND_ORDER + SEND_MAX * 4;
+export const WORKER_MESSAGE_FIRST = WORKER_SEND_LINKS + SEND_MAX * 4;
 export const WORKER_MESSAGE_PACKETS = WORKER_MESSAGE_FIRST + SEND_MAX * 4;
 /** Groups, GROUP_STRIDE each: one sendmmsg(2) call. */
 export const WORKER_GROUPS = WORKER_MESSAGE_PACKETS + SEND_MAX * 4;
@@ -238,7 +240,9 @@ export const PATH_GROUP_COUNT = 4;
 export const PATH_GROUP_NEXT_PLACE = 8;
 /** Next path group + 1 of the same endpoint. */
 export const PATH_GROUP_NEXT = 12;
-export const PATH_GROUP_STRIDE = 16;
+/** Link record that all of the group's packets go by, 0: none. */
+export const PATH_GROUP_LINK = 16;
+export const PATH_GROUP_STRIDE = 20;
 /** u16: path group + 1 by hash of the path, open addressing. */
 export const PATH_GROUP_HASH_BITS = 10;
 export const WORKER_PATH_GROUP_OF = WORKER_PATH_GROUPS + SEND_MAX * PATH_GROUP_STRIDE;
@@ -450,6 +454,8 @@ export const MODE_RAW6 = 2;
 /** udp(7): payload only, TOS as ancillary data. */
 export const MODE_UDP4 = 3;
 export const MODE_UDP6 = 4;
+/** packet(7): whole packets out, nothing comes in. */
+export const MODE_LINK = 5;
 
 // ---------------------------------------------------------------------------------------- sessions
 
@@ -732,9 +738,22 @@ export const PATH_RX_PROBED = 232;
 export const PATH_RX_PATIENCE = 240;
 /** u32: address of the path's model; a record without sequence numbers shares that of its twin. */
 export const PATH_MODEL = 228;
+/** u32: address of the path's link cell; a record without sequence numbers shares that of its twin. */
+export const PATH_LINK = 232;
+/** u32, atomic: the link cell: address of a link record, 0: packets go by the path's own endpoint. */
+export const PATH_LINK_CELL = 236;
 /** What the control plane knows of the path, at this offset of the record (see MODEL_*). */
 export const PATH_MODEL_BLOCK = 256;
 export const PATH_STRIDE = 320;
+
+/**
+ * A link record, never changed while it is published: whole outer packets go straight to a link-layer neighbour, by the endpoint
+ * of packet sockets and a struct sockaddr_ll (packet(7)).
+ */
+export const LINK_ENDPOINT = 0;
+export const LINK_SOCKADDR = 8;
+export const LINK_SOCKADDR_LENGTH = 20;
+export const LINK_SIZE = 28;
 
 /** u32: one-way delay in microseconds without our own queue, u32: its variation. 0: not known. */
 export const MODEL_DELAY = 0;

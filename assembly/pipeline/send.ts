@@ -4,6 +4,8 @@
  * UDP_SEGMENT (udp(7)), a run of a path's packets of one length (the last may be shorter) is a single message with one iovec
  * a packet: the kernel takes it through the stack once.
  *
+ * A path may have a link record: then its packets go by packet sockets, straight to the next hop (src/dataplane/path-links.ts).
+ *
  *   packets as made   a1 b1 a2 c1 b2 a3      endpoint X has paths a and b, endpoint Y has c
  *   places            a1 a2 a3 b1 b2 | c1
  *   messages          [a1 a2 a3] [b1 b2] | [c1]
@@ -28,6 +30,9 @@ import {
   GROUP_STRIDE,
   GROUP_TAIL,
   IOVEC_SIZE,
+  LINK_ENDPOINT,
+  LINK_SOCKADDR,
+  LINK_SOCKADDR_LENGTH,
   MMSGHDR_CONTROL,
   MMSGHDR_CONTROLLEN,
   MMSGHDR_IOV,
@@ -40,11 +45,13 @@ import {
   PATH_ENDPOINT,
   PATH_GROUP_COUNT,
   PATH_GROUP_HASH_BITS,
+  PATH_GROUP_LINK,
   PATH_GROUP_NEXT,
   PATH_GROUP_NEXT_PLACE,
   PATH_GROUP_PATH,
   PATH_GROUP_STRIDE,
   PATH_KERNEL_LENGTH,
+  PATH_LINK,
   PATH_NUMBER,
   PATH_SOCKADDR,
   PATH_SOCKADDR_LENGTH,
@@ -69,6 +76,7 @@ import {
   WORKER_SEND_HEADERS,
   WORKER_SEND_IOVECS,
   WORKER_SEND_LENGTHS,
+  WORKER_SEND_LINKS,
   WORKER_SEND_ORDER,
   WORKER_SEND_PATHS,
   WORKER_SEND_PLACES,
@@ -132,7 +140,9 @@ export function groupSends(worker: usize, segment: bool = true): void {
     const place = load<u32>(pathGroup, PATH_GROUP_NEXT_PLACE);
     store<u32>(pathGroup, place + 1, PATH_GROUP_NEXT_PLACE);
     store<u32>(at, place, WORKER_SEND_PLACES);
-    store<u32>(worker + ((<usize>place) << 2), i, WORKER_SEND_ORDER);
+    const order = worker + ((<usize>place) << 2);
+    store<u32>(order, i, WORKER_SEND_ORDER);
+    store<u32>(order, load<u32>(pathGroup, PATH_GROUP_LINK), WORKER_SEND_LINKS);
   }
   layMessages(worker, groups, segment);
   store<u32>(worker, groups, WORKER_GROUP_COUNT);
@@ -187,6 +197,9 @@ function formPathGroups(worker: usize, n: u32): u32 {
         store<u32>(record, 0, PATH_GROUP_COUNT);
         store<u32>(record, 0, PATH_GROUP_NEXT);
         store<u32>(record, slot, PATH_GROUP_NEXT_PLACE);
+        // Read once a batch: endpoint and address have to fit together, though the control thread may change both.
+        const cell = <usize>load<u32>(<usize>path, PATH_LINK);
+        store<u32>(record, atomic.load<u32>(cell), PATH_GROUP_LINK);
       }
       number = entry - 1;
       lastPath = path;
@@ -207,7 +220,10 @@ function formGroups(worker: usize, pathGroups: u32): u32 {
   let groups: u32 = 0;
   for (let g: u32 = 0; g < pathGroups; g++) {
     const pathGroup = pathGroupAt(worker, g);
-    const endpoint = load<u32>(<usize>load<u32>(pathGroup, PATH_GROUP_PATH), PATH_ENDPOINT);
+    const link = <usize>load<u32>(pathGroup, PATH_GROUP_LINK);
+    const endpoint = link
+      ? load<u32>(link, LINK_ENDPOINT)
+      : load<u32>(<usize>load<u32>(pathGroup, PATH_GROUP_PATH), PATH_ENDPOINT);
     const map = worker + WORKER_GROUP_OF + <usize>(endpoint << 1);
     let number = <u32>load<u16>(map);
     if (!number) {
@@ -323,8 +339,9 @@ function layMessage(worker: usize, base: u64, message: u32, place: u32, packets:
   const packet = packetAt(worker, place);
   const path = <usize>load<u32>(packet, WORKER_SEND_PATHS);
   const header = worker + WORKER_SEND_HEADERS + <usize>message * MMSGHDR_SIZE;
-  store<u64>(header, base + <u64>(path + PATH_SOCKADDR), MMSGHDR_NAME);
-  store<u32>(header, load<u32>(path, PATH_SOCKADDR_LENGTH), MMSGHDR_NAMELEN);
+  const link = <usize>load<u32>(worker + ((<usize>place) << 2), WORKER_SEND_LINKS);
+  store<u64>(header, base + <u64>(link ? link + LINK_SOCKADDR : path + PATH_SOCKADDR), MMSGHDR_NAME);
+  store<u32>(header, link ? LINK_SOCKADDR_LENGTH : load<u32>(path, PATH_SOCKADDR_LENGTH), MMSGHDR_NAMELEN);
   store<u64>(header, base + <u64>(worker + WORKER_SEND_IOVECS + <usize>place * IOVEC_SIZE), MMSGHDR_IOV);
   store<u64>(header, packets, MMSGHDR_IOVLEN);
   const control = worker + WORKER_SEND_CONTROLS + <usize>message * CONTROL_MESSAGE_SIZE;

@@ -145,6 +145,9 @@ const probesSchema = keys({ enabled: flag.default(true), ...probeKeys });
 /** Kernel offloads: used where the kernel has them, or not at all. */
 const offload = oneOf(['auto', 'off']).default('auto');
 
+/** `on`: also where the kernel has packet filters or IPsec that are passed by. */
+const linkOffload = oneOf(['auto', 'on', 'off']).default('auto');
+
 /** Room for so much, if the file says nothing else. */
 export function memorySchema(room: { sessions: number; paths: number; heapMiB: number }) {
   return z
@@ -166,7 +169,7 @@ export const hostKeys = {
     '/run/tunloom/tunloom.sock',
   ),
   memory: memorySchema({ sessions: 1024, paths: 4096, heapMiB: 256 }),
-  offload: z.strictObject({ tun: offload, segment: offload, merge: offload }).prefault({}),
+  offload: z.strictObject({ tun: offload, segment: offload, merge: offload, link: linkOffload }).prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */
   busyPoll: duration.default(0),
   probes: probesSchema.prefault({}),

@@ -14,7 +14,8 @@ import { DataplaneMemory, type MemorySizes } from './memory.ts';
 import { ProbePort } from './probe-port.ts';
 import type { PathTraffic, ProbedPaths, ReceivedProbe } from './probed-paths.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
-import type { SessionSpec } from './session-spec.ts';
+import type { NextHop } from './path-links.ts';
+import type { PathSpec, SessionSpec } from './session-spec.ts';
 import { SessionStore } from './session-store.ts';
 import type {
   DataplaneControl,
@@ -177,6 +178,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       mergeTcp: (flags & L.TUN_OFFLOAD_MERGE_TCP) !== 0,
       mergeUdp: (flags & L.TUN_OFFLOAD_MERGE_UDP) !== 0,
       endpoints: this.#endpoints.offloads(),
+      links: this.#sessions.linkCounts(),
       tunRxSupers: sum(L.COUNTER_TUN_RX_SUPER),
       tunTxSupers: sum(L.COUNTER_TUN_TX_SUPER),
       pathRxMerged: sum(L.COUNTER_PATH_RX_MERGED),
@@ -304,6 +306,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** The largest inner packet that all paths of the session carry whole, octets. Throws UNKNOWN_SESSION. */
   innerMtu(name: string): number {
     return this.#sessions.innerMtu(name);
+  }
+
+  /** Where the packets of each path go straight to, past the kernel's IP output; null: by the path's own socket. */
+  setNextHops(hopOf: (path: PathSpec) => NextHop | null): void {
+    this.#sessions.setNextHops(hopOf);
   }
 
   /** The smallest inner MTU of all sessions: what the TUN's MTU should be. Null without sessions. */

@@ -33,6 +33,8 @@ export interface PortProvider {
   /** One device for each worker. Throws if the system refuses. */
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[];
   close(devices: readonly DeviceHandle[]): void;
+  /** Sockets for paths that go straight to their next hop, one for each worker; null: paths keep to their own. */
+  openLinks?(workers: number): DeviceHandle[] | null;
   /** Sends one packet, as the endpoint's mode wants it, to a struct sockaddr. Ports without it have no probes. Throws SystemCallError. */
   send?(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void;
   /**
@@ -78,6 +80,8 @@ export class EndpointRegistry {
   readonly #locals = new Map<string, Local>();
   readonly #used = new Set<number>();
   readonly #usedLocals = new Set<number>();
+  /** Open from the start, so that every worker has it before a path uses it. */
+  readonly #links: { readonly index: number; readonly devices: readonly DeviceHandle[] } | null;
 
   /** `announce` tells a worker of endpoints that came or went. */
   constructor(
@@ -88,13 +92,21 @@ export class EndpointRegistry {
     this.#memory = memory;
     this.#ports = ports;
     this.#announce = announce;
+    this.#links = this.#openLinks();
+  }
+
+  /** Number of the endpoint that link records name (path-links.ts), null without. */
+  get links(): number | null {
+    return this.#links?.index ?? null;
   }
 
   /** The handles that worker `worker` needs now. */
   handles(worker: number): EndpointHandle[] {
-    return [...this.#locals.values()].flatMap((local) =>
-      local.endpoints.map((endpoint) => ({ index: endpoint.index, device: endpoint.devices[worker]! })),
-    );
+    const endpoints = [...this.#locals.values()].flatMap(({ endpoints }) => endpoints);
+    return (this.#links ? [...endpoints, this.#links] : endpoints).map(({ index, devices }) => ({
+      index,
+      device: devices[worker]!,
+    }));
   }
 
   /** UDP endpoints, and how many of them use UDP_SEGMENT and UDP_GRO now. */
@@ -184,6 +196,16 @@ export class EndpointRegistry {
       for (const endpoint of local.endpoints) this.#ports.close(endpoint.devices);
     }
     this.#locals.clear();
+    if (this.#links) this.#ports.close(this.#links.devices);
+  }
+
+  #openLinks(): { index: number; devices: DeviceHandle[] } | null {
+    const devices = this.#ports.openLinks?.(this.#memory.sizes.workers);
+    if (!devices) return null;
+    const index = takeNumber(this.#used, L.MAX_ENDPOINTS, 'endpoints');
+    const at = this.#memory.endpoints + index * L.ENDPOINT_STRIDE;
+    this.#memory.u32[(at + L.ENDPOINT_MODE) / 4] = L.MODE_LINK;
+    return { index, devices };
   }
 
   #create(key: string, path: PathSpec): Local {

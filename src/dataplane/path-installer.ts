@@ -10,11 +10,13 @@ import type { GracePeriods } from './grace.ts';
 import type { InstalledPath } from './installed-session.ts';
 import type { LookupTables } from './lookup-tables.ts';
 import type { DataplaneMemory } from './memory.ts';
+import { PathLinks } from './path-links.ts';
 import { addressKey, isKeyed } from './path-template.ts';
 import { writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
 export class PathInstaller {
+  readonly links: PathLinks;
   readonly #memory: DataplaneMemory;
   readonly #grace: GracePeriods;
   readonly #endpoints: EndpointRegistry;
@@ -34,6 +36,7 @@ export class PathInstaller {
     this.#grace = grace;
     this.#endpoints = endpoints;
     this.#tables = tables;
+    this.links = new PathLinks(memory, grace, endpoints.links);
   }
 
   /** Whose the record is, or was last; null if it never was anybody's. */
@@ -135,6 +138,7 @@ export class PathInstaller {
     const close = this.#endpoints.release(path.ends, path.spec.remote);
     this.#grace.retire(() => {
       close();
+      this.links.forget(path.number);
       this.#freePaths.push(path.number);
     });
   }

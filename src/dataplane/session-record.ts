@@ -66,6 +66,7 @@ export function writePath(
   set(L.PATH_NUMBER, number);
   set(L.PATH_MTU, path.mtu);
   set(L.PATH_MODEL, at + L.PATH_MODEL_BLOCK);
+  set(L.PATH_LINK, at + L.PATH_LINK_CELL);
   writeEstimates(memory, number, { rate: path.rate, delayUs: path.delayUs });
   memory.bytes.set(template.bytes, at + L.PATH_TEMPLATE_END - template.bytes.length);
   // Raw sockets take no port: ipv6(7), raw(7).

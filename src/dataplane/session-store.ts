@@ -32,10 +32,11 @@ import {
 import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
 import { PathMtus } from './path-mtus.ts';
 import { PathInstaller } from './path-installer.ts';
+import { type NextHop, mayGoByLink } from './path-links.ts';
 import { isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writeWaits } from './session-record.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
-import type { SessionSpec } from './session-spec.ts';
+import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
 import type { HotPath } from './wasm.ts';
@@ -241,6 +242,23 @@ export class SessionStore {
       if (spec.paths.some((path) => path.local === local && path.remote === remote)) this.update(spec);
     }
     return true;
+  }
+
+  /** Where the packets of each path go straight to; null: by the path's own socket. */
+  setNextHops(hopOf: (path: PathSpec) => NextHop | null): void {
+    for (const { paths } of this.#sessions.values()) {
+      for (const { spec, number } of paths) {
+        if (mayGoByLink(spec)) this.#paths.links.set(number, spec.local.includes(':') ? 6 : 4, hopOf(spec));
+      }
+    }
+  }
+
+  /** Paths without UDP, and how many of them go straight to their next hop. */
+  linkCounts(): { raw: number; link: number } {
+    const raw = [...this.#sessions.values()]
+      .flatMap(({ paths }) => paths)
+      .filter(({ spec }) => !spec.encapsulation.includes('udp'));
+    return { raw: raw.length, link: raw.filter(({ number }) => this.#paths.links.has(number)).length };
   }
 
   /** Hands what was measured of a path to the schedulers, while packets flow. Throws UNKNOWN_BID. */

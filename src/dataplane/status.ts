@@ -146,6 +146,8 @@ export interface OffloadStatus {
   readonly mergeUdp: boolean;
   /** UDP endpoints, and how many of them send by UDP_SEGMENT (one that failed gives it up) and receive by UDP_GRO. */
   readonly endpoints: { readonly udp: number; readonly segment: number; readonly merge: number };
+  /** Paths without UDP, and how many of them go straight to their next hop by packet sockets. */
+  readonly links: { readonly raw: number; readonly link: number };
   readonly tunRxSupers: number;
   readonly tunTxSupers: number;
   /** Messages that held several datagrams. */

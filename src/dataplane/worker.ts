@@ -7,6 +7,7 @@
  */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
+import { LinkDevice } from './device/link-device.ts';
 import { MemoryDevice } from './device/memory-device.ts';
 import { SocketDevice } from './device/socket-device.ts';
 import { TunDevice } from './device/tun-device.ts';
@@ -274,6 +275,8 @@ class WorkerLoop {
         return new TunDevice(handle.fd, handle.vnet, this.#base, this.#u32);
       case 'socket':
         return new SocketDevice(handle.fd, this.#base);
+      case 'link':
+        return new LinkDevice(handle.fd, this.#base);
       case 'memory':
         return new MemoryDevice(handle.receive, handle.send, this.#bytes, this.#u32);
     }

@@ -90,7 +90,12 @@ function common({ workers, offload }: LabOptions, state: string): Record<string,
     // The report compares what devices have counted with what was sent.
     probes: { enabled: false },
     memory: { buffers: 16_384, sessions: 64, paths: 512, heapMiB: 64 },
-    offload: { tun: word(offload?.tun), segment: word(offload?.segment), merge: word(offload?.merge) },
+    offload: {
+      tun: word(offload?.tun),
+      segment: word(offload?.segment),
+      merge: word(offload?.merge),
+      link: offload?.link ?? 'auto',
+    },
     // A lab wants to see what unsequenced tunnels do to the order.
     tunnels: { allowReordering: true },
     state,

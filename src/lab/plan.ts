@@ -49,7 +49,13 @@ export interface LabOptions {
   readonly static: boolean;
   /** Segmentation offloads to use; all that there are if left out. */
   readonly offload?:
-    { readonly tun: boolean; readonly segment: boolean; readonly merge: boolean } | undefined;
+    | {
+        readonly tun: boolean;
+        readonly segment: boolean;
+        readonly merge: boolean;
+        readonly link: 'auto' | 'on' | 'off';
+      }
+    | undefined;
 }
 
 /** The mobile node's addresses (at the MAG's TUN) and the correspondent's (at the LMA's TUN). */

@@ -25,6 +25,7 @@ import { type ListedRule, rules } from './netlink/rule.ts';
 import { withNamespace } from './network-namespace.ts';
 
 const AF_NETLINK = 16;
+const NETLINK_ROUTE = 0;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
@@ -52,9 +53,12 @@ export class Netlink {
   #sequence = 1;
   readonly #buffer = new Uint8Array(RECEIVE_BYTES);
 
-  /** Opens a socket in network namespace `namespace` (null: the calling thread's); it stays there. */
-  constructor(namespace: string | null = null) {
-    this.#fd = withNamespace(namespace, () => openNetlink(0));
+  /**
+   * Opens a socket in network namespace `namespace` (null: the calling thread's); it stays there. `protocol`: NETLINK_*, of netlink(7).
+   * Throws SystemCallError (EPROTONOSUPPORT).
+   */
+  constructor(namespace: string | null = null, protocol = NETLINK_ROUTE) {
+    this.#fd = withNamespace(namespace, () => openNetlink(0, protocol));
   }
 
   close(): void {
@@ -78,6 +82,26 @@ export class Netlink {
   routes(filter: { table?: number; protocol?: number } = {}): ListedRoute[] {
     const nameOf = this.#names();
     return ([4, 6] as const).flatMap((family) => this.#list(routes(family, filter), nameOf));
+  }
+
+  /** The answer to a request for one object, null if there is none. */
+  ask(request: Request): Received | null {
+    const sequence = this.#send([request]);
+    for (;;) {
+      const answer = this.#receive().find((message) => message.sequence === sequence);
+      if (answer) return answer.type === ControlType.ERROR ? null : answer;
+    }
+  }
+
+  /** Sends a request for its effect; whether the kernel grants it is not looked at. */
+  tell(request: Request): void {
+    this.#send([request]);
+  }
+
+  /** Whether a dump of any protocol's objects has one of answer type `type`. Throws SystemCallError. */
+  hasAny(request: Request, type: number): boolean {
+    const decode = (): boolean => true;
+    return this.#list({ request, type, decode }, String).length > 0;
   }
 
   rules(): ListedRule[] {
@@ -215,8 +239,8 @@ function tryEncode(change: Change, indexOf: (device: string) => number): Request
 }
 
 /** A netlink socket that gets the events of `groups` (RTMGRP_*), 0: only answers. */
-export function openNetlink(groups: number): number {
-  const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, 0);
+export function openNetlink(groups: number, protocol = NETLINK_ROUTE): number {
+  const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
   try {
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       setIntOption(fd, SOL_NETLINK, option, 1, `netlink option ${option}`);

@@ -5,6 +5,7 @@
 import { bind, close, receiveFrom, sendTo, setOption, socket } from './libc.ts';
 import type { Instruction } from './bpf.ts';
 import { attachFilter } from './socket-filter.ts';
+import { setBufferSize } from './socket-options.ts';
 
 const AF_PACKET = 17;
 const SOCK_DGRAM_NONBLOCK = 2 | 0o4000 | 0o2000000;
@@ -15,10 +16,19 @@ const PACKET_MR_MULTICAST = 0;
 /** struct sockaddr_ll: family 2, protocol 2, index 4, hardware 2, packet type 1, address length 1, address 8. */
 const SOCKADDR_LL = 20;
 const LARGEST = 65_536;
+const SEND_BUFFER = 4 << 20;
 
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
+
+/** A socket that sends IP packets to struct sockaddr_ll on any interface and receives nothing. Throws SystemCallError (EPERM). */
+export function openLinkSocket(): number {
+  // Protocol 0: it is on nobody's list of receivers.
+  const fd = socket(AF_PACKET, SOCK_DGRAM_NONBLOCK, 0);
+  setBufferSize(fd, 'send', SEND_BUFFER);
+  return fd;
+}
 
 export interface ReceivedPacket {
   /** Of the sender; good until the next call. */

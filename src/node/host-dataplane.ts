@@ -12,10 +12,12 @@ import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { pathMtu } from '../net/path-mtu.ts';
+import { Readiness } from '../net/readiness.ts';
 import { TooBigListener } from '../net/too-big-listener.ts';
 import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { HostPorts } from './host-ports.ts';
+import { LinkMonitor } from './link-monitor.ts';
 import { PathWatch } from './path-watch.ts';
 import { PathMtuMonitor } from './path-mtu.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
@@ -27,16 +29,19 @@ export interface OffloadOptions {
   /** Several datagrams of a path in one message: sent by UDP_SEGMENT, received by UDP_GRO. */
   readonly segment: boolean;
   readonly merge: boolean;
+  /** Paths without UDP go straight to their next hop, `auto`: where the kernel would do nothing else to their packets. */
+  readonly link: 'auto' | 'on' | 'off';
 }
 
 /** From the words of a configuration file: auto, or off. */
 export function offloadOptions(
-  words: Readonly<Record<keyof OffloadOptions, 'auto' | 'off'>>,
+  words: Readonly<Record<'tun' | 'segment' | 'merge', 'auto' | 'off'>> & Pick<OffloadOptions, 'link'>,
 ): OffloadOptions {
-  return { tun: words.tun === 'auto', segment: words.segment === 'auto', merge: words.merge === 'auto' };
+  const { tun, segment, merge, link } = words;
+  return { tun: tun === 'auto', segment: segment === 'auto', merge: merge === 'auto', link };
 }
 
-export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: true };
+export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: true, link: 'auto' };
 
 export interface HostDataplaneOptions {
   readonly role: 'mag' | 'lma';
@@ -97,6 +102,8 @@ export class HostDataplane {
   #mtuTimer: NodeJS.Timeout | null = null;
   readonly #pathMtus: PathMtuMonitor;
   readonly #tooBig: TooBigListener;
+  /** Null if no path may go straight to its next hop. */
+  readonly #links: { readonly readiness: Readiness; readonly monitor: LinkMonitor } | null;
 
   static async start(options: HostDataplaneOptions): Promise<HostDataplane> {
     const { namespace, sizes, customScheduler } = options;
@@ -156,6 +163,7 @@ export class HostDataplane {
     } catch (error) {
       if (instance) instance.#pathMtus.stop();
       if (instance) instance.#tooBig.close();
+      if (instance) await instance.#stopLinks();
       await dataplane?.stop();
       release();
       throw error;
@@ -195,6 +203,7 @@ export class HostDataplane {
         }
       },
     });
+    this.#links = watchLinks(options, dataplane);
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
     this.#routes = new SessionRoutes(host, routingStyle(options, tunName), options.routing.routes);
   }
@@ -213,8 +222,14 @@ export class HostDataplane {
     this.pathWatch?.stop();
     this.#pathMtus.stop();
     this.#tooBig.close();
+    await this.#stopLinks();
     await this.dataplane.stop();
     this.#release();
+  }
+
+  async #stopLinks(): Promise<void> {
+    this.#links?.monitor.stop();
+    await this.#links?.readiness.stop();
   }
 
   /** Brings TUN MTU, routes and rules in line with the sessions; to be called after sessions changed. */
@@ -307,6 +322,20 @@ export class HostDataplane {
       this.#host.addRules([{ from: gateway.local, family, table: own, priority: rulePriority - 1 }]);
     });
   }
+}
+
+function watchLinks(
+  { namespace, offload: { link: mode } }: HostDataplaneOptions,
+  dataplane: Dataplane,
+): { readiness: Readiness; monitor: LinkMonitor } | null {
+  if (mode === 'off') return null;
+  const readiness = new Readiness();
+  const monitor = new LinkMonitor({
+    ...{ namespace, mode, readiness },
+    paths: () => dataplane.specs().flatMap(({ paths }) => paths),
+    setNextHops: (hopOf) => dataplane.setNextHops(hopOf),
+  });
+  return { readiness, monitor };
 }
 
 /** LMA: packets to a mobile node go into the TUN. MAG: packets from one, known by prefix unless access interfaces are named. */

@@ -6,6 +6,7 @@ import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { close, sendTo } from '../net/libc.ts';
 import { SystemCallError } from '../net/errno.ts';
 import { withNamespace } from '../net/network-namespace.ts';
+import { openLinkSocket } from '../net/packet-socket.ts';
 import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
 import { PeerAssignment } from '../net/peer-assignment.ts';
 import {
@@ -37,6 +38,8 @@ function keyOf({ local, port, interface: device }: UdpEnd): string {
 export class HostPorts implements PortProvider {
   readonly #namespace: string | null;
   readonly #offload: { readonly segment: boolean; readonly merge: boolean };
+  /** Whether paths may go straight to their next hop. */
+  readonly #links: boolean;
   readonly #endpoints = new Set<OpenEndpoint>();
   #assignment: PeerAssignment | null = null;
   /** Local addresses whose filters are out of date. */
@@ -51,9 +54,13 @@ export class HostPorts implements PortProvider {
   /** What the kernel's counter said last, by descriptor; it has 32 bits. */
   readonly #seen = new Map<number, number>();
 
-  /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them. */
-  constructor(namespace: string | null, offload: { readonly segment: boolean; readonly merge: boolean }) {
+  /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them, and packet sockets. */
+  constructor(
+    namespace: string | null,
+    offload: { readonly segment: boolean; readonly merge: boolean; readonly link: 'auto' | 'on' | 'off' },
+  ) {
     this.#namespace = namespace;
+    this.#links = offload.link !== 'off';
     const has = offload.segment || offload.merge ? udpOffloads() : offload;
     this.#offload = { segment: offload.segment && has.segment, merge: offload.merge && has.merge };
   }
@@ -97,6 +104,22 @@ export class HostPorts implements PortProvider {
     return fds.map((fd) => ({ kind: 'socket', fd }));
   }
 
+  openLinks(workers: number): DeviceHandle[] | null {
+    if (!this.#links) return null;
+    const devices: DeviceHandle[] = [];
+    try {
+      withNamespace(this.#namespace, () => {
+        for (let worker = 0; worker < workers; worker++) devices.push({ kind: 'link', fd: openLinkSocket() });
+      });
+      return devices;
+    } catch (error) {
+      this.close(devices);
+      // Not allowed, or a kernel without packet sockets: paths have their own.
+      if (error instanceof SystemCallError) return null;
+      throw error;
+    }
+  }
+
   /** Filters follow before the control thread does anything else, all changes of one moment at once. */
   admit({ local }: EndpointSpec, remote: string): void {
     if (this.#assignment?.add(local, parseAddress(remote).bytes)) this.#renew(local);
@@ -107,6 +130,7 @@ export class HostPorts implements PortProvider {
   }
 
   close(devices: readonly DeviceHandle[]): void {
+    for (const device of devices) if (device.kind === 'link') close(device.fd);
     const [first] = devices;
     for (const endpoint of this.#endpoints) {
       if (first?.kind !== 'socket' || endpoint.fds[0] !== first.fd) continue;

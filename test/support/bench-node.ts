@@ -44,7 +44,7 @@ export class BenchNode {
   constructor(
     role: 'mag' | 'lma',
     sizes: Partial<MemorySizes> = {},
-    ports: { mode: number; offload: number } = { mode: L.MODE_WHOLE, offload: 0 },
+    ports: { mode: number; offload: number; links?: boolean } = { mode: L.MODE_WHOLE, offload: 0 },
     hotPath: WebAssembly.Module = module,
   ) {
     this.memory = new DataplaneMemory({ ...SIZES, ...sizes });
@@ -65,6 +65,10 @@ export class BenchNode {
         offload: () => ports.offload,
         open: (_, workers) =>
           Array.from({ length: workers }, () => ({ kind: 'memory' as const, receive: null, send: null })),
+        openLinks: (workers) =>
+          ports.links
+            ? Array.from({ length: workers }, () => ({ kind: 'memory' as const, receive: null, send: null }))
+            : null,
         close: () => {},
       },
       () => {},

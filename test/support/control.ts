@@ -18,6 +18,7 @@ export function controlOf(node: BenchNode): DataplaneControl {
         mergeTcp: false,
         mergeUdp: false,
         endpoints: { udp: 2, segment: 1, merge: 2 },
+        links: { raw: 3, link: 2 },
         tunRxSupers: 0,
         tunTxSupers: 0,
         pathRxMerged: 5,

@@ -2,12 +2,13 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
-import { SESSION, planPaths } from '../../src/lab/plan.ts';
+import type { OffloadOptions } from '../../src/node/host-dataplane.ts';
+import { SESSION, pathAddresses, planPaths } from '../../src/lab/plan.ts';
 
-const ALL = { tun: true, segment: true, merge: true };
+const ALL = { tun: true, segment: true, merge: true, link: 'auto' } as const;
 
 async function withLab(
-  offload: { tun: boolean; segment: boolean; merge: boolean },
+  offload: OffloadOptions,
   use: (lab: NamespaceLab) => Promise<void>,
   encapsulation = 'udp-gre',
 ): Promise<void> {
@@ -59,7 +60,7 @@ test.each([
   { tun: true, segment: true, merge: false },
   { tun: false, segment: false, merge: false },
 ])('tun $tun, segment $segment, merge $merge', async (offload) => {
-  await withLab(offload, async (lab) => {
+  await withLab({ ...offload, link: 'auto' }, async (lab) => {
     lab.topology.countWirePackets(false);
     await expectSound(lab);
     const status = lab.lma.dataplane.status().offload;
@@ -119,3 +120,75 @@ test('an MTU smaller than configured on one path: its packets are counted as too
     expect(lab.mag.dataplane.status().offload.endpoints.segment).toBe(2);
   });
 });
+
+test.each(['off', 'auto', 'on'] as const)('GRE, straight to the next hop: %s', async (link) => {
+  await withLab(
+    { ...ALL, link },
+    async (lab) => {
+      await eventually(() => lab.mag.dataplane.status().offload.links.link === (link === 'off' ? 0 : 2));
+      await expectSound(lab);
+      for (const end of [lab.mag, lab.lma]) {
+        expect(end.dataplane.status().offload.links).toEqual({ raw: 2, link: link === 'off' ? 0 : 2 });
+      }
+    },
+    'gre',
+  );
+});
+
+test('a neighbour with another link-layer address in the midst of a transfer is followed', async () => {
+  await withLab(
+    ALL,
+    async (lab) => {
+      await eventually(() => lab.mag.dataplane.status().offload.links.link === 2);
+      const transfer = lab.tcp('uplink');
+      const { lma } = pathAddresses(0, 4);
+      const address = '02:00:00:00:00:77';
+      // What a gratuitous ARP of the LMA does to the table of the MAG.
+      ip(lab.topology.lma, 'link', 'set', 'wan1', 'address', address);
+      ip(lab.topology.mag, 'neigh', 'replace', lma, 'lladdr', address, 'dev', 'wan1', 'nud', 'reachable');
+      const before = lab.lma.dataplane.session(SESSION).paths[0]!.rxPackets;
+      expect((await transfer).sha256Match).toBe(true);
+      expect(lab.lma.dataplane.session(SESSION).paths[0]!.rxPackets).toBeGreaterThan(before);
+      expect(lab.mag.dataplane.status().offload.links.link).toBe(2);
+      expect(lab.mag.dataplane.status().drops).toEqual({});
+    },
+    'gre',
+  );
+});
+
+test('IPsec policies, unknown neighbours and other routes: the sockets take over, and give back afterwards', async () => {
+  await withLab(
+    ALL,
+    async (lab) => {
+      const links = (): number => lab.mag.dataplane.status().offload.links.link;
+      await eventually(() => links() === 2);
+      const policy = ['xfrm', 'policy', 'src', '198.51.100.1/32', 'dst', '198.51.100.2/32', 'dir', 'out'];
+      ip(lab.topology.mag, 'xfrm', 'policy', 'add', ...policy.slice(2), 'action', 'block');
+      await eventually(() => links() === 0);
+      ip(lab.topology.mag, 'xfrm', 'policy', 'delete', ...policy.slice(2));
+      await eventually(() => links() === 2);
+      const { lma } = pathAddresses(1, 4);
+      ip(lab.topology.mag, 'route', 'add', 'unreachable', `${lma}/32`);
+      await eventually(() => links() === 1);
+      ip(lab.topology.mag, 'route', 'delete', 'unreachable', `${lma}/32`);
+      await eventually(() => links() === 2);
+      ip(lab.topology.mag, 'neigh', 'replace', lma, 'dev', 'wan2', 'nud', 'failed');
+      await eventually(() => links() === 1);
+      ip(lab.topology.mag, 'neigh', 'delete', lma, 'dev', 'wan2');
+      await expectSound(lab);
+      await eventually(() => links() === 2);
+    },
+    'gre',
+  );
+});
+
+function ip(namespace: string, ...args: string[]): void {
+  const { status, stderr } = spawnSync('ip', ['-n', namespace, ...args], { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500 && !holds(); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(holds()).toBe(true);
+}

@@ -72,7 +72,7 @@ test.each([
   [4, 47],
   [6, 47],
 ] as const)('IPv%d protocol %d', async (family, protocol) => {
-  const ports = new HostPorts(NAMESPACE, { segment: false, merge: false });
+  const ports = new HostPorts(NAMESPACE, { segment: false, merge: false, link: 'off' });
   const endpoint: EndpointSpec = {
     family,
     local: localOf(family),

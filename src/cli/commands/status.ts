@@ -28,10 +28,11 @@ export function statusCommand(): Command {
 function formatOffload(offload: DataplaneStatus['offload']): string {
   const merges = [offload.mergeTcp ? 'TCP' : '', offload.mergeUdp ? 'UDP' : ''].filter(Boolean).join(' and ');
   const { udp, segment, merge } = offload.endpoints;
+  const { raw, link } = offload.links;
   return (
     `offloads: TUN super-packets ${offload.tun} (${offload.tunRxSupers} read; ${merges || 'none'} merged, ` +
     `${offload.tunTxSupers} written); UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
-    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages)`
+    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop`
   );
 }
 

@@ -24,6 +24,8 @@ export type DeviceHandle =
       readonly vnet: boolean;
     }
   | { readonly kind: 'socket'; readonly fd: number }
+  /** A packet(7) socket that only sends. */
+  | { readonly kind: 'link'; readonly fd: number }
   | {
       readonly kind: 'memory';
       readonly receive: SharedArrayBuffer | null;

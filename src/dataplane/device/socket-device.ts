@@ -1,4 +1,4 @@
-/** A raw(7) or udp(7) socket: one system call a batch, straight from and into the shared memory. */
+/** A raw(7), udp(7) or packet(7) socket: one system call a batch, straight from and into the shared memory. */
 import { recvmmsg, sendmmsg } from '../../net/libc.ts';
 import { isTemporary } from './tun-device.ts';
 import type { PacketDevice } from './device.ts';
