@@ -739,9 +739,9 @@ export const PATH_RX_PATIENCE = 240;
 /** u32: address of the path's model; a record without sequence numbers shares that of its twin. */
 export const PATH_MODEL = 228;
 /** u32: address of the path's link cell; a record without sequence numbers shares that of its twin. */
-export const PATH_LINK = 232;
+export const PATH_LINK = 248;
 /** u32, atomic: the link cell: address of a link record, 0: packets go by the path's own endpoint. */
-export const PATH_LINK_CELL = 236;
+export const PATH_LINK_CELL = 252;
 /** What the control plane knows of the path, at this offset of the record (see MODEL_*). */
 export const PATH_MODEL_BLOCK = 256;
 export const PATH_STRIDE = 320;

@@ -125,6 +125,7 @@ test.each(['off', 'auto', 'on'] as const)('GRE, straight to the next hop: %s', a
   await withLab(
     { ...ALL, link },
     async (lab) => {
+      meetNeighbours(lab);
       await eventually(() => lab.mag.dataplane.status().offload.links.link === (link === 'off' ? 0 : 2));
       await expectSound(lab);
       for (const end of [lab.mag, lab.lma]) {
@@ -139,6 +140,7 @@ test('a neighbour with another link-layer address in the midst of a transfer is 
   await withLab(
     ALL,
     async (lab) => {
+      meetNeighbours(lab);
       await eventually(() => lab.mag.dataplane.status().offload.links.link === 2);
       const transfer = lab.tcp('uplink');
       const { lma } = pathAddresses(0, 4);
@@ -160,6 +162,7 @@ test('IPsec policies, unknown neighbours and other routes: the sockets take over
   await withLab(
     ALL,
     async (lab) => {
+      meetNeighbours(lab);
       const links = (): number => lab.mag.dataplane.status().offload.links.link;
       await eventually(() => links() === 2);
       const policy = ['xfrm', 'policy', 'src', '198.51.100.1/32', 'dst', '198.51.100.2/32', 'dir', 'out'];
@@ -181,6 +184,14 @@ test('IPsec policies, unknown neighbours and other routes: the sockets take over
     'gre',
   );
 });
+
+/** Until something is sent to a neighbour, the kernel does not know its link-layer address. */
+function meetNeighbours(lab: NamespaceLab): void {
+  for (const index of [0, 1]) {
+    const { lma } = pathAddresses(index, 4);
+    spawnSync('ip', ['netns', 'exec', lab.topology.mag, 'ping', '-c', '1', '-W', '2', lma]);
+  }
+}
 
 function ip(namespace: string, ...args: string[]): void {
   const { status, stderr } = spawnSync('ip', ['-n', namespace, ...args], { encoding: 'utf8' });
