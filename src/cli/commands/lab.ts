@@ -74,7 +74,9 @@ export function labCommand(): Command {
           workers: Math.floor(positive(options.workers, '--workers', 16)),
           memory: options.memory ?? false,
           static: options.static ?? false,
-          ...(options.offload ? {} : { offload: { tun: false, segment: false, merge: false, link: 'off' as const } }),
+          ...(options.offload
+            ? {}
+            : { offload: { tun: false, segment: false, merge: false, link: 'off' as const } }),
         },
         {
           keep: options.keep ?? false,
