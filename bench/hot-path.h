@@ -41,7 +41,6 @@ typedef uint64_t __attribute__((may_alias)) word64;
 
 static inline uint32_t be16(const uint8_t *at) { return __builtin_bswap16(U16((uint8_t *)at, 0)); }
 static inline uint32_t be32(const uint8_t *at) { return __builtin_bswap32(U32((uint8_t *)at, 0)); }
-static inline uint64_t be64(const uint8_t *at) { return __builtin_bswap64(U64((uint8_t *)at, 0)); }
 static inline void put_be16(uint8_t *at, uint32_t value) { U16(at, 0) = __builtin_bswap16((uint16_t)value); }
 static inline void put_be32(uint8_t *at, uint32_t value) { U32(at, 0) = __builtin_bswap32(value); }
 
@@ -170,12 +169,12 @@ static inline uint32_t find16(uint8_t *m, uint64_t reference, uint64_t high, uin
 }
 
 static inline uint32_t find_session4(uint8_t *m, const uint8_t *at) {
-  uint32_t address = be32(at);
+  uint32_t address = U32((uint8_t *)at, 0);
   uint64_t lengths = PUBLISHED64(CONTROL_BLOCK, CONTROL_LENGTHS4);
   while (lengths) {
     int length = 63 - __builtin_clzll(lengths);
     lengths ^= 1ull << length;
-    uint32_t key = length ? address & (~0u << (32 - length)) : 0;
+    uint32_t key = length == 32 ? address : address & __builtin_bswap32(~(~0u >> length));
     uint32_t value = find4(m, PUBLISHED64(CONTROL_BLOCK, CONTROL_PREFIX_TABLES4 + length * 8), key);
     if (value) return value;
   }
@@ -184,7 +183,7 @@ static inline uint32_t find_session4(uint8_t *m, const uint8_t *at) {
 
 /* /64 prefixes are the only ones that are longer than /63 here. */
 static inline uint32_t find_session6(uint8_t *m, const uint8_t *at) {
-  uint64_t high = be64(at), word = PUBLISHED64(CONTROL_BLOCK, CONTROL_LENGTHS6 + 8);
+  uint64_t high = U64((uint8_t *)at, 0), word = PUBLISHED64(CONTROL_BLOCK, CONTROL_LENGTHS6 + 8);
   if (PUBLISHED64(CONTROL_BLOCK, CONTROL_LENGTHS6 + 16) | (word & ~1ull)) unreached();
   if (word & 1) {
     uint32_t value = find8(m, PUBLISHED64(CONTROL_BLOCK, CONTROL_PREFIX_TABLES6 + 64 * 8), high);
@@ -194,7 +193,7 @@ static inline uint32_t find_session6(uint8_t *m, const uint8_t *at) {
     int length = 63 - __builtin_clzll(lengths);
     lengths ^= 1ull << length;
     uint64_t reference = PUBLISHED64(CONTROL_BLOCK, CONTROL_PREFIX_TABLES6 + length * 8);
-    uint32_t value = find8(m, reference, length ? high & (~0ull << (64 - length)) : 0);
+    uint32_t value = find8(m, reference, high & __builtin_bswap64(~(~0ull >> length)));
     if (value) return value;
   }
   return 0;

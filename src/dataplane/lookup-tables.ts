@@ -97,18 +97,14 @@ export class LookupTables {
   /** Puts the key of a prefix into CONTROL_KEY and gives its table and its bit among the lengths in use. */
   #prefix(text: string): { table: TableWriter; lengthBit: number } {
     const { family, bytes, length } = parsePrefix(text);
-    const view = this.#memory.view;
-    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     let form: TableForm = L.TABLE_FORM4;
     let reference = L.CONTROL + L.CONTROL_PREFIX_TABLES4 + length * 8;
     this.#memory.bytes.fill(0, KEY, KEY + 32);
-    if (family === 4) {
-      view.setUint32(KEY, words.getUint32(0), true);
-    } else {
+    // Keys are in network order (assembly/classify/prefix-table.ts).
+    this.#memory.bytes.set(bytes, KEY);
+    if (family === 6) {
       form = length <= L.TABLE_FORM8_MAX_LENGTH ? L.TABLE_FORM8 : L.TABLE_FORM16;
       reference = L.CONTROL + L.CONTROL_PREFIX_TABLES6 + length * 8;
-      view.setBigUint64(KEY, words.getBigUint64(0), true);
-      if (form === L.TABLE_FORM16) view.setBigUint64(KEY + 8, words.getBigUint64(8), true);
     }
     let table = this.#prefixes.get(reference);
     if (!table) {
