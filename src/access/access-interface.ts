@@ -66,8 +66,11 @@ export class AccessInterface {
   /** The interface is there, up or down. */
   linkChanged(link: Link, up: boolean): void {
     const fresh = this.port.link?.index !== link.index;
+    const moved = !fresh && this.port.link?.address !== link.address;
     this.port.open(link);
     if (fresh) this.#prepare();
+    // RFC 4861 §7.2.6: hosts have to know our new link-layer address, and advertisements tell it.
+    if (moved) this.#announce();
     if (up === this.#up && !fresh) return;
     this.#up = up;
     if (!up) this.#detachAll();
@@ -311,6 +314,13 @@ export class AccessInterface {
       technology,
       trigger,
     });
+  }
+
+  #announce(): void {
+    for (const node of this.#nodes.values()) {
+      node.advertiser.announce(this.#context.now());
+      this.#deadlines.watch(node);
+    }
   }
 
   #detachAll(): void {

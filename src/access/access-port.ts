@@ -98,7 +98,11 @@ export class AccessPort {
 
   /** Opens the sockets on an interface that is there; again if it is another one of the same name. Throws SystemCallError. */
   open(link: Link): void {
-    if (this.#link?.index === link.index) return;
+    if (this.#link?.index === link.index) {
+      // Its link-layer address may be another one.
+      this.#link = link;
+      return;
+    }
     this.close();
     this.#sockets = withNamespace(
       this.#context.namespace,

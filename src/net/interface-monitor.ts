@@ -105,7 +105,9 @@ export class InterfaceMonitor {
       this.#listener({ event: 'link-gone', device: before.name });
     }
     if (!link) return;
-    const known = before?.name === link.name && isUp(before) === isUp(link);
+    // A bridge takes another address when a port comes or goes.
+    const known =
+      before?.name === link.name && isUp(before) === isUp(link) && before.address === link.address;
     if (!known) this.#listener({ event: 'link', device: link.name, up: isUp(link) });
   }
 

@@ -40,6 +40,8 @@ function apportion(rates: readonly number[], sum: number, period: number): numbe
     weights[i]! += 1;
     left -= 1;
   }
+  // Slow paths got more than their share: whoever has most pays, packet by packet.
+  for (; left < 0; left++) weights[weights.indexOf(Math.max(...weights))]! -= 1;
   return weights;
 }
 

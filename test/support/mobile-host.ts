@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
 import { bind, close, sendTo, setIntOption, setOption, socket } from '../../src/net/libc.ts';
 import { Netlink } from '../../src/net/netlink.ts';
-import { addVeth, setLink } from '../../src/net/netlink/link.ts';
+import { addVeth, deleteLink, setLink } from '../../src/net/netlink/link.ts';
 import {
   createNamespace,
   deleteNamespace,
@@ -144,6 +144,10 @@ export class MobileHost {
 
   dispose(): void {
     for (const client of this.#clients) client.kill('SIGKILL');
+    // A namespace dies when the kernel finds time, and the other end of its link with it: the next host may have the same link before.
+    const netlink = new Netlink(this.namespace);
+    if (netlink.link('eth0')) netlink.apply([deleteLink('eth0')]);
+    netlink.close();
     deleteNamespace(this.namespace);
     rmSync(this.#folder, { recursive: true });
   }

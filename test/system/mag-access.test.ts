@@ -225,5 +225,6 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
   mn.set(true);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(2);
   expect(lma.bindings()[0]!.prefixes).toEqual(before!.prefixes);
-  await expect.poll(() => mn.reaches(FAR_HOST[6]), { timeout: 15_000 }).toBe(true);
+  // An advertisement may find the host not ready; the next comes after 16 s (RFC 4861 §10, MAX_INITIAL_RTR_ADVERT_INTERVAL).
+  await expect.poll(() => mn.reaches(FAR_HOST[6]), { timeout: 30_000 }).toBe(true);
 });
