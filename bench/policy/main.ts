@@ -12,7 +12,7 @@ import { type RowResult, formatLine, formatMarkdown } from './report.ts';
 import { type Figures, ROWS, type Row } from './rows.ts';
 
 interface Options {
-  readonly only: readonly Row[];
+  readonly only?: readonly Row[];
   readonly runs: number;
   readonly congestion?: readonly string[];
   readonly scheduler?: SchedulerName;
@@ -25,7 +25,7 @@ const options = new Command('bench:policy')
   .description(
     'Measures the target table of distribution and failover on emulated links. Needs root and iperf3.',
   )
-  .option('--only <rows>', `some of ${ROWS.map(({ key }) => key).join(', ')}`, rowsOf, ROWS)
+  .option('--only <rows>', `some of ${ROWS.map(({ key }) => key).join(', ')}`, rowsOf)
   .option('--runs <number>', 'of each row; medians count', Number, 3)
   .option('--congestion <names>', 'other congestion controls than the rows name', (text) => text.split(','))
   .option('--scheduler <name>', 'another scheduler than the rows name', schedulerOf)
@@ -42,7 +42,7 @@ if (process.getuid?.() !== 0 || !hasIperf3()) {
 }
 
 const results: RowResult[] = [];
-for (const row of options.only) {
+for (const row of options.only ?? ROWS) {
   for (const congestion of row.congestion.length ? (options.congestion ?? row.congestion) : ['']) {
     const runs: Figures[] = [];
     const { scheduler, equalDelay } = options;
