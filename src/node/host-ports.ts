@@ -137,7 +137,10 @@ export class HostPorts implements PortProvider {
       this.#count(endpoint);
       this.#endpoints.delete(endpoint);
       for (const [key, fd] of this.#udp) if (fd === first.fd) this.#udp.delete(key);
-      for (const fd of endpoint.strangers === null ? endpoint.fds : [...endpoint.fds, endpoint.strangers]) {
+      // From the last one back: the kernel fills the place of a socket that leaves its SO_REUSEPORT group with the group's last
+      // (reuseport_detach_sock()). Sockets that were opened for the same end meanwhile so take the places that selectors know them by.
+      const { fds, strangers } = endpoint;
+      for (const fd of (strangers === null ? fds : [...fds, strangers]).toReversed()) {
         this.#seen.delete(fd);
         close(fd);
       }
