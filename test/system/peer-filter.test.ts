@@ -170,3 +170,44 @@ test.each([
     for (const sender of senders) sender.close();
   }
 });
+
+test.each([4, 6] as const)(
+  'IPv%d: a UDP end that is opened anew while its old sockets still close keeps strangers and peers apart',
+  async (family) => {
+    const ports = new HostPorts(NAMESPACE, { segment: false, merge: false, link: 'off' });
+    const endpoint: EndpointSpec = {
+      family,
+      local: localOf(family),
+      encapsulation: 'udp-gre',
+      protocol: 17,
+      port: 5437,
+      hopLimit: 64,
+      dontFragment: true,
+    };
+    ports.admit(endpoint, peerOf(family, 1));
+    const generations = [ports.open(endpoint, WORKERS)];
+    const known = new Sender(family, 17, 1);
+    const stranger = new Sender(family, 17, 2);
+    try {
+      ports.admit(endpoint, peerOf(family, 1));
+      for (let generation = 0; generation < 5; generation++) {
+        generations.push(ports.open(endpoint, WORKERS));
+        ports.close(generations.shift()!);
+        await settled();
+        const before = ports.drops()['peer-filter'] ?? 0;
+        const arrive = (sender: Sender): number => {
+          sender.send();
+          const buffer = new Uint8Array(256);
+          return generations[0]!.filter(
+            (device) => device.kind === 'socket' && receive(device.fd, buffer) > 0,
+          ).length;
+        };
+        expect([arrive(known), arrive(stranger)]).toEqual([1, 0]);
+        expect(ports.drops()['peer-filter']).toBe(before + 1);
+      }
+    } finally {
+      for (const devices of generations) ports.close(devices);
+      for (const sender of [known, stranger]) sender.close();
+    }
+  },
+);
