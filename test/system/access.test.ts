@@ -1,7 +1,7 @@
 /** Linux hosts behind the access side of a MAG configure themselves: SLAAC by the kernel, DHCPv4 by udhcpc, delegated prefixes by dhclient. Needs root. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import {
   ACCESS_DEFAULTS,
   type AccessInterfaceConfig,
@@ -34,7 +34,8 @@ const hosts: MobileHost[] = [];
 let side: AccessSide | undefined;
 let netlink: Netlink;
 
-beforeAll(() => {
+// A namespace for each test: its links go with it, however the test ends.
+beforeEach(() => {
   createNamespace(MAG);
   netlink = new Netlink(MAG);
   netlink.apply([setLink('lo', { up: true })]);
@@ -43,12 +44,10 @@ afterEach(() => {
   side?.stop();
   side = undefined;
   for (const host of hosts.splice(0)) host.dispose();
-});
-afterAll(async () => {
   netlink.close();
-  await readiness.stop();
   deleteNamespace(MAG);
 });
+afterAll(() => readiness.stop());
 
 function host(number: number, device: string, mac = MAC): MobileHost {
   const made = new MobileHost(`tlach${number}-${process.pid}`, MAG, device, mac);
@@ -181,8 +180,8 @@ test('a host gets its home address by DHCPv4, renews it, and finds its router an
   expect(neighbours.find(({ dst }) => dst === '198.51.100.99')?.lladdr).toBe(router);
   client.kill('SIGUSR1');
   await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`renew ${told}`);
-  expect(side.counters()['acc0']).toMatchObject({ dhcpSent: 3, dhcpReceived: expect.any(Number) as number });
-  netlink.apply([deleteLink('tun9')]);
+  // Offer, acknowledgement, acknowledgement of the renewal; a client that grew impatient has asked more often.
+  expect(side.counters()['acc0']?.['dhcpSent']).toBeGreaterThanOrEqual(3);
 });
 
 test('a mobile router is delegated its prefix by DHCPv6, renews it and gives it back', async () => {
@@ -243,7 +242,6 @@ test('several hosts on one interface are told apart by their link-layer addresse
   expect(new Set(attachments.map(({ node }) => node))).toEqual(
     new Set(['mn-02005e005301@example.org', 'mn-02005e005302@example.org', 'alice@example.org']),
   );
-  ipInMag('link', 'delete', 'cell');
 });
 
 test('a host among several that falls silent is given up, and comes back with a sign of life', async () => {
@@ -289,7 +287,6 @@ test('a host among several that falls silent is given up, and comes back with a 
     return events.at(-1);
   };
   await expect.poll(lastEvent, { timeout: 20_000 }).toBe('attach 02005e005302 sign-of-life');
-  ipInMag('link', 'delete', 'cell');
 });
 
 test('a flood of invented link-layer addresses is bounded, and what got no service is forgotten', async () => {
