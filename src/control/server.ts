@@ -104,18 +104,22 @@ function classify(error: Error & { statusCode?: number }): { code: string; statu
 }
 
 /**
- * Listens on `path`, which goes away when the server closes. Throws ALREADY_RUNNING if another instance answers there and
- * BAD_CONFIG if something other than a socket is there; the socket of a dead instance is replaced.
+ * To be called before anything is started: a second instance of the same file must not touch what the first one uses. Throws
+ * ALREADY_RUNNING if another instance answers on `path` and BAD_CONFIG if something other than a socket is there.
  */
-export async function listenControl(server: FastifyInstance, path: string): Promise<void> {
+export async function refuseSecondInstance(path: string): Promise<void> {
   const present = lstatSync(path, { throwIfNoEntry: false });
-  if (present && !present.isSocket()) {
+  if (!present) return;
+  if (!present.isSocket()) {
     throw new TunloomError('BAD_CONFIG', `control: ${path} exists and is not a socket`);
   }
-  if (present) {
-    if (await answers(path)) throw new TunloomError('ALREADY_RUNNING', `another instance answers on ${path}`);
-    rmSync(path, { force: true });
-  }
+  if (await answers(path)) throw new TunloomError('ALREADY_RUNNING', `another instance answers on ${path}`);
+}
+
+/** Listens on `path`, which goes away when the server closes; the socket of a dead instance is replaced. Throws as refuseSecondInstance. */
+export async function listenControl(server: FastifyInstance, path: string): Promise<void> {
+  await refuseSecondInstance(path);
+  rmSync(path, { force: true });
   mkdirSync(dirname(path), { recursive: true });
   const mask = process.umask(0o177);
   try {

@@ -10,8 +10,8 @@ import { type Route, deleteRoute, replaceRoute } from './netlink/route.ts';
 import { type Rule, addRule, deleteRule } from './netlink/rule.ts';
 import { exchangeSysctl, readSysctl } from './sysctl.ts';
 
-/** Marks our routes and rules (rtnetlink(7), rtm_protocol); free in /etc/iproute2/rt_protos. */
-const PROTOCOL = 188;
+/** Marks our routes and rules (rtnetlink(7), rtm_protocol): none of those in linux/rtnetlink.h, rt_protos of iproute2 and FRR. */
+export const ROUTE_PROTOCOL = 82;
 
 export class HostConfiguration {
   readonly #netlink: Netlink;
@@ -51,19 +51,21 @@ export class HostConfiguration {
 
   /** Adds routes, tens of thousands at once if need be. */
   addRoutes(routes: readonly Route[]): void {
-    this.#make(routes.map((route) => [replaceRoute(route, PROTOCOL), deleteRoute(route, PROTOCOL)]));
+    this.#make(
+      routes.map((route) => [replaceRoute(route, ROUTE_PROTOCOL), deleteRoute(route, ROUTE_PROTOCOL)]),
+    );
   }
 
   removeRoutes(routes: readonly Route[]): void {
-    this.#unmake(routes.map((route) => deleteRoute(route, PROTOCOL)));
+    this.#unmake(routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)));
   }
 
   addRules(rules: readonly Rule[]): void {
-    this.#make(rules.map((rule) => [addRule(rule, PROTOCOL), deleteRule(rule, PROTOCOL)]));
+    this.#make(rules.map((rule) => [addRule(rule, ROUTE_PROTOCOL), deleteRule(rule, ROUTE_PROTOCOL)]));
   }
 
   removeRules(rules: readonly Rule[]): void {
-    this.#unmake(rules.map((rule) => deleteRule(rule, PROTOCOL)));
+    this.#unmake(rules.map((rule) => deleteRule(rule, ROUTE_PROTOCOL)));
   }
 
   /** Removes everything that was added, last first; what has gone with its device does not matter. Ends the use of this object. */
@@ -100,19 +102,34 @@ export class HostConfiguration {
     return true;
   }
 
-  /** Removes routes through `device` that a predecessor left in the main table. */
-  removeLeftoverRoutes(device: string): void {
-    const routes = this.#netlink.routes({ protocol: PROTOCOL }).filter((route) => route.device === device);
-    this.#netlink.attempt(routes.map((route) => deleteRoute(route, PROTOCOL)));
+  /** Whether a device of that name is there and another process has it open: a TUN has no carrier else, and does not outlive its process. */
+  inUse(device: string): boolean {
+    return this.#netlink.link(device)?.carrier ?? false;
   }
 
-  /** Removes rules and routes that a predecessor left in `table` when it was killed. */
-  removeLeftovers(table: number): void {
-    const rules = this.#netlink.rules().filter((rule) => rule.protocol === PROTOCOL);
-    const routes = this.#netlink.routes({ table, protocol: PROTOCOL });
+  /** The device by which a route of ours leads out of `table` for everything, null if there is none. */
+  defaultDevice(table: number): string | null {
+    const routes = this.#netlink.routes({ table, protocol: ROUTE_PROTOCOL });
+    return routes.find(({ prefix }) => prefix === '::/0' || prefix === '0.0.0.0/0')?.device ?? null;
+  }
+
+  /** Removes routes through `device` that a predecessor left in the main table. */
+  removeLeftoverRoutes(device: string): void {
+    const routes = this.#netlink
+      .routes({ protocol: ROUTE_PROTOCOL })
+      .filter((route) => route.device === device);
+    this.#netlink.attempt(routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)));
+  }
+
+  /** Removes routes in `tables`, and rules that lead there, which a predecessor left when it was killed. */
+  removeLeftovers(tables: readonly number[]): void {
+    const rules = this.#netlink
+      .rules()
+      .filter(({ protocol, table }) => protocol === ROUTE_PROTOCOL && tables.includes(table));
+    const routes = tables.flatMap((table) => this.#netlink.routes({ table, protocol: ROUTE_PROTOCOL }));
     this.#netlink.attempt([
-      ...rules.map((rule) => deleteRule(rule, PROTOCOL)),
-      ...routes.map((route) => deleteRoute(route, PROTOCOL)),
+      ...rules.map((rule) => deleteRule(rule, ROUTE_PROTOCOL)),
+      ...routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)),
     ]);
   }
 

@@ -4,7 +4,12 @@
  */
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
-import { type ReloadResult, buildControlServer, listenControl } from '../control/server.ts';
+import {
+  type ReloadResult,
+  buildControlServer,
+  listenControl,
+  refuseSecondInstance,
+} from '../control/server.ts';
 import { levelOf, openLog, refuseFixed, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
@@ -30,7 +35,7 @@ const FIXED_KEYS = [
 
 /**
  * Runs until stopped by a signal. `observe`: interfaces to watch besides those of the file. Throws what starting throws (BAD_CONFIG,
- * SYSTEM_CALL, NETLINK, NO_INTERFACE, ALREADY_RUNNING).
+ * SYSTEM_CALL, NETLINK, NO_INTERFACE, ALREADY_RUNNING, TUN_IN_USE, TABLE_IN_USE).
  */
 export async function runDataplaneDaemon(file: string, observe: readonly string[] = []): Promise<void> {
   const load = (): DataplaneConfig => {
@@ -39,6 +44,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     return { ...read, observe: { ...read.observe, interfaces } };
   };
   let config = load();
+  await refuseSecondInstance(config.control);
   const log = openLog(config.log.level);
   // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
   const stopped = stopSignal(log);

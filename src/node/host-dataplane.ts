@@ -110,9 +110,10 @@ export class HostDataplane {
     // First of all: what the user wrote may be wrong.
     const hotPath = customScheduler ? await compileScheduler(customScheduler) : undefined;
     const host = new HostConfiguration(namespace);
-    if (options.routing.manage) host.removeLeftovers(options.routing.table);
     let queues: TunQueues;
     try {
+      refuseForeign(host, options);
+      if (options.routing.manage) host.removeLeftovers(routingTables(options));
       queues = withNamespace(namespace, () =>
         openTunQueues(options.tun.name, sizes.workers, options.offload.tun),
       );
@@ -336,6 +337,26 @@ function watchLinks(
     setNextHops: (hopOf) => dataplane.setNextHops(hopOf),
   });
   return { readiness, monitor };
+}
+
+/** Throws TUN_IN_USE, TABLE_IN_USE: what another process works with must be left alone. */
+function refuseForeign(host: HostConfiguration, { tun, routing, role }: HostDataplaneOptions): void {
+  if (host.inUse(tun.name)) {
+    throw new TunloomError('TUN_IN_USE', `tun.name: another process has ${tun.name} open`);
+  }
+  if (!routing.manage || role !== 'mag') return;
+  // Routes go with their TUN when an instance dies, so this one lives.
+  const device = host.defaultDevice(routing.table);
+  if (device === null || device === tun.name) return;
+  throw new TunloomError(
+    'TABLE_IN_USE',
+    `routing.table: ${routing.table} leads into ${device} of another instance`,
+  );
+}
+
+/** That of the uplink, and one for each gateway. */
+function routingTables({ role, routing: { table }, gateways }: HostDataplaneOptions): number[] {
+  return [...(role === 'mag' ? [table] : []), ...gateways.map((_, i) => table + 1 + i)];
 }
 
 /** LMA: packets to a mobile node go into the TUN. MAG: packets from one, known by prefix unless access interfaces are named. */

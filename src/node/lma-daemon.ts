@@ -4,7 +4,7 @@ import { PROCESS_KEYS, refuseFixed } from './daemon.ts';
 import { LmaNode } from './lma-node.ts';
 import { runSignalingDaemon } from './signaling-daemon.ts';
 
-/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING). */
+/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING, TUN_IN_USE, TABLE_IN_USE). */
 export function runLmaDaemon(file: string): Promise<void> {
   return runSignalingDaemon<LmaDaemonConfig, LmaNode>(file, {
     load: loadLmaConfig,

@@ -30,7 +30,7 @@ export interface LmaNodeOptions {
   readonly log: Logger;
 }
 
-/** Kept apart from the tables of `tunloom dataplane` on the same host. */
+/** Without gateways an LMA uses neither. */
 const ROUTING_TABLE = 8278;
 const RULE_PRIORITY = 8278;
 

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { LmaFile } from '../config/lma-schema.ts';
-import { buildControlServer, listenControl } from '../control/server.ts';
+import { buildControlServer, listenControl, refuseSecondInstance } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
 import { levelOf, openLog, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
 import type { EventHub } from './event-hub.ts';
@@ -43,12 +43,13 @@ export interface SignalingDaemon<C extends DaemonConfig, N extends SignalingNode
   about(config: C): object;
 }
 
-/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING). */
+/** Runs until stopped by a signal. Throws what starting throws (BAD_CONFIG, SYSTEM_CALL, NETLINK, STATE, ALREADY_RUNNING, TUN_IN_USE, TABLE_IN_USE). */
 export async function runSignalingDaemon<C extends DaemonConfig, N extends SignalingNode<C>>(
   file: string,
   daemon: SignalingDaemon<C, N>,
 ): Promise<void> {
   let config = daemon.load(file);
+  await refuseSecondInstance(config.host.control);
   const log = openLog(config.host.log.level);
   // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
   const stopped = stopSignal(log);

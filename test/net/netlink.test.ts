@@ -1,7 +1,7 @@
 /** The netlink client against ip(8): each has to see what the other did. Needs root. */
 import { execFileSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { HostConfiguration } from '../../src/net/host-configuration.ts';
+import { HostConfiguration, ROUTE_PROTOCOL } from '../../src/net/host-configuration.ts';
 import { type InterfaceEvent, InterfaceMonitor } from '../../src/net/interface-monitor.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { deleteAddress, replaceAddress } from '../../src/net/netlink/address.ts';
@@ -12,7 +12,6 @@ import { createNamespace, deleteNamespace } from '../../src/net/network-namespac
 import { Readiness } from '../../src/net/readiness.ts';
 
 const HERE = `tlnl-${process.pid}`;
-const PROTOCOL = 188;
 let netlink: Netlink;
 
 function ip<T>(...args: string[]): T[] {
@@ -79,10 +78,10 @@ test('routes in the main table and in others, through devices and gateways', () 
     { prefix: '2001:db8:1::/48', device: 'va', table: 100 },
     { prefix: '2001:db8:2::/48', device: null },
   ];
-  netlink.apply(routes.map((route) => replaceRoute(route, PROTOCOL)));
+  netlink.apply(routes.map((route) => replaceRoute(route, ROUTE_PROTOCOL)));
   // Replacing is idempotent.
-  netlink.apply(routes.map((route) => replaceRoute(route, PROTOCOL)));
-  const shown = (...args: string[]) => ip<Record<string, unknown>>(...args, 'proto', String(PROTOCOL));
+  netlink.apply(routes.map((route) => replaceRoute(route, ROUTE_PROTOCOL)));
+  const shown = (...args: string[]) => ip<Record<string, unknown>>(...args, 'proto', String(ROUTE_PROTOCOL));
   expect(shown('-4', 'route', 'show', 'table', '8278')).toMatchObject([
     { dst: 'default', dev: 'va', scope: 'link' },
   ]);
@@ -92,15 +91,15 @@ test('routes in the main table and in others, through devices and gateways', () 
   ]);
   expect(shown('-6', 'route', 'show', 'table', '100')).toMatchObject([{ dst: '2001:db8:1::/48' }]);
   expect(shown('-6', 'route', 'show')).toMatchObject([{ type: 'unreachable', dst: '2001:db8:2::/48' }]);
-  const listed = netlink.routes({ protocol: PROTOCOL });
+  const listed = netlink.routes({ protocol: ROUTE_PROTOCOL });
   expect(listed).toHaveLength(5);
   for (const route of routes) {
     expect(listed).toContainEqual(expect.objectContaining({ ...route, table: route.table ?? 254 }));
   }
   expect(netlink.routes({ table: 8278 }).map((route) => route.prefix)).toEqual(['0.0.0.0/0']);
   expect(netlink.routes({ table: 4711 })).toEqual([]);
-  netlink.apply(routes.map((route) => deleteRoute(route, PROTOCOL)));
-  expect(netlink.routes({ protocol: PROTOCOL })).toEqual([]);
+  netlink.apply(routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)));
+  expect(netlink.routes({ protocol: ROUTE_PROTOCOL })).toEqual([]);
 });
 
 test('rules', () => {
@@ -109,19 +108,21 @@ test('rules', () => {
     { family: 4, iif: 'va', table: 8278, priority: 51 },
     { family: 6, from: '2001:db8:5::/64', table: 100, priority: 52 },
   ] as const;
-  netlink.apply(rules.map((rule) => addRule(rule, PROTOCOL)));
+  netlink.apply(rules.map((rule) => addRule(rule, ROUTE_PROTOCOL)));
   expect(ip('-4', 'rule', 'show', 'table', '8278')).toMatchObject([
     { priority: 50, src: '192.0.2.7' },
     { priority: 51, iif: 'va' },
   ]);
-  expect(netlink.rules().filter((rule) => rule.protocol === PROTOCOL)).toMatchObject([
+  expect(netlink.rules().filter((rule) => rule.protocol === ROUTE_PROTOCOL)).toMatchObject([
     { ...rules[0], from: '192.0.2.7/32' },
     rules[1],
     rules[2],
   ]);
-  expect(() => netlink.apply([addRule(rules[1], PROTOCOL)])).toThrow(/rule add iif va lookup 8278.*EEXIST/);
-  netlink.apply(rules.map((rule) => deleteRule(rule, PROTOCOL)));
-  expect(netlink.rules().some((rule) => rule.protocol === PROTOCOL)).toBe(false);
+  expect(() => netlink.apply([addRule(rules[1], ROUTE_PROTOCOL)])).toThrow(
+    /rule add iif va lookup 8278.*EEXIST/,
+  );
+  netlink.apply(rules.map((rule) => deleteRule(rule, ROUTE_PROTOCOL)));
+  expect(netlink.rules().some((rule) => rule.protocol === ROUTE_PROTOCOL)).toBe(false);
 });
 
 describe('batches', () => {
@@ -131,10 +132,10 @@ describe('batches', () => {
       device: 'va',
       table: 777,
     }));
-    netlink.apply(routes.map((route) => replaceRoute(route, PROTOCOL)));
+    netlink.apply(routes.map((route) => replaceRoute(route, ROUTE_PROTOCOL)));
     expect(netlink.routes({ table: 777 })).toHaveLength(20_000);
-    const changes = routes.map((route) => deleteRoute(route, PROTOCOL));
-    const bad = deleteRoute({ prefix: '2001:db8:ffff::/48', device: 'va', table: 777 }, PROTOCOL);
+    const changes = routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL));
+    const bad = deleteRoute({ prefix: '2001:db8:ffff::/48', device: 'va', table: 777 }, ROUTE_PROTOCOL);
     const failures = netlink.attempt([...changes.slice(0, 500), bad, ...changes.slice(500)]);
     expect(failures.map((failure) => failure.change)).toEqual([bad]);
     // Each is an error this time: the answers must fit as well.
@@ -155,7 +156,7 @@ describe('batches', () => {
       'link set nothere up true: ENODEV',
     );
     const unreachable = { prefix: '203.0.113.0/24', device: 'va', via: '198.51.100.77' };
-    expect(() => netlink.apply([replaceRoute(unreachable, PROTOCOL)])).toThrow(
+    expect(() => netlink.apply([replaceRoute(unreachable, ROUTE_PROTOCOL)])).toThrow(
       'route replace 203.0.113.0/24 via 198.51.100.77 dev va: ENETUNREACH: Nexthop has invalid gateway',
     );
   });
@@ -166,16 +167,25 @@ test('a host configuration takes back what it did and what a predecessor left', 
   killed.addRules([{ family: 4, from: '192.0.2.50', table: 8278, priority: 60 }]);
   killed.addRoutes([{ prefix: '0.0.0.0/0', device: 'va', table: 8278 }]);
   const next = new HostConfiguration(HERE);
-  next.removeLeftovers(8278);
-  expect(netlink.routes({ table: 8278 })).toEqual([]);
-  expect(netlink.rules().some((rule) => rule.protocol === PROTOCOL)).toBe(false);
+  const neighbour = new HostConfiguration(HERE);
+  neighbour.addRules([{ family: 4, from: '192.0.2.51', table: 8378, priority: 60 }]);
+  const ospf = replaceRoute({ prefix: '203.0.113.7/32', device: 'va', table: 8278 }, 188);
+  netlink.apply([ospf]);
+  next.removeLeftovers([8278, 8279]);
+  // Routes of a routing daemon and another instance's rules are not ours.
+  expect(netlink.routes({ table: 8278 })).toMatchObject([{ prefix: '203.0.113.7/32', protocol: 188 }]);
+  const rules = netlink.rules().filter((rule) => rule.protocol === ROUTE_PROTOCOL);
+  expect(rules).toMatchObject([{ table: 8378 }]);
+  neighbour.undo();
   next.addAddress('va', '192.0.2.60/32');
   next.addRoutes([{ prefix: '203.0.113.0/25', device: 'va' }]);
   next.addRoutes([{ prefix: '203.0.113.128/25', device: 'va' }]);
   next.removeRoutes([{ prefix: '203.0.113.0/25', device: 'va' }]);
-  expect(netlink.routes({ protocol: PROTOCOL }).map((route) => route.prefix)).toEqual(['203.0.113.128/25']);
+  expect(netlink.routes({ protocol: ROUTE_PROTOCOL }).map((route) => route.prefix)).toEqual([
+    '203.0.113.128/25',
+  ]);
   next.undo();
-  expect(netlink.routes({ protocol: PROTOCOL })).toEqual([]);
+  expect(netlink.routes({ protocol: ROUTE_PROTOCOL })).toEqual([]);
   expect(netlink.addresses().some((address) => address.address === '192.0.2.60')).toBe(false);
   killed.undo();
 });

@@ -10,6 +10,7 @@ import {
 import { DhcpType, encodeDhcp } from '../../src/access/wire/dhcp-message.ts';
 import { type AccessOptions, AccessSide } from '../../src/access/access-side.ts';
 import type { AccessGrant } from '../../src/pmipv6/access-grant.ts';
+import { ROUTE_PROTOCOL } from '../../src/net/host-configuration.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { addVeth, deleteLink, setLink } from '../../src/net/netlink/link.ts';
 import { replaceRoute } from '../../src/net/netlink/route.ts';
@@ -390,7 +391,7 @@ test('interfaces may come late and come back; a stop leaves nothing', async () =
   again.set(true);
   await expect.poll(() => again.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   side.stop();
-  expect(netlink.routes({ protocol: 188 })).toEqual([]);
+  expect(netlink.routes({ protocol: ROUTE_PROTOCOL })).toEqual([]);
   const left = netlink.addresses().filter(({ device, scope }) => device === 'acc1' && scope === 0);
   expect(left).toEqual([]);
 });

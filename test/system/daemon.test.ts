@@ -96,6 +96,33 @@ const tunloomGet = (path: string): Promise<unknown> => callControl(socket, 'GET'
 
 const sessions = (): SessionStatus[] => JSON.parse(tunloom('sessions', '--json')) as SessionStatus[];
 
+test('a second instance is refused and takes nothing from the first', async () => {
+  const config = configYaml([sessionYaml(0, [1, 1])]);
+  await start(config);
+  const before = [ip('-6', 'route'), ip('rule'), run('ip', '-n', NAMESPACE, '-d', 'link', 'show', 'tl0')];
+  await expect(start(config)).rejects.toThrow(`another instance answers on ${socket}`);
+  const elsewhere = config.replace(socket, join(folder, 'other.sock'));
+  await expect(start(elsewhere)).rejects.toThrow('tun.name: another process has tl0 open');
+  expect([ip('-6', 'route'), ip('rule'), run('ip', '-n', NAMESPACE, '-d', 'link', 'show', 'tl0')]).toEqual(
+    before,
+  );
+  expect(await callControl(socket, 'GET', '/v1/status')).toMatchObject({ sessions: 1 });
+});
+
+test('two MAGs of one host do not share a routing table', async () => {
+  const config = (tun: string): string =>
+    configYaml([sessionYaml(tun === 'tl0' ? 0 : 1, [1])])
+      .replace('role: lma', 'role: mag\nrouting: { access: [lo] }')
+      .replace('tl0', tun);
+  await start(config('tl0'));
+  const second = config('tl1').replace(socket, join(folder, 'other.sock')).replace('[192.0.2.1/32]', '[]');
+  await expect(start(second)).rejects.toThrow('routing.table: 8278 leads into tl0 of another instance');
+  expect(ip('route', 'show', 'table', '8278')).toContain('default dev tl0');
+  await start(second.replace('access: [lo]', 'access: [lo], table: 9000'));
+  expect(ip('route', 'show', 'table', '8278')).toContain('default dev tl0');
+  expect(ip('route', 'show', 'table', '9000')).toContain('default dev tl1');
+});
+
 test('serves its control socket, and SIGTERM leaves no device, route, rule or socket', async () => {
   const { child } = await start(configYaml([sessionYaml(1, [3, 2])]));
   expect(statSync(socket).mode & 0o777).toBe(0o600);

@@ -15,6 +15,7 @@ import { lmaConfiguration, magConfiguration } from '../../src/lab/lab-configurat
 import { planPaths } from '../../src/lab/plan.ts';
 import { LmaNode } from '../../src/node/lma-node.ts';
 import { MagNode } from '../../src/node/mag-node.ts';
+import { ROUTE_PROTOCOL } from '../../src/net/host-configuration.ts';
 import { Netlink } from '../../src/net/netlink.ts';
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { setLink } from '../../src/net/netlink/link.ts';
@@ -220,7 +221,7 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(0);
   expect(messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
   const netlink = new Netlink(deployment.mag);
-  expect(netlink.routes({ protocol: 188 }).filter(({ device }) => device === 'acc1')).toEqual([]);
+  expect(netlink.routes({ protocol: ROUTE_PROTOCOL }).filter(({ device }) => device === 'acc1')).toEqual([]);
   netlink.close();
   mn.set(true);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(2);
