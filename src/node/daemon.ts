@@ -1,8 +1,9 @@
-/** What all daemons have in common: the log, signals, reloading on SIGHUP, a clean end (docs/daemons.md). */
+/** What all daemons have in common: the log, signals, reloading on SIGHUP, a clean end (docs/install.md). */
 import { isDeepStrictEqual } from 'node:util';
 import { type Logger, pino } from 'pino';
 import type { DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
+import { tellServiceManager } from './service-manager.ts';
 
 /** The daemon's log: JSON lines on standard error, written at once. */
 export function openLog(level: string): Logger {
@@ -19,6 +20,7 @@ export function stopSignal(log: Logger): Promise<void> {
       if (stopping) process.exit(1);
       stopping = true;
       log.info({ event: 'stopping', signal });
+      tellServiceManager('STOPPING');
       resolve();
     };
     process.on('SIGTERM', stop);
@@ -28,15 +30,19 @@ export function stopSignal(log: Logger): Promise<void> {
 
 function ignoreHangup(): void {}
 
-/** Reloads on SIGHUP from now on, logging what is wrong; gives a function that ends that. */
-export function reloadOnHangup(log: Logger, reload: () => Promise<unknown>): () => void {
+/** The daemon serves: from now on it reloads on SIGHUP, logging what is wrong. Gives a function that ends that. */
+export function serveHangups(log: Logger, reload: () => Promise<unknown>): () => void {
   const onHangup = (): void => {
-    reload().catch((error: unknown) => {
-      for (const line of (error instanceof Error ? error.message : String(error)).split('\n')) {
-        log.error({ event: 'reloadFailed' }, line);
-      }
-    });
+    tellServiceManager('RELOADING');
+    reload()
+      .catch((error: unknown) => {
+        for (const line of (error instanceof Error ? error.message : String(error)).split('\n')) {
+          log.error({ event: 'reloadFailed' }, line);
+        }
+      })
+      .finally(() => tellServiceManager('READY'));
   };
+  tellServiceManager('READY');
   process.off('SIGHUP', ignoreHangup);
   process.on('SIGHUP', onHangup);
   return () => process.off('SIGHUP', onHangup);

@@ -10,7 +10,7 @@ import {
   listenControl,
   refuseSecondInstance,
 } from '../control/server.ts';
-import { levelOf, openLog, refuseFixed, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
+import { levelOf, openLog, refuseFixed, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane, offloadOptions } from './host-dataplane.ts';
@@ -100,7 +100,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
       ...(observer ? { signaling: observer } : {}),
     });
     await listenControl(server, config.control);
-    stopReloading = reloadOnHangup(log, reload);
+    stopReloading = serveHangups(log, reload);
     log.info({
       event: 'listening',
       control: config.control,

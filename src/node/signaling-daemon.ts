@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { LmaFile } from '../config/lma-schema.ts';
 import { buildControlServer, listenControl, refuseSecondInstance } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
-import { levelOf, openLog, refuseProbeSwitch, reloadOnHangup, stopSignal } from './daemon.ts';
+import { levelOf, openLog, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
 import type { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import type { HostDataplane } from './host-dataplane.ts';
@@ -84,7 +84,7 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
       },
     });
     await listenControl(server, config.host.control);
-    stopReloading = reloadOnHangup(log, reload);
+    stopReloading = serveHangups(log, reload);
     log.info({
       event: 'listening',
       control: config.host.control,

@@ -17,23 +17,34 @@ export class Daemon {
   readonly #namespace: string;
   #log = '';
 
-  private constructor(namespace: string, command: string, file: string, socket: string) {
+  private constructor(
+    namespace: string,
+    command: string,
+    file: string,
+    socket: string,
+    under: readonly string[],
+  ) {
     this.#namespace = namespace;
     this.socket = socket;
-    this.child = spawn('ip', ['netns', 'exec', namespace, process.execPath, MAIN, command, '-c', file]);
+    const start = [...under, process.execPath, MAIN, command, '-c', file];
+    this.child = spawn('ip', ['netns', 'exec', namespace, ...start]);
     this.child.stderr!.on('data', (data: Buffer) => (this.#log += data.toString()));
   }
 
-  /** Writes the configuration, starts and waits until the daemon listens. Throws with its log if it ends. */
+  /**
+   * Writes the configuration, starts and waits until the daemon listens; `under` is a command that becomes what its arguments say, such as
+   * env(1). Throws with its log if it ends.
+   */
   static async start(
     namespace: string,
     command: 'lma' | 'mag' | 'dataplane',
     file: string,
     config: string,
     socket: string,
+    under: readonly string[] = [],
   ): Promise<Daemon> {
     writeFileSync(file, `control: ${socket}\n${config}`);
-    const daemon = new Daemon(namespace, command, file, socket);
+    const daemon = new Daemon(namespace, command, file, socket, under);
     await waitFor(() => {
       if (daemon.child.exitCode !== null) throw new Error(`${command} ended: ${daemon.log}`);
       return daemon.log.includes('"event":"listening"');

@@ -37,7 +37,11 @@ export class Deployment {
   magDaemon: Daemon | undefined;
   lmaDaemon: Daemon | undefined;
 
-  constructor(tag: string) {
+  readonly #under: readonly string[];
+
+  /** `under`: as in Daemon.start. */
+  constructor(tag: string, under: readonly string[] = []) {
+    this.#under = under;
     this.mag = `tl${tag}m-${process.pid}`;
     this.lma = `tl${tag}l-${process.pid}`;
     for (const namespace of [this.mag, this.lma]) {
@@ -113,6 +117,7 @@ mags: [${mags}]
 nodes: [{ identity: '*@example.org' }]
 ${extra}`,
       join(this.folder, 'lma.sock'),
+      this.#under,
     );
   }
 
@@ -140,6 +145,7 @@ ${memory(FEW)}
 heartbeat: { interval: 1s, missingAllowed: 1 }
 ${extra}`,
       join(this.folder, 'mag.sock'),
+      this.#under,
     );
   }
 
