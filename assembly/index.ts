@@ -100,31 +100,11 @@ export function emptySession(worker: u32, session: u32): bool {
 }
 /** Key at CONTROL_KEY: u64 high (T8: the key; T4: u32), u64 low, u32 extra. `reference` is the address of the u64. */
 export function tableInsert(form: u32, reference: u32, value: u32): void {
-  const at = atomic.load<u64>(reference);
-  if (form == 4) tables.insert4(at, load<u32>(CONTROL, CONTROL_KEY), value);
-  else if (form == 8) tables.insert8(at, load<u64>(CONTROL, CONTROL_KEY), value);
-  else {
-    tables.insert16(
-      at,
-      load<u64>(CONTROL, CONTROL_KEY),
-      load<u64>(CONTROL, CONTROL_KEY + 8),
-      load<u32>(CONTROL, CONTROL_KEY + 16),
-      value,
-    );
-  }
+  tables.insert(form, atomic.load<u64>(reference), CONTROL + CONTROL_KEY, value);
 }
 /** Replaces a key's value (-1 deletes it); false if the key is not there. */
 export function tableReplace(form: u32, reference: u32, value: u32): bool {
-  const at = atomic.load<u64>(reference);
-  if (form == 4) return tables.replace4(at, load<u32>(CONTROL, CONTROL_KEY), value);
-  if (form == 8) return tables.replace8(at, load<u64>(CONTROL, CONTROL_KEY), value);
-  return tables.replace16(
-    at,
-    load<u64>(CONTROL, CONTROL_KEY),
-    load<u64>(CONTROL, CONTROL_KEY + 8),
-    load<u32>(CONTROL, CONTROL_KEY + 16),
-    value,
-  );
+  return tables.replace(form, atomic.load<u64>(reference), CONTROL + CONTROL_KEY, value);
 }
 /** Value of the key at CONTROL_KEY, 0 if it is not there. */
 export function tableFind(form: u32, reference: u32): u32 {

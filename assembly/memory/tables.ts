@@ -134,96 +134,53 @@ function isKey16(entry: usize, high: u64, low: u64, extra: u32): bool {
   return !((load<u64>(entry) ^ high) | (load<u64>(entry, 8) ^ low) | (<u64>(load<u32>(entry, 16) ^ extra)));
 }
 
-/** Writer: adds a key that is not there yet; the table must have an empty entry left. */
-export function insert4(reference: u64, key: u32, value: u32): void {
-  const bits = reference >> 32;
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(<u64>key, bits);
-  while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY4, 4)) at = (at + 1) & mask;
-  const entry = <usize>(<u32>reference) + at * TABLE_ENTRY4;
-  store<u32>(entry, key);
-  atomic.store<u32>(entry, value, 4);
+/** Where the value stands in an entry, after the key: T4, T8 or T16 by `form`. */
+// @ts-ignore: decorator
+@inline
+function valueOf(form: u32): usize {
+  return form == 16 ? 20 : form;
 }
 
-/** Writer: see insert4. */
-export function insert8(reference: u64, key: u64, value: u32): void {
-  const bits = reference >> 32;
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(key, bits);
-  while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY8, 8)) at = (at + 1) & mask;
-  const entry = <usize>(<u32>reference) + at * TABLE_ENTRY8;
-  store<u64>(entry, key);
-  atomic.store<u32>(entry, value, 8);
+// @ts-ignore: decorator
+@inline
+function strideOf(form: u32): usize {
+  return form == 4 ? TABLE_ENTRY4 : form == 8 ? TABLE_ENTRY8 : TABLE_ENTRY16;
 }
 
-/** Writer: see insert4. */
-export function insert16(reference: u64, high: u64, low: u64, extra: u32, value: u32): void {
+/** Home of the key whose octets stand at `key` as they do in an entry. */
+function homeOf(form: u32, key: usize, bits: u64): usize {
+  if (form == 4) return home(<u64>load<u32>(key), bits);
+  if (form == 8) return home(load<u64>(key), bits);
+  return home(mix(load<u64>(key), load<u64>(key, 8), load<u32>(key, 16)), bits);
+}
+
+/** Writer: adds a key (its octets as in an entry) that is not there yet; the table must have an empty entry left. */
+export function insert(form: u32, reference: u64, key: usize, value: u32): void {
   const bits = reference >> 32;
   const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(mix(high, low, extra), bits);
-  while (load<u32>(<usize>(<u32>reference) + at * TABLE_ENTRY16, 20)) at = (at + 1) & mask;
-  const entry = <usize>(<u32>reference) + at * TABLE_ENTRY16;
-  store<u64>(entry, high);
-  store<u64>(entry, low, 8);
-  store<u32>(entry, extra, 16);
-  atomic.store<u32>(entry, value, 20);
+  const stride = strideOf(form);
+  const length = valueOf(form);
+  const base = <usize>(<u32>reference);
+  let at = homeOf(form, key, bits);
+  while (load<u32>(base + at * stride + length)) at = (at + 1) & mask;
+  const entry = base + at * stride;
+  memory.copy(entry, key, length);
+  atomic.store<u32>(entry + length, value);
 }
 
 /** Writer: replaces the value of an existing key, or makes it a tombstone; false if the key is not there. */
-export function replace4(reference: u64, key: u32, value: u32): bool {
+export function replace(form: u32, reference: u64, key: usize, value: u32): bool {
   const bits = reference >> 32;
   if (!bits) return false;
   const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(<u64>key, bits);
+  const length = valueOf(form);
+  let at = homeOf(form, key, bits);
   for (let i: usize = 0; i <= mask; i++) {
-    const entry = <usize>(<u32>reference) + at * TABLE_ENTRY4;
-    const old = load<u32>(entry, 4);
+    const entry = <usize>(<u32>reference) + at * strideOf(form);
+    const old = load<u32>(entry + length);
     if (!old) return false;
-    if (load<u32>(entry) == key && old != <u32>TABLE_TOMBSTONE) {
-      atomic.store<u32>(entry, value, 4);
-      return true;
-    }
-    at = (at + 1) & mask;
-  }
-  return false;
-}
-
-/** Writer: see replace4. */
-export function replace8(reference: u64, key: u64, value: u32): bool {
-  const bits = reference >> 32;
-  if (!bits) return false;
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(key, bits);
-  for (let i: usize = 0; i <= mask; i++) {
-    const entry = <usize>(<u32>reference) + at * TABLE_ENTRY8;
-    const old = load<u32>(entry, 8);
-    if (!old) return false;
-    if (load<u64>(entry) == key && old != <u32>TABLE_TOMBSTONE) {
-      atomic.store<u32>(entry, value, 8);
-      return true;
-    }
-    at = (at + 1) & mask;
-  }
-  return false;
-}
-
-/** Writer: see replace4. */
-export function replace16(reference: u64, high: u64, low: u64, extra: u32, value: u32): bool {
-  const bits = reference >> 32;
-  if (!bits) return false;
-  const mask = ((<usize>1) << (<usize>bits)) - 1;
-  let at = home(mix(high, low, extra), bits);
-  for (let i: usize = 0; i <= mask; i++) {
-    const entry = <usize>(<u32>reference) + at * TABLE_ENTRY16;
-    const old = load<u32>(entry, 20);
-    if (!old) return false;
-    if (
-      load<u64>(entry) == high &&
-      load<u64>(entry, 8) == low &&
-      load<u32>(entry, 16) == extra &&
-      old != <u32>TABLE_TOMBSTONE
-    ) {
-      atomic.store<u32>(entry, value, 20);
+    if (old != <u32>TABLE_TOMBSTONE && !memory.compare(entry, key, length)) {
+      atomic.store<u32>(entry + length, value);
       return true;
     }
     at = (at + 1) & mask;
@@ -235,23 +192,9 @@ export function replace16(reference: u64, high: u64, low: u64, extra: u32, value
 export function copyTable(form: u32, from: u64, to: u64): void {
   const bits = from >> 32;
   if (!bits) return;
-  const count = (<usize>1) << (<usize>bits);
-  let entry = <usize>(<u32>from);
-  for (let i: usize = 0; i < count; i++) {
-    if (form == 4) {
-      const value = load<u32>(entry, 4);
-      if (value && value != <u32>TABLE_TOMBSTONE) insert4(to, load<u32>(entry), value);
-      entry += TABLE_ENTRY4;
-    } else if (form == 8) {
-      const value = load<u32>(entry, 8);
-      if (value && value != <u32>TABLE_TOMBSTONE) insert8(to, load<u64>(entry), value);
-      entry += TABLE_ENTRY8;
-    } else {
-      const value = load<u32>(entry, 20);
-      if (value && value != <u32>TABLE_TOMBSTONE) {
-        insert16(to, load<u64>(entry), load<u64>(entry, 8), load<u32>(entry, 16), value);
-      }
-      entry += TABLE_ENTRY16;
-    }
+  const end = <usize>(<u32>from) + ((<usize>1) << (<usize>bits)) * strideOf(form);
+  for (let entry = <usize>(<u32>from); entry < end; entry += strideOf(form)) {
+    const value = load<u32>(entry + valueOf(form));
+    if (value && value != <u32>TABLE_TOMBSTONE) insert(form, to, entry, value);
   }
 }
