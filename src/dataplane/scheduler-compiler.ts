@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TunloomError } from '../errors.ts';
+import { DATA_SECTION, sectionIds } from './wasm-sections.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.resolve('#wasm/release.wasm')));
 const ENTRY = 'assembly/index.ts';
@@ -14,7 +15,6 @@ const PLACE = 'assembly/schedule/custom.ts';
 const INTERFACE = 'tunloom/scheduler';
 const INTERFACE_FILE = './scheduler-interface';
 const FORM = 'expected: export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
-const DATA_SECTION = 11;
 
 /** The module of the source that was compiled last: both ends of a lab, and the simulator, want the same one, and it takes seconds. */
 let last: { readonly source: string; readonly module: WebAssembly.Module } | null = null;
@@ -118,23 +118,6 @@ function check(file: string, binary: Uint8Array, text: string): void {
   if (text.includes('memory.grow')) {
     throw refusal(file, 'allocates memory (new, an array, a string, a closure); keep values in variables');
   }
-}
-
-/** Ids of a module's sections (WebAssembly core specification, 5.5.2). */
-function sectionIds(bytes: Uint8Array): number[] {
-  const ids: number[] = [];
-  let at = 8;
-  while (at < bytes.length) {
-    ids.push(bytes[at++]!);
-    let size = 0;
-    for (let shift = 0; ; shift += 7) {
-      const octet = bytes[at++]!;
-      size |= (octet & 127) << shift;
-      if (octet < 128) break;
-    }
-    at += size;
-  }
-  return ids;
 }
 
 /** Messages of the compiler name the user's file. */

@@ -1,7 +1,7 @@
 /** The static lab as root: two hosts in network namespaces, one session from a plan instead of signaling, real TUN devices and sockets. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SessionStatus } from '../dataplane/status.ts';
-import { ALL_OFFLOADS, HostDataplane } from '../node/host-dataplane.ts';
+import { ALL_OFFLOADS, HostDataplane, type HostDataplaneOptions } from '../node/host-dataplane.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure, tcpTransfer } from './measurement.ts';
 import {
   CORRESPONDENT,
@@ -96,12 +96,32 @@ export class NamespaceLab implements MeasuredLab {
 }
 
 function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): Promise<HostDataplane> {
+  return startLabEnd(role, namespace, {
+    workers: options.workers,
+    offload: options.offload ?? ALL_OFFLOADS,
+    health: options.health ?? null,
+    customScheduler: options.customScheduler,
+    sessions: [
+      { ...labSession(role, options.paths, options.scheduler, options.equalDelay), ...options.session },
+    ],
+  });
+}
+
+type LabEnd = Pick<HostDataplaneOptions, 'sessions' | 'offload'> &
+  Partial<Pick<HostDataplaneOptions, 'health' | 'customScheduler' | 'busyPollUs'>> & { workers: number };
+
+/** Starts one end with the addresses and routes of the static lab; sizes and queue length are those of a configuration with defaults. */
+export function startLabEnd(
+  role: 'mag' | 'lma',
+  namespace: string,
+  { workers, ...end }: LabEnd,
+): Promise<HostDataplane> {
   const own = role === 'mag' ? MOBILE : CORRESPONDENT;
   return HostDataplane.start({
     role,
     namespace,
     sizes: {
-      workers: options.workers,
+      workers,
       sessions: 64,
       paths: 256,
       buffers: 16384,
@@ -109,9 +129,7 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       heap: 16 << 20,
       supers: true,
     },
-    offload: options.offload ?? ALL_OFFLOADS,
     busyPollUs: 0,
-    health: options.health ?? null,
     tun: { name: 'tun0', mtu: null, addresses: [`${own[4]}/32`, `${own[6]}/128`], queueLength: 1000 },
     routing: {
       manage: true,
@@ -121,9 +139,6 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
       routes: role === 'mag' ? CORRESPONDENT_PREFIXES : [],
     },
     gateways: [],
-    customScheduler: options.customScheduler,
-    sessions: [
-      { ...labSession(role, options.paths, options.scheduler, options.equalDelay), ...options.session },
-    ],
+    ...end,
   });
 }

@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../assembly/layout.ts';
 import { DROP_NAMES } from '../../src/dataplane/drop-reasons.ts';
-
-const DATA_SECTION = 11;
+import { DATA_SECTION, sectionIds } from '../../src/dataplane/wasm-sections.ts';
 
 describe.each(['release', 'debug'])('build/%s.wasm', (build) => {
   const bytes = readFileSync(new URL(`../../build/${build}.wasm`, import.meta.url));
@@ -36,20 +35,3 @@ test('every drop reason has a name and a line in docs/drops.md', () => {
     expect(docs).toContain(`\`${DROP_NAMES[reason]}\``);
   }
 });
-
-/** Ids of the module's sections (WebAssembly core specification, 5.5.2). */
-function sectionIds(bytes: Uint8Array): number[] {
-  const ids: number[] = [];
-  let at = 8;
-  while (at < bytes.length) {
-    ids.push(bytes[at++]!);
-    let size = 0;
-    for (let shift = 0; ; shift += 7) {
-      const octet = bytes[at++]!;
-      size |= (octet & 127) << shift;
-      if (octet < 128) break;
-    }
-    at += size;
-  }
-  return ids;
-}
