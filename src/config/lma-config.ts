@@ -5,6 +5,7 @@ import { type Prefix, formatAddress, parseAddress, parsePrefix } from '../ip.ts'
 import type { Complaint } from './cross-checks.ts';
 import { type LmaFile, lmaSchema } from './lma-schema.ts';
 import type { FileTunnels } from './schema.ts';
+import { type HostPart, hostPart } from './signaling-schema.ts';
 import { type Checked, describeIssues, parseYaml, readConfigFile } from './yaml-file.ts';
 
 /** A key of a peer, ready for use. */
@@ -19,10 +20,7 @@ export interface PeerKeyConfig {
 export type LmaMachineConfig = Omit<LmaConfig, 'restartCounter' | 'randomKey'>;
 
 export interface LmaDaemonConfig {
-  readonly host: Pick<
-    LmaFile,
-    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'probes' | 'log' | 'routing' | 'state'
-  >;
+  readonly host: HostPart<LmaFile>;
   /** Addresses where signaling comes in and tunnels end. */
   readonly addresses: readonly string[];
   readonly machine: LmaMachineConfig;
@@ -61,11 +59,10 @@ function check(value: unknown): Checked<LmaDaemonConfig> {
 }
 
 function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfig {
-  const { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state } = file;
   const { registration, pools } = file;
   const milliseconds = (microseconds: number): number => microseconds / 1000;
   return {
-    host: { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state },
+    host: hostPart(file),
     addresses: file.addresses.map((text) => formatAddress(parseAddress(text).bytes)),
     machine: {
       homePrefixPools: pools.homePrefixes.map(canonical),

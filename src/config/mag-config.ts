@@ -8,16 +8,14 @@ import type { Complaint } from './cross-checks.ts';
 import { type PeerKeyConfig, canonical, peerKeys } from './lma-config.ts';
 import { type MagFile, magSchema } from './mag-schema.ts';
 import type { FileTunnels } from './schema.ts';
+import { type HostPart, hostPart } from './signaling-schema.ts';
 import type { Gateway } from './session-defaults.ts';
 import { type Checked, describeIssues, parseYaml, readConfigFile } from './yaml-file.ts';
 
 export type MagMachineConfig = Omit<MagConfig, 'restartCounter' | 'random'>;
 
 export interface MagDaemonConfig {
-  readonly host: Pick<
-    MagFile,
-    'workers' | 'tun' | 'control' | 'memory' | 'offload' | 'busyPoll' | 'probes' | 'log' | 'routing' | 'state'
-  >;
+  readonly host: HostPart<MagFile>;
   readonly machine: MagMachineConfig;
   readonly gateways: readonly Gateway[];
   readonly access: readonly AccessInterfaceConfig[];
@@ -71,12 +69,11 @@ function check(value: unknown): Checked<MagDaemonConfig> {
 }
 
 function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfig {
-  const { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state, registration } =
-    file;
+  const { registration } = file;
   const seconds = (microseconds: number): number => microseconds / 1e6;
   const milliseconds = (microseconds: number): number => microseconds / 1000;
   return {
-    host: { workers, tun, control, memory, offload, busyPoll, probes, log, routing, state },
+    host: hostPart(file),
     machine: {
       identity: file.identity,
       lma: lmaAddress(file.lma),

@@ -40,6 +40,23 @@ export const interfaceAddress = parsedBy((text) => {
   }
 }, 'an address with its prefix length such as 192.0.2.1/32');
 
+/** Where a server listens: an address, in brackets if it is IPv6, and a TCP port. */
+export const listenAddress = parsedBy(
+  parseListenAddress,
+  'an address and a port such as 127.0.0.1:9278 or [::1]:9278',
+).transform(parseListenAddress);
+
+function parseListenAddress(text: string): { host: string; port: number } {
+  const [, v6, v4, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? v4;
+  const port = Number(digits);
+  if (host === undefined || port < 1 || port > 65535) throw new Error(`"${text}" has no valid port`);
+  if (parseAddress(host).bytes.length !== (v6 === undefined ? 4 : 16)) {
+    throw new Error(`"${host}" is of the other family`);
+  }
+  return { host, port };
+}
+
 export function matching(pattern: RegExp, what: string): z.ZodString {
   return z.string(expected(what)).regex(pattern, expected(what));
 }

@@ -20,6 +20,7 @@ import {
   durationWithin,
   keys,
   list,
+  listenAddress,
   matching,
   oneOf,
   prefix,
@@ -161,13 +162,14 @@ export function memorySchema(room: { sessions: number; paths: number; heapMiB: n
     .prefault({});
 }
 
-/** Keys that every daemon has: threads, TUN device, control socket, memory, log. */
+/** Keys that every daemon has: threads, TUN device, control socket, metrics, memory, log. */
 export const hostKeys = {
   workers: integer(1, MAX_WORKERS).default(() => Math.min(availableParallelism(), 4)),
   tun: z.strictObject(tun).prefault({}),
   control: matching(/^.{1,107}$/, 'a path of 1 to 107 characters (unix(7))').default(
     '/run/tunloom/tunloom.sock',
   ),
+  metrics: z.strictObject({ listen: listenAddress.nullable().default(null) }).prefault({}),
   memory: memorySchema({ sessions: 1024, paths: 4096, heapMiB: 256 }),
   offload: z.strictObject({ tun: offload, segment: offload, merge: offload, link: linkOffload }).prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */

@@ -91,3 +91,28 @@ export const heartbeatSchema = keys({
 
 /** Directory of what has to survive a restart. */
 export const stateDirectory = matching(/^.{1,4000}$/, 'a directory').default('/var/lib/tunloom');
+
+/** Keys of a daemon's file that the data plane's host and the process are made from. */
+const HOST_KEYS = [
+  'workers',
+  'tun',
+  'control',
+  'metrics',
+  'memory',
+  'offload',
+  'busyPoll',
+  'probes',
+  'log',
+  'routing',
+  'state',
+] as const;
+
+export type HostPart<F extends Record<(typeof HOST_KEYS)[number], unknown>> = Pick<
+  F,
+  (typeof HOST_KEYS)[number]
+>;
+
+/** These keys of `file`. */
+export function hostPart<F extends Record<(typeof HOST_KEYS)[number], unknown>>(file: F): HostPart<F> {
+  return Object.fromEntries(HOST_KEYS.map((key) => [key, file[key]])) as HostPart<F>;
+}

@@ -2,12 +2,15 @@
 import type { DataplaneStatus, PathHealthStatus, SessionStatus } from '../dataplane/status.ts';
 import { pathMetrics } from './path-metrics.ts';
 import { type Sample, metric } from './prometheus-text.ts';
+import { signalingMetrics } from './signaling-metrics.ts';
+import type { SignalingStatus } from './signaling-status.ts';
 
-/** All metrics as text. Names end in their unit; totals are counters. `health`: of the paths that are measured. */
+/** All metrics as text. Names end in their unit; totals are counters. `health`: of the paths that are measured; `signaling`: of a MAG or LMA. */
 export function formatMetrics(
   status: DataplaneStatus,
   sessions: readonly SessionStatus[],
   health: readonly PathHealthStatus[] = [],
+  signaling?: SignalingStatus,
 ): string {
   const paths = sessions.flatMap((session) =>
     session.paths.map((path) => ({
@@ -91,5 +94,7 @@ export function formatMetrics(
       'Restarts of crashed workers.',
       status.workers.map((worker) => [{ worker: worker.id }, worker.restarts]),
     ),
+    metric('uptime_seconds', 'gauge', 'Time since the data plane was started.', [[{}, status.uptimeSeconds]]),
+    ...(signaling ? signalingMetrics(signaling) : []),
   ].join('');
 }

@@ -1,5 +1,8 @@
 /** The Prometheus text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 
+/** The media type. */
+export const TEXT_FORMAT = 'text/plain; version=0.0.4';
+
 export type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
 
 /** One metric with its samples; `name` without the prefix `tunloom_`. */

@@ -8,6 +8,7 @@ import { TunloomError } from '../errors.ts';
 import { type EventSource, addEventStream } from './event-stream.ts';
 import { formatMetrics } from './metrics.ts';
 import type { FileServices } from '../config/flow-schema.ts';
+import { TEXT_FORMAT } from './prometheus-text.ts';
 import { addDistributionRoutes } from './distribution-routes.ts';
 import { type PathControl, addPathRoutes } from './path-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
@@ -35,7 +36,7 @@ export interface ControlOptions {
   /** Without it, or null, paths are not measured. */
   readonly paths?: PathControl | null;
   /** Of a MAG or LMA. */
-  readonly signaling?: SignalingControl;
+  readonly signaling?: SignalingControl | undefined;
 }
 
 const STATUS_CODES: Readonly<Record<string, number>> = {
@@ -88,13 +89,24 @@ export function buildControlServer({
   addSessionRoutes(server, control, changed, services);
   if (events) addEventStream(server, control, events);
   server.post('/v1/reload', () => reload());
-  server.get('/metrics', (_request, reply) => {
-    const sessions = control.sessions();
-    const health = sessions.flatMap(({ name }) => paths?.paths(name) ?? []);
-    return reply.type('text/plain; version=0.0.4').send(formatMetrics(control.status(), sessions, health));
-  });
+  server.get('/metrics', (_request, reply) =>
+    reply.type(TEXT_FORMAT).send(metricsText({ control, paths, signaling })),
+  );
   if (signaling) addSignalingRoutes(server, signaling);
   return server;
+}
+
+/** What GET /metrics tells. */
+export function metricsText({
+  control,
+  paths,
+  signaling,
+}: Pick<ControlOptions, 'control' | 'paths'> & {
+  signaling?: Pick<SignalingControl, 'signaling'> | undefined;
+}): string {
+  const sessions = control.sessions();
+  const health = sessions.flatMap(({ name }) => paths?.paths(name) ?? []);
+  return formatMetrics(control.status(), sessions, health, signaling?.signaling());
 }
 
 function classify(error: Error & { statusCode?: number }): { code: string; status: number } {

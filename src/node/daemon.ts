@@ -82,6 +82,7 @@ export const PROCESS_KEYS = [
   'workers',
   'tun',
   'control',
+  'metrics',
   'memory',
   'offload',
   'busyPoll',

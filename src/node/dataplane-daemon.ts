@@ -4,10 +4,12 @@
  */
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
+import { listenMetrics } from '../control/metrics-server.ts';
 import {
   type ReloadResult,
   buildControlServer,
   listenControl,
+  metricsText,
   refuseSecondInstance,
 } from '../control/server.ts';
 import { levelOf, openLog, refuseFixed, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
@@ -26,6 +28,7 @@ const FIXED_KEYS = [
   'tun',
   'routing',
   'control',
+  'metrics',
   'memory',
   'offload',
   'busyPoll',
@@ -83,6 +86,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     return result;
   };
   let stopReloading = (): void => {};
+  let stopMetrics = async (): Promise<void> => {};
   try {
     const { role } = config;
     if (host.pathWatch) links = new LinkWatch(null, host.pathWatch);
@@ -90,16 +94,19 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
       const options = { role, config: config.observe, namespace: null, host, events, log };
       observer = await SignalingObserver.start(options);
     }
-    const server = buildControlServer({
+    const options = {
       control: observer ? guardedControl(dataplane, observer.installer) : dataplane,
       changed: () => host.sessionsChanged(),
       paths: host.pathWatch,
       reload,
       services: () => config.services,
       events,
-      ...(observer ? { signaling: observer } : {}),
-    });
+      signaling: observer ?? undefined,
+    };
+    const server = buildControlServer(options);
     await listenControl(server, config.control);
+    const { listen } = config.metrics;
+    if (listen) stopMetrics = await listenMetrics(listen, () => metricsText(options));
     stopReloading = serveHangups(log, reload);
     log.info({
       event: 'listening',
@@ -112,6 +119,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     await server.close();
   } finally {
     stopReloading();
+    await stopMetrics();
     await links?.stop();
     await observer?.stop();
     await host.stop();

@@ -4,7 +4,8 @@
  */
 import type { Logger } from 'pino';
 import type { LmaFile } from '../config/lma-schema.ts';
-import { buildControlServer, listenControl, refuseSecondInstance } from '../control/server.ts';
+import { listenMetrics } from '../control/metrics-server.ts';
+import { buildControlServer, listenControl, metricsText, refuseSecondInstance } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
 import { levelOf, openLog, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
 import type { EventHub } from './event-hub.ts';
@@ -26,6 +27,7 @@ interface SignalingNode<C> extends Pick<SignalingControl, 'bindings' | 'binding'
 interface DaemonConfig {
   readonly host: {
     readonly control: string;
+    readonly metrics: LmaFile['metrics'];
     readonly log: { readonly level: string };
     readonly probes: LmaFile['probes'];
   };
@@ -68,8 +70,9 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
     return result;
   };
   let stopReloading = (): void => {};
+  let stopMetrics = async (): Promise<void> => {};
   try {
-    const server = buildControlServer({
+    const options = {
       control: guardedControl(node.host.dataplane, node.installer),
       changed: () => node.host.sessionsChanged(),
       paths: node.host.pathWatch,
@@ -77,13 +80,16 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
       events: node.events,
       signaling: {
         bindings: () => node.bindings(),
-        binding: (name) => node.binding(name),
+        binding: (name: string) => node.binding(name),
         signaling: () => node.signaling(),
-        clearWeights: (name) => node.installer.clearWeights(name),
+        clearWeights: (name: string) => node.installer.clearWeights(name),
         ...daemon.control(node),
       },
-    });
+    };
+    const server = buildControlServer(options);
     await listenControl(server, config.host.control);
+    const { listen } = config.host.metrics;
+    if (listen) stopMetrics = await listenMetrics(listen, () => metricsText(options));
     stopReloading = serveHangups(log, reload);
     log.info({
       event: 'listening',
@@ -95,6 +101,7 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
     await server.close();
   } finally {
     stopReloading();
+    await stopMetrics();
     await node.stop();
   }
 }

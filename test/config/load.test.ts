@@ -29,6 +29,14 @@ test('the example loads', () => {
   expect(config.gateways).toEqual([{ local: '198.51.100.5', via: '198.51.100.6', interface: 'wlan0' }]);
 });
 
+test('where metrics are served', () => {
+  const listen = (text: string): unknown =>
+    parseConfig(`metrics: { listen: ${text} }\n${base}`, 'x').metrics.listen;
+  expect(listen('192.0.2.1:9278')).toEqual({ host: '192.0.2.1', port: 9278 });
+  expect(listen('"[2001:db8::1]:80"')).toEqual({ host: '2001:db8::1', port: 80 });
+  expect(parseConfig(base, 'x').metrics.listen).toBeNull();
+});
+
 test('defaults are filled in', () => {
   const [session] = parseConfig(base, 'x').sessions;
   expect(session!.paths[0]).toMatchObject({
@@ -66,6 +74,9 @@ describe('errors', () => {
       /period of \d+ packets/,
     ],
     ['role: lma', 'role: lma\nworkers: [', /x\.yaml:\d+:\d+: /],
+    ['role: lma', 'role: lma\nmetrics: { listen: localhost:9278 }', /:2:\d+: metrics\.listen: .*expected an/],
+    ['role: lma', 'role: lma\nmetrics: { listen: "192.0.2.1:0" }', /metrics\.listen: .*no valid port/],
+    ['role: lma', 'role: lma\nmetrics: { listen: "[192.0.2.1]:80" }', /metrics\.listen: .*other family/],
   ])('%s -> %s', (from, to, message) => {
     const text = base.replace(from, to);
     expect(text).not.toBe(base);

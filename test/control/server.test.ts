@@ -1,6 +1,8 @@
 /** The control socket's requests and errors, by injection, on a real session store without workers. */
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { buildControlServer } from '../../src/control/server.ts';
+import { listenMetrics } from '../../src/control/metrics-server.ts';
+import { buildControlServer, metricsText } from '../../src/control/server.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { controlOf } from '../support/control.ts';
 
@@ -166,3 +168,47 @@ test.each([
   expect(response.statusCode).toBe(status);
   expect(response.json()).toMatchObject({ error: { code } });
 });
+
+test('metrics on a TCP port: that and nothing else', async () => {
+  const counts = {
+    ...{ role: 'lma' as const, restartCounter: 3, unsent: 1, overflow: 2 },
+    ...{ received: { PBU: 7 }, sent: { PBA: 6 }, refused: { 'not-trusted': 4 } },
+    ...{ answered: { 0: 5, 180: 1 }, ignored: { 'stale-sequence': 8 } },
+  };
+  const signaling = { signaling: () => counts };
+  const text = (): string => metricsText({ control: controlOf(new BenchNode('lma')), signaling });
+  const address = { host: '127.0.0.1', port: await freePort() };
+  const close = await listenMetrics(address, text);
+  try {
+    const base = `http://${address.host}:${address.port}`;
+    const answer = await fetch(`${base}/metrics`);
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const lines = (await answer.text()).split('\n');
+    for (const line of [
+      'tunloom_sessions 0',
+      'tunloom_signaling_received_messages_total{message="PBU"} 7',
+      'tunloom_signaling_acknowledgements_total{status="180"} 1',
+      'tunloom_signaling_refused_messages_total{reason="not-trusted"} 4',
+      'tunloom_signaling_ignored_messages_total{reason="stale-sequence"} 8',
+      'tunloom_signaling_restart_counter 3',
+    ]) {
+      expect(lines).toContain(line);
+    }
+    expect((await fetch(`${base}/v1/status`)).status).toBe(404);
+    expect((await fetch(`${base}/v1/reload`, { method: 'POST' })).status).toBe(404);
+    await expect(listenMetrics(address, text)).rejects.toThrow(
+      `metrics.listen: 127.0.0.1 port ${address.port}: EADDRINUSE`,
+    );
+  } finally {
+    await close();
+  }
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

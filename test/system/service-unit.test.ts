@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { waitFor } from '../support/daemon.ts';
+import { run, waitFor } from '../support/daemon.ts';
 import { Deployment } from '../support/deployment.ts';
 
 const NOBODY = '65534';
@@ -51,7 +51,7 @@ test('they need no more, and tell when they are ready, reload and stop', async (
   const deployment = new Deployment('unit', ['env', `NOTIFY_SOCKET=${socket}`, ...SETPRIV]);
   undo.push(() => deployment.stop());
   chmodSync(deployment.folder, 0o777);
-  await deployment.startLma();
+  await deployment.startLma(`metrics: { listen: '127.0.0.1:9278' }`);
   await waitFor(() => told().join() === 'READY=1');
   await deployment.startMag();
   deployment.host.set(true);
@@ -60,6 +60,8 @@ test('they need no more, and tell when they are ready, reload and stop', async (
   await waitFor(() => deployment.pings());
   const status = readFileSync(`/proc/${deployment.lmaDaemon!.child.pid}/status`, 'utf8');
   expect(status).toMatch(/^Uid:\s65534\s65534/m);
+  const scraped = run('ip', 'netns', 'exec', deployment.lma, 'curl', '-s', 'http://127.0.0.1:9278/metrics');
+  expect(scraped).toMatch(/^tunloom_signaling_acknowledgements_total\{status="0"\} [1-9]/m);
   deployment.lmaDaemon!.child.kill('SIGHUP');
   await waitFor(() => told().length === 4);
   expect(await deployment.magDaemon!.end()).toBe(0);
