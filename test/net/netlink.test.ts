@@ -212,7 +212,7 @@ describe('interface monitor', () => {
             ? `${event.device} gone`
             : `${event.device} ${event.event} ${event.address.address}`,
       );
-    await expect.poll(words, { timeout: 5000, interval: 5 }).toEqual(wanted);
+    await expect.poll(words, { interval: 5 }).toEqual(wanted);
     events.length = 0;
   };
 

@@ -107,7 +107,7 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   for (const learned of [1300, 1500]) {
     side.setMtu('mn1@example.org', learned);
     await expect
-      .poll(() => withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8').trim()), { timeout: 5000 })
+      .poll(() => withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8').trim()))
       .toBe(String(Math.min(learned, GRANT.mtu)));
   }
   // The MAG reaches the node by its prefix, and no attachment was told twice once it was served.
@@ -129,12 +129,12 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
         'eth0',
       )[0]!
       .addr_info.find(({ local }) => local === address)?.deprecated;
-  await expect.poll(deprecated, { timeout: 5000 }).toBe(true);
+  await expect.poll(deprecated).toBe(true);
   await expect.poll(() => mn.ip('-6', 'route', 'show', 'default')).toEqual([]);
   expect(netlink.routes().some((route) => route.prefix === '2001:db8:1::/64')).toBe(false);
   mn.set(false);
   // The kernel reports carriers once a second.
-  await expect.poll(() => events.at(-1), { timeout: 5000 }).toBe('detach mn1@example.org');
+  await expect.poll(() => events.at(-1)).toBe('detach mn1@example.org');
 });
 
 test('RFC 5213 §6.9.1.2 item 15: a link-local address that the node has itself is not used', async () => {
@@ -204,7 +204,7 @@ test('a mobile router is delegated its prefix by DHCPv6, renews it and gives it 
   expect(route()).toMatchObject({ device: 'acc0', via: expect.stringMatching(/^fe80::/) as string });
   await expect.poll(() => lines().at(-1), { timeout: 15_000 }).toBe(`RENEW6 ${prefix} old=${prefix}`);
   release();
-  await expect.poll(route, { timeout: 5000 }).toBeUndefined();
+  await expect.poll(route).toBeUndefined();
   // Solicit, Request, Renew, Release: each had its answer.
   expect(side.counters()['acc0']?.['dhcp6Sent']).toBeGreaterThanOrEqual(4);
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
+import { run, waitFor } from '../support/daemon.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const NAMESPACE = `tldaemon-${process.pid}`;
@@ -13,12 +14,6 @@ const NAMESPACE = `tldaemon-${process.pid}`;
 let folder: string;
 let socket: string;
 const running: ChildProcess[] = [];
-
-function run(command: string, ...args: string[]): string {
-  const result = spawnSync(command, args, { encoding: 'utf8' });
-  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.stderr}`);
-  return result.stdout;
-}
 
 const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
 
@@ -73,14 +68,6 @@ async function start(config: string): Promise<{ child: ChildProcess; log: () => 
     return log.includes('"event":"listening"');
   }, 30_000);
   return { child, log: () => log };
-}
-
-async function waitFor(condition: () => boolean, limit = 10_000): Promise<void> {
-  const end = Date.now() + limit;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error('it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 function exited(child: ChildProcess): Promise<number | null> {

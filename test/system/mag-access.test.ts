@@ -145,9 +145,7 @@ test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a
       (file['pools'] as Record<string, unknown>)['delegated'] = [{ pool: '2001:db8:d000::/36', length: 56 }];
     },
   );
-  await expect
-    .poll(() => mag.bindings()[0]?.paths.map(({ state }) => state), { timeout: 5000 })
-    .toEqual(['active', 'active']);
+  await expect.poll(() => mag.bindings()[0]?.paths.map(({ state }) => state)).toEqual(['active', 'active']);
   lan.set(true);
   await expect.poll(() => lan.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   const [delegated] = lma.bindings()[0]!.delegated;
