@@ -70,7 +70,7 @@ export const CONTROL_SMALL_FLOWS = 1696;
 export const CONTROL_PINNED = 1704;
 /** u32: pins unused for this many flow ticks have gone. */
 export const CONTROL_PIN_AGE = 1708;
-/** u32, atomic: raised and notified when a worker has left a probe in its WORKER_PROBES. */
+/** u32, atomic: raised and notified at the end of a round in which a worker has left probes in its WORKER_PROBES. */
 export const CONTROL_PROBED = 1712;
 export const CONTROL_SIZE = 2048;
 
@@ -356,14 +356,15 @@ export const STRANGER_BID = 20;
 export const STRANGER_HIGH = 24;
 export const STRANGER_LOW = 32;
 /**
- * Probes that came (docs/probes.md), a ring with one writer and one reader: u32 written, u32 taken (both atomic, they only grow), then
- * PROBES notes. A note: u32 path number, u64 microseconds of arrival, u64 packets and octets of data that the path had received by
+ * Probes that came (docs/probes.md), a ring with one writer and one reader: u32 written, u32 taken (both atomic, they only grow), u32
+ * written when the control thread was last told, then PROBES notes. A note: u32 path number, u64 microseconds of arrival, u64 packets and octets of data that the path had received by
  * then, and the probe itself.
  */
 export const WORKER_PROBES = WORKER_STRANGER + STRANGERS * STRANGER_STRIDE;
 export const PROBES_WRITTEN = 0;
 export const PROBES_TAKEN = 4;
-export const PROBES_FIRST = 8;
+export const PROBES_TOLD = 8;
+export const PROBES_FIRST = 16;
 export const PROBES = 64;
 export const PROBE_PATH = 0;
 export const PROBE_ARRIVAL = 8;

@@ -20,6 +20,7 @@ import {
   PROBES,
   PROBES_FIRST,
   PROBES_TAKEN,
+  PROBES_TOLD,
   PROBES_WRITTEN,
   PROBE_ADDRESS4,
   PROBE_ADDRESS6_HIGH,
@@ -88,9 +89,17 @@ export function takeProbe(worker: usize, path: usize, message: usize, length: u3
   noteReceived(note, number);
   memory.copy(note + PROBE_MESSAGE, message, PROBE_LENGTH);
   atomic.store<u32>(ring, written + 1, PROBES_WRITTEN);
+  return PROBE_TAKEN;
+}
+
+/** Wakes the control thread if probes have come since the last call. Once a round, since paths are probed several at a time. */
+export function tellProbes(worker: usize): void {
+  const ring = worker + WORKER_PROBES;
+  const written = load<u32>(ring, PROBES_WRITTEN);
+  if (written == load<u32>(ring, PROBES_TOLD)) return;
+  store<u32>(ring, written, PROBES_TOLD);
   atomic.add<u32>(CONTROL, 1, CONTROL_PROBED);
   atomic.notify(CONTROL + CONTROL_PROBED, 1);
-  return PROBE_TAKEN;
 }
 
 /** Data that the path has received, all workers together. */

@@ -38,6 +38,7 @@ import { reclaimBuffers } from '../memory/buffers';
 import { lockOrMark } from '../reorder/lock';
 import { setTimer } from '../reorder/timers';
 import { emptyWindow } from '../reorder/window';
+import { tellProbes } from './probe';
 
 /** Address of worker `index`'s region. */
 export function workerAddress(index: u32): usize {
@@ -78,6 +79,7 @@ export function passBatchEnd(worker: usize, drained: bool): void {
   if (drained) atomic.store<u64>(worker, u64.MAX_VALUE, WORKER_DRAINED);
   atomic.store<u32>(worker, atomic.load<u32>(CONTROL, CONTROL_GENERATION), WORKER_GENERATION);
   atomic.add<u32>(worker, 1, WORKER_HEARTBEAT);
+  tellProbes(worker);
 }
 
 /**

@@ -12,7 +12,7 @@ import { EndpointRegistry, type PortProvider } from './endpoints.ts';
 import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
 import { ProbePort } from './probe-port.ts';
-import type { PathTraffic, ProbedPaths, ReceivedProbe } from './probed-paths.ts';
+import type { PathTraffic, ProbeListener, ProbedPaths } from './probed-paths.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { NextHop } from './path-links.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -55,13 +55,14 @@ export interface DataplaneOptions {
 
 /** RFC 7600: the IPv4 dummy address, source of ICMP errors where there is no better one. */
 const DUMMY_ADDRESS = '192.0.0.8';
-const MAINTENANCE_MS = 50;
+/** Between two looks at whether workers have passed a batch end. */
+const COLLECT_MS = 50;
+/** Between two looks for strangers. */
+const STRANGERS_MS = 50;
 const HEALTH_MS = 1000;
 
 export interface DataplaneEvents {
   event: [DataplaneEvent];
-  /** Packets for this path come from another UDP port than it has; only looked for if anybody listens. */
-  stranger: [session: string, bid: number, port: number];
 }
 
 export class Dataplane extends EventEmitter<DataplaneEvents> implements DataplaneControl, ProbedPaths {
@@ -74,15 +75,13 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #pool: WorkerPool;
   readonly #started = Date.now();
   readonly #timers: NodeJS.Timeout[] = [];
+  #collection: NodeJS.Timeout | null = null;
 
   /** Compiles the hot path, lays out the memory and starts the workers. */
   static async start(options: DataplaneOptions): Promise<Dataplane> {
     const dataplane = new Dataplane(options, options.hotPath ?? (await compileHotPath()));
     dataplane.#pool.start();
-    dataplane.#timers.push(
-      setInterval(() => dataplane.#maintain(), MAINTENANCE_MS),
-      setInterval(() => dataplane.#pool.checkHealth(), HEALTH_MS),
-    );
+    dataplane.#timers.push(setInterval(() => dataplane.#pool.checkHealth(), HEALTH_MS));
     dataplane.emit('event', { event: 'started' });
     return dataplane;
   }
@@ -109,7 +108,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     const wasm = instantiateHotPath(module, memory.memory);
     wasm.fillPool();
     wasm.initialiseWorker(memory.sizes.workers, memory.timers[memory.sizes.workers]!);
-    this.#grace = new GracePeriods(memory, (worker) => this.#pool.isRunning(worker));
+    this.#grace = new GracePeriods(
+      memory,
+      (worker) => this.#pool.isRunning(worker),
+      () => this.#collectSoon(),
+    );
     this.#endpoints = new EndpointRegistry(memory, options.ports, (handles, worker) =>
       this.#pool.announce(worker, handles),
     );
@@ -130,6 +133,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** Stops the workers and closes the endpoints. The TUN devices belong to the caller. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    if (this.#collection) clearTimeout(this.#collection);
     await this.#pool.stop();
     this.#endpoints.closeAll();
     this.emit('event', { event: 'stopped' });
@@ -284,12 +288,25 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#probes.traffic(session, bid);
   }
 
-  onProbe(listener: (probe: ReceivedProbe) => void): () => void {
+  onProbes(listener: ProbeListener): () => void {
     return this.#probes.listen(listener);
   }
 
   pollProbes(): void {
     this.#probes.poll();
+  }
+
+  /** From now on `listener` hears of packets for a path that come from another UDP port than it has. */
+  onStranger(listener: (session: string, bid: number, port: number) => void): void {
+    const look = (): void => {
+      for (let worker = 0; worker < this.memory.sizes.workers; worker++) {
+        for (const stranger of takeStrangers(this.memory, worker)) {
+          const path = this.#sessions.pathOfStranger(stranger);
+          if (path) listener(path.session, path.bid, stranger.port);
+        }
+      }
+    };
+    this.#timers.push(setInterval(look, STRANGERS_MS));
   }
 
   moveFlow(name: string, flow: FlowName, bid: number | null): void {
@@ -318,19 +335,13 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#sessions.smallestMtu();
   }
 
-  #maintain(): void {
-    if (this.listenerCount('stranger')) this.#readStrangers();
-    if (!this.#grace.pending) return;
-    this.#grace.collect();
-    if (this.#grace.pending) this.#pool.wakeAll();
-  }
-
-  #readStrangers(): void {
-    for (let worker = 0; worker < this.memory.sizes.workers; worker++) {
-      for (const stranger of takeStrangers(this.memory, worker)) {
-        const path = this.#sessions.pathOfStranger(stranger);
-        if (path) this.emit('stranger', path.session, path.bid, stranger.port);
-      }
-    }
+  /** Frees what was retired, with a wake-up for workers that are idle. */
+  #collectSoon(): void {
+    this.#collection = setTimeout(() => {
+      this.#grace.collect();
+      if (!this.#grace.pending) return;
+      this.#pool.wakeAll();
+      this.#collectSoon();
+    }, COLLECT_MS);
   }
 }

@@ -14,12 +14,21 @@ interface Retired {
 export class GracePeriods {
   readonly #memory: DataplaneMemory;
   readonly #isRunning: (worker: number) => boolean;
+  readonly #waiting: () => void;
   #retired: Retired[] = [];
 
-  /** `isRunning` tells whether a worker's loop may be inside a batch; stopped workers hold nothing. */
-  constructor(memory: DataplaneMemory, isRunning: (worker: number) => boolean) {
+  /**
+   * `isRunning` tells whether a worker's loop may be inside a batch; stopped workers hold nothing. `waiting` is called when something
+   * begins to wait: collect() is then to be called until nothing is pending.
+   */
+  constructor(
+    memory: DataplaneMemory,
+    isRunning: (worker: number) => boolean,
+    waiting: () => void = () => {},
+  ) {
     this.#memory = memory;
     this.#isRunning = isRunning;
+    this.#waiting = waiting;
   }
 
   /** Runs `free` once every worker has passed a batch end after now; if it gives false, again later. */
@@ -27,6 +36,7 @@ export class GracePeriods {
     const generation = this.#memory.control(L.CONTROL_GENERATION) + 1;
     this.#memory.setControl(L.CONTROL_GENERATION, generation >>> 0);
     this.#retired.push({ generation, free });
+    if (this.#retired.length === 1) this.#waiting();
   }
 
   /** Whether anything waits; idle workers must then be woken so that they pass a batch end. */

@@ -9,15 +9,18 @@ import type { InstalledPath } from './installed-session.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { type ProbePacket, buildProbePacket, uncountedOctets } from './probe-packet.ts';
 import { takeProbes } from './probe-notes.ts';
-import type { PathTraffic, ReceivedProbe } from './probed-paths.ts';
+import type { PathTraffic, ProbeListener, ReceivedProbe } from './probed-paths.ts';
 import type { SessionStore } from './session-store.ts';
+
+/** Where workers tell of probes that have come, as an index of words. */
+const PROBED = (L.CONTROL + L.CONTROL_PROBED) / 4;
 
 export class ProbePort {
   readonly #memory: DataplaneMemory;
   readonly #sessions: SessionStore;
   readonly #endpoints: EndpointRegistry;
   readonly #packets = new WeakMap<InstalledPath, ProbePacket>();
-  #listener: ((probe: ReceivedProbe) => void) | null = null;
+  #listener: ProbeListener | null = null;
 
   constructor(memory: DataplaneMemory, sessions: SessionStore, endpoints: EndpointRegistry) {
     this.#memory = memory;
@@ -56,12 +59,14 @@ export class ProbePort {
     return { txPackets, txOctets: txBytes, rxPackets, rxOctets: rxBytes + rxPackets * this.#uncounted(path) };
   }
 
-  /** The listener hears of every probe as soon as this thread gets round to it. */
-  listen(listener: (probe: ReceivedProbe) => void): () => void {
+  /** The listener hears of probes as soon as this thread gets round to it, of all at once that have come by then. */
+  listen(listener: ProbeListener): () => void {
     this.#listener = listener;
     void this.#watch(listener);
     return () => {
       if (this.#listener === listener) this.#listener = null;
+      // Lets go of the memory.
+      Atomics.notify(this.#memory.i32, PROBED);
     };
   }
 
@@ -70,32 +75,29 @@ export class ProbePort {
     if (this.#listener) this.#takeAll(this.#listener);
   }
 
-  async #watch(listener: (probe: ReceivedProbe) => void): Promise<void> {
-    const place = (L.CONTROL + L.CONTROL_PROBED) / 4;
+  async #watch(listener: ProbeListener): Promise<void> {
     while (this.#listener === listener) {
-      const seen = Atomics.load(this.#memory.i32, place);
+      const seen = Atomics.load(this.#memory.i32, PROBED);
       this.#takeAll(listener);
-      // The time-out lets go of a memory that nobody listens to any more.
-      const { value } = Atomics.waitAsync(this.#memory.i32, place, seen, WAIT_MS);
-      await value;
+      await Atomics.waitAsync(this.#memory.i32, PROBED, seen).value;
     }
   }
 
-  #takeAll(listener: (probe: ReceivedProbe) => void): void {
+  #takeAll(listener: ProbeListener): void {
+    const probes: ReceivedProbe[] = [];
     for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
       for (const { path: number, arrivalUs, packets, octets, message } of takeProbes(this.#memory, worker)) {
         const owner = this.#sessions.ownerOf(number);
         const path = owner && this.#sessions.installed(owner.session, owner.bid);
         if (!path) continue;
         const all = octets + packets * this.#uncounted(path);
-        listener({ ...owner, arrivalUs, packets, octets: all, message });
+        probes.push({ ...owner, arrivalUs, packets, octets: all, message });
       }
     }
+    if (probes.length) listener(probes);
   }
 
   #uncounted({ ends }: InstalledPath): number {
     return uncountedOctets(this.#endpoints.mode(ends));
   }
 }
-
-const WAIT_MS = 1000;

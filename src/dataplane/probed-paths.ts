@@ -20,6 +20,9 @@ export interface ReceivedProbe {
   readonly message: Uint8Array;
 }
 
+/** Gets what has come since the last time, at least one. */
+export type ProbeListener = (probes: readonly ReceivedProbe[]) => void;
+
 export interface ProbedPaths {
   specs(): SessionSpec[];
   /** Whether probes can go over the path: it is there, and there are sockets to send by. */
@@ -29,6 +32,6 @@ export interface ProbedPaths {
   traffic(session: string, bid: number): PathTraffic | null;
   /** Hands over what has come by now, without waiting for the event loop to get round to it. */
   pollProbes(): void;
-  /** Calls `listener` with every probe that comes, until the returned function is called. */
-  onProbe(listener: (probe: ReceivedProbe) => void): () => void;
+  /** Calls `listener` with the probes that come, until the returned function is called. */
+  onProbes(listener: ProbeListener): () => void;
 }

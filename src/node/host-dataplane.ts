@@ -162,6 +162,7 @@ export class HostDataplane {
       instance.#begin();
       return instance;
     } catch (error) {
+      instance?.pathWatch?.stop();
       if (instance) instance.#pathMtus.stop();
       if (instance) instance.#tooBig.close();
       if (instance) await instance.#stopLinks();

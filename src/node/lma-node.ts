@@ -101,7 +101,7 @@ export class LmaNode {
     this.#readiness = readiness;
     host.dataplane.on('event', (event) => this.events.tell(event));
     this.installer = new SessionInstaller(host, 'downlink', this.events, config.weights, config.tunnels);
-    host.dataplane.on('stranger', (session, bid, port) => {
+    host.dataplane.onStranger((session, bid, port) => {
       log.info({ session, bid, port }, 'the MAG sends from another port: there is a NAT');
       this.installer.learnPort(session, bid, port);
     });

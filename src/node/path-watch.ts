@@ -3,13 +3,13 @@
  * leave out, what the schedulers may know of them and, where wanted, new weights. One for each HostDataplane.
  */
 import type { Dataplane } from '../dataplane/dataplane.ts';
+import type { ReceivedProbe } from '../dataplane/probed-paths.ts';
 import type { PathHealthStatus } from '../dataplane/status.ts';
 import { type Adaptation, AdaptiveWeights } from '../paths/adaptive-weights.ts';
 import { EaseIn } from '../paths/ease-in.ts';
 import { equalDelayBehind, holdTimes } from '../paths/equal-delay.ts';
 import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
-import type { SeenQueue } from '../paths/path-probe-state.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
@@ -24,6 +24,9 @@ export interface PathWatchOptions {
 const POLICY_MS = 600;
 /** With so many sessions, only states are acted upon. */
 const MOST_ADAPTIVE = 1000;
+
+/** What an answered probe says of the queue of its path. */
+type SeenQueueOf = Extract<MonitorEffect, { readonly effect: 'queue' }>;
 
 /** What the policy has of one session. */
 interface Policy {
@@ -40,8 +43,10 @@ export class PathWatch {
   readonly #dataplane: Dataplane;
   readonly #monitor: PathMonitor;
   readonly #decisions: NodeJS.Timeout;
-  #ticks: NodeJS.Timeout | null = null;
-  #tickMs = 0;
+  #nextTick: NodeJS.Timeout | null = null;
+  /** When it comes, milliseconds. */
+  #tickAt = Infinity;
+  #stopped = false;
   #health: HealthConfig;
   /** The operator's word on how weights follow, and on how sessions are probed. */
   readonly #adapting = new Map<string, Adaptation>();
@@ -54,6 +59,8 @@ export class PathWatch {
   /** Bounds of waits that an event told of last. */
   readonly #told = new Map<string, WaitBounds>();
   #changed = true;
+  /** Least time between two ticks: several fit into the shortest interval between probes. */
+  #pauseMs = 2;
   #setting = false;
   /** Sessions whose paths are made equally long. */
   readonly #equal = new Set<string>();
@@ -63,26 +70,21 @@ export class PathWatch {
     this.#health = health;
     this.#monitor = new PathMonitor(health);
     dataplane.on('event', (event) => {
-      if (event.event.startsWith('session')) this.#changed = true;
+      if (event.event.startsWith('session')) this.#listChanges();
       // Weights by hand are the operator's word, and so is to leave them alone from then on.
       if (event.event === 'weightsChanged' && !this.#setting && this.#policies.has(event.session)) {
         this.setAdaptive(event.session, false);
       }
     });
-    const stopListening = dataplane.onProbe((probe) => {
-      this.#listChanged(monotonicMicroseconds());
-      this.#apply(this.#monitor.receive(probe, monotonicMicroseconds(), this.#countsOf));
-      this.#followDelays(probe.session, false);
-      this.#hold(probe.session);
-    });
+    this.#forget = dataplane.onProbes((probes) => this.#receive(probes));
     this.#decisions = setInterval(() => this.#decide(), POLICY_MS);
-    this.#tickFor(health.intervalUs);
-    this.#forget = stopListening;
+    this.#tickWithin(0);
   }
 
   stop(): void {
+    this.#stopped = true;
     clearInterval(this.#decisions);
-    if (this.#ticks) clearInterval(this.#ticks);
+    if (this.#nextTick) clearTimeout(this.#nextTick);
     this.#forget();
   }
 
@@ -128,14 +130,14 @@ export class PathWatch {
   setProbing(session: string, probing: Partial<HealthConfig>): void {
     this.#dataplane.spec(session);
     this.#probing.set(session, probing);
-    this.#changed = true;
+    this.#listChanges();
     this.#dataplane.emit('event', { event: 'probesChanged', session, probes: this.probing(session) });
   }
 
   /** The configuration says something else now. */
   setDefaults(health: HealthConfig): void {
     this.#health = health;
-    this.#changed = true;
+    this.#listChanges();
   }
 
   /** Probes all paths of a session now. */
@@ -158,28 +160,60 @@ export class PathWatch {
   readonly #countsOf = ({ session, bid }: PathId): TrafficCounts | null =>
     this.#dataplane.traffic(session, bid);
 
-  /** Several times the shortest interval between probes. */
-  #tickFor(intervalUs: number): void {
-    const ms = Math.max(2, Math.min(intervalUs / 5000, 50));
-    if (ms === this.#tickMs) return;
-    this.#tickMs = ms;
-    if (this.#ticks) clearInterval(this.#ticks);
-    this.#ticks = setInterval(() => this.#tick(), ms);
+  /** Sees to it that the next tick comes in `ms` at the latest. */
+  #tickWithin(ms: number): void {
+    const at = performance.now() + ms;
+    if (this.#stopped || at >= this.#tickAt) return;
+    if (this.#nextTick) clearTimeout(this.#nextTick);
+    this.#tickAt = at;
+    this.#nextTick = setTimeout(() => this.#tick(), ms);
   }
 
   #tick(): void {
-    const now = monotonicMicroseconds();
-    this.#listChanged(now);
+    this.#tickAt = Infinity;
+    this.#updateList(monotonicMicroseconds());
     // Before silence is judged.
     this.#dataplane.pollProbes();
+    const now = monotonicMicroseconds();
     this.#apply(this.#monitor.tick(now, this.#countsOf));
     for (const { session, bid, divisor } of this.#ease.due(now)) {
       if (this.#dataplane.hasPath(session, bid)) this.#dataplane.setPathDivisor(session, bid, divisor);
     }
+    const next = Math.min(this.#monitor.nextTickUs, this.#ease.nextUs);
+    // What is due within the pause goes along. No timer waits for ever.
+    if (next < Infinity) this.#tickWithin(Math.max(Math.ceil((next - now) / 1000), this.#pauseMs));
+  }
+
+  /** What workers have left: answers first of all, then what all of it together shows. */
+  #receive(probes: readonly ReceivedProbe[]): void {
+    const seen = new Map<string, SeenQueueOf[]>();
+    for (const probe of probes) {
+      const now = monotonicMicroseconds();
+      this.#updateList(now);
+      const effects = this.#monitor.receive(probe, now, this.#countsOf);
+      this.#apply(effects);
+      const queues = seen.get(probe.session) ?? [];
+      seen.set(probe.session, queues);
+      for (const effect of effects) if (effect.effect === 'queue') queues.push(effect);
+    }
+    this.#updateList(monotonicMicroseconds());
+    for (const [session, queues] of seen) {
+      if (!this.#dataplane.has(session)) continue;
+      const paths = this.#monitor.session(session);
+      for (const queue of queues) this.#tellSchedulers(session, paths, queue);
+      this.#followDelays(session, false);
+      this.#hold(session, paths);
+    }
+  }
+
+  /** Sessions, or how they are probed, have changed. What depends on it may not wait for the next probe. */
+  #listChanges(): void {
+    this.#changed = true;
+    this.#tickWithin(this.#pauseMs);
   }
 
   /** Before anything is said about a path: it may be gone since the last time, and to speak of it would be an error. */
-  #listChanged(now: number): void {
+  #updateList(now: number): void {
     if (!this.#changed) return;
     this.#changed = false;
     const specs = this.#dataplane.specs();
@@ -191,9 +225,11 @@ export class PathWatch {
       ),
       now,
     );
-    this.#tickFor(
-      Math.min(this.#health.intervalUs, ...specs.map(({ name }) => this.probing(name).intervalUs)),
+    const shortestUs = Math.min(
+      this.#health.intervalUs,
+      ...specs.map(({ name }) => this.probing(name).intervalUs),
     );
+    this.#pauseMs = Math.max(2, Math.min(shortestUs / 5000, 50));
     const names = new Set(specs.map(({ name }) => name));
     for (const known of [this.#policies, this.#wanted, this.#adapting, this.#probing, this.#told]) {
       for (const name of known.keys()) if (!names.has(name)) known.delete(name);
@@ -207,11 +243,7 @@ export class PathWatch {
         this.#dataplane.sendProbe(session, bid, effect.message);
         continue;
       }
-      if (!this.#dataplane.has(session)) continue;
-      if (effect.effect === 'queue') {
-        this.#tellSchedulers(session, effect);
-        continue;
-      }
+      if (effect.effect === 'queue' || !this.#dataplane.hasPath(session, bid)) continue;
       const { from, to, reason } = effect;
       if (to === 'down') this.#ease.end(effect);
       if (from === 'down') this.#easeIn(effect);
@@ -245,10 +277,11 @@ export class PathWatch {
   #easeIn(path: PathId): void {
     const first = this.#ease.begin(path, this.probing(path.session), monotonicMicroseconds());
     this.#dataplane.setPathDivisor(path.session, path.bid, first?.divisor ?? 1);
+    this.#tickWithin(this.#pauseMs);
   }
 
   #decide(): void {
-    this.#listChanged(monotonicMicroseconds());
+    this.#updateList(monotonicMicroseconds());
     const names = this.#monitor.sessions();
     if (names.length > MOST_ADAPTIVE) return;
     const now = monotonicMicroseconds();
@@ -261,8 +294,11 @@ export class PathWatch {
   }
 
   /** What the schedulers' models may know of the path whose queue was seen: the model drifts, and its rate may be wrong. */
-  #tellSchedulers(session: string, { bid, sentUs, txOctets, queueUs }: PathId & SeenQueue): void {
-    const paths = this.#monitor.session(session);
+  #tellSchedulers(
+    session: string,
+    paths: readonly MonitoredPath[],
+    { bid, sentUs, txOctets, queueUs }: SeenQueueOf,
+  ): void {
     const path = paths.find((path) => path.bid === bid);
     const round = Math.min(...paths.map(({ minRttUs }) => minRttUs ?? Infinity));
     if (!path || path.delayBehindUs === null || round === Infinity || paths.length < 2) return;
@@ -288,12 +324,10 @@ export class PathWatch {
   }
 
   /** Makes the paths of a session equally long for what we receive, or no longer. */
-  #hold(session: string): void {
-    if (!this.#dataplane.has(session)) return;
+  #hold(session: string, paths: readonly MonitoredPath[]): void {
     const { equalDelay, maxWaitUs } = this.#dataplane.spec(session).resequencer;
     if (!equalDelay && !this.#equal.delete(session)) return;
     if (equalDelay) this.#equal.add(session);
-    const paths = this.#monitor.session(session);
     const holds = equalDelay ? holdTimes(paths, maxWaitUs) : null;
     for (const { bid } of paths) {
       this.#dataplane.setPathEstimates(session, bid, { holdUs: holds?.get(bid) ?? 0 });

@@ -57,7 +57,9 @@ export class DelayMeter {
 
   /** What it seldom exceeds: mean and four deviations, but no more than it was of late. */
   get lateUs(): number {
-    return Math.min(this.#smoothed + DEVIATIONS * this.#variation, Math.max(...this.#samples));
+    let latest = -Infinity;
+    for (const sample of this.#samples) latest = Math.max(latest, sample);
+    return Math.min(this.#smoothed + DEVIATIONS * this.#variation, latest);
   }
 
   /** Of the last 30 to 60 s. */

@@ -39,6 +39,15 @@ export class EaseIn {
     this.#easing.delete(keyOf(path));
   }
 
+  /** When the next step is due. */
+  get nextUs(): number {
+    let next = Infinity;
+    for (const { sinceUs, stepUs, doublings, told } of this.#easing.values()) {
+      next = Math.min(next, sinceUs + (doublings - told + 1) * stepUs);
+    }
+    return next;
+  }
+
   /** Steps that are due; the last one of a path has divisor 1. */
   due(nowUs: number): EaseStep[] {
     const steps: EaseStep[] = [];

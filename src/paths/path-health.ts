@@ -136,9 +136,15 @@ export class PathHealth {
     else if (!this.#heardUs) this.#become('unmeasured', 'the interface is up');
   }
 
+  /** From when on silence is looked at, if there is no sign of life before; `intervalUs` as for checkSilence(). */
+  suspectUs(intervalUs: number): number {
+    if (this.#state === 'unmeasured' || this.#state === 'down') return Infinity;
+    return this.#heardUs + this.#silentProbes() * intervalUs;
+  }
+
   /**
-   * To be called several times an interval, so that silence is noticed when it has lasted long enough: `intervalUs` is what it is now,
-   * `hearing` whether data of the far end came in the last one, `variationUs` that of the round trip.
+   * To be called again and again from suspectUs() on, so that silence is noticed when it has lasted long enough: `intervalUs` is what it
+   * is now, `hearing` whether data of the far end came in the last one, `variationUs` that of the round trip.
    */
   checkSilence(
     nowUs: number,

@@ -6,6 +6,7 @@ import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-hea
 import { type DirectionEstimate, PathProbeState, type SeenQueue } from './path-probe-state.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
+import { volleysOf } from './volleys.ts';
 
 export interface PathId {
   readonly session: string;
@@ -61,8 +62,6 @@ const MOST_PROBES_A_SECOND = 2000;
 /** A far end that has not answered so many is asked less often, by this factor. */
 const PATIENCE = 50;
 const RARELY = 10;
-/** Intervals without a sign of life after which silence is looked at. */
-const SUSPICIOUS = 1;
 /** A path that has carried nothing for so long is not waited for. */
 const OF_LATE_US = 5e6;
 
@@ -72,7 +71,7 @@ export class PathMonitor {
   /** By how much all intervals are longer than configured, so that there are not too many probes in all. */
   #stretch = 1;
   #malformed = 0;
-  #tickedUs = 0;
+  #nextTickUs = Infinity;
 
   constructor(config: Partial<HealthConfig> = {}) {
     this.#config = { ...HEALTH_DEFAULTS, ...config };
@@ -97,19 +96,32 @@ export class PathMonitor {
     }
     const rate = paths.reduce((sum, { config = this.#config }) => sum + 1e6 / config.intervalUs, 0);
     this.#stretch = Math.max(1, rate / MOST_PROBES_A_SECOND);
-    paths.forEach(({ session, bid, config = this.#config }, i) => {
+    const volleys = volleysOf(paths);
+    volleys.forEach((volley, i) => {
+      const [{ session, config = this.#config }] = volley;
       const states = this.#sessions.get(session) ?? new Map<number, PathProbeState>();
       this.#sessions.set(session, states);
-      const state = states.get(bid);
-      // Spread over the interval, so that a thousand paths are not probed at once.
-      const first = nowUs + (i * config.intervalUs * this.#stretch) / paths.length;
-      if (!state) {
-        states.set(bid, new PathProbeState(config, first));
-        return;
+      const interval = config.intervalUs * this.#stretch;
+      // Volleys are spread over the interval, so that a thousand paths are not probed at once.
+      const first = nowUs + (i * interval) / volleys.length;
+      const mate = volley.map(({ bid }) => states.get(bid)).find((state) => state !== undefined);
+      const joining = mate ? nowUs + modulo(mate.dueUs - nowUs, interval) : first;
+      for (const { bid, config = this.#config } of volley) {
+        const state = states.get(bid);
+        if (!state) {
+          states.set(bid, new PathProbeState(config, joining));
+          continue;
+        }
+        if (config.intervalUs < state.intervalUs) state.dueUs = Math.min(state.dueUs, first);
+        state.configure(config);
       }
-      if (config.intervalUs < state.intervalUs) state.dueUs = Math.min(state.dueUs, first);
-      state.configure(config);
     });
+    this.#nextTickUs = Math.min(this.#nextTickUs, nowUs);
+  }
+
+  /** When tick() wants to be called next. */
+  get nextTickUs(): number {
+    return this.#nextTickUs;
   }
 
   /** The interface of a path is up or down. */
@@ -130,35 +142,36 @@ export class PathMonitor {
   probeNow({ session, bid }: PathId, nowUs: number): void {
     const state = this.#sessions.get(session)?.get(bid);
     if (state) state.dueUs = nowUs;
+    this.#nextTickUs = Math.min(this.#nextTickUs, nowUs);
   }
 
-  /**
-   * Probes that are due, and what silence and measurements have changed. To be called several times an interval, after receive() has
-   * had everything that came. */
+  /** Probes that are due, and what silence and measurements have changed. To be called after receive() has had everything that came. */
   tick(nowUs: number, countsOf: CountsOf): MonitorEffect[] {
     const effects: MonitorEffect[] = [];
-    // A pause of our own is no silence of the paths.
-    const pause = nowUs - this.#tickedUs;
-    this.#tickedUs = nowUs;
-    if (pause < nowUs) {
-      for (const states of this.#sessions.values()) {
-        for (const state of states.values()) {
-          if (pause > state.intervalUs * this.#stretch) state.health.excuse(pause);
-        }
-      }
-    }
+    this.#excuse(nowUs - this.#nextTickUs);
+    let next = Infinity;
     for (const [session, states] of this.#sessions) {
       for (const [bid, state] of states) {
         const interval = state.intervalUs * this.#stretch;
         const path = { session, bid };
         if (state.dueUs <= nowUs) effects.push(...this.#probe(path, state, interval, nowUs, countsOf));
-        // Seldom true, and then what is to be done about it should not wait for the next probe.
-        if (nowUs - state.health.heardUs > SUSPICIOUS * interval) {
+        if (state.health.suspectUs(interval) <= nowUs) {
           effects.push(...this.#change(path, () => this.#checkSilence(states, state, interval, nowUs)));
         }
+        next = Math.min(next, state.dueUs, state.health.suspectUs(interval));
       }
     }
+    this.#nextTickUs = Math.max(next, nowUs);
     return effects;
+  }
+
+  /** A pause of our own is no silence of the paths. */
+  #excuse(pauseUs: number): void {
+    for (const states of this.#sessions.values()) {
+      for (const state of states.values()) {
+        if (pauseUs > state.intervalUs * this.#stretch) state.health.excuse(pauseUs);
+      }
+    }
   }
 
   /** Sends the probe that is due and judges what has been measured since the last one. */
@@ -277,12 +290,11 @@ export class PathMonitor {
 
   /** How much longer data take over this path than over the fastest one that is not down, queues left out. */
   #delayBehind(states: ReadonlyMap<number, PathProbeState>, state: PathProbeState): number | null {
-    const own = state.sending.rawDelayUs;
+    const own = state.sendingDelayUs;
     if (own === null) return null;
     let fastest = own;
-    for (const other of states.values()) {
-      const { rawDelayUs } = other.sending;
-      if (other.health.state !== 'down' && rawDelayUs !== null) fastest = Math.min(fastest, rawDelayUs);
+    for (const { health, sendingDelayUs } of states.values()) {
+      if (health.state !== 'down' && sendingDelayUs !== null) fastest = Math.min(fastest, sendingDelayUs);
     }
     return own - fastest;
   }
@@ -297,6 +309,10 @@ export class PathMonitor {
     state.stateChanges++;
     return [{ ...path, effect: 'state', from, to, reason: state.health.reason }];
   }
+}
+
+function modulo(value: number, divisor: number): number {
+  return ((value % divisor) + divisor) % divisor;
 }
 
 /** Loss that is the path's own: what a full path drops is the business of the weights. Null: the probes alone can tell. */

@@ -69,10 +69,15 @@ class Direction {
     this.#capacity.clear();
   }
 
+  /** Clock difference included; null: not measured. */
+  get rawDelayUs(): number | null {
+    return this.delay.measured ? this.delay.smallestUs : null;
+  }
+
   estimate(roundTripUs: number): DirectionEstimate {
     const { delay, traffic } = this;
     return {
-      rawDelayUs: delay.measured ? delay.smallestUs : null,
+      rawDelayUs: this.rawDelayUs,
       queueUs: delay.queueUs,
       jitterUs: delay.jitterUs,
       loss: traffic.loss,
@@ -222,6 +227,11 @@ export class PathProbeState {
   get arrivals(): ArrivalDelay | null {
     const { delay } = this.#rx;
     return delay.settled ? delay : null;
+  }
+
+  /** `sending.rawDelayUs` alone. */
+  get sendingDelayUs(): number | null {
+    return this.#tx.rawDelayUs;
   }
 
   get sending(): DirectionEstimate {

@@ -18,6 +18,10 @@ export const PROBE_OCTETS = 64;
 const VERSION = 1;
 const REQUEST = 0;
 const RESPONSE = 1;
+/** Where the numbers of 64 bits begin. */
+const NUMBERS = 8;
+/** What the upper half of a 64-bit number counts. */
+const HIGH = 2 ** 32;
 
 /** Data over a path as one end has counted it; octets of whole outer packets. */
 export interface TrafficCounts {
@@ -42,17 +46,28 @@ export interface Probe {
   readonly counts: TrafficCounts;
 }
 
-export function encodeProbe(probe: Probe): Uint8Array {
+export function encodeProbe({
+  kind,
+  bid,
+  sequence,
+  sentUs,
+  receivedUs,
+  answeredUs,
+  counts,
+}: Probe): Uint8Array {
   const octets = new Uint8Array(PROBE_OCTETS);
   const view = new DataView(octets.buffer);
   octets[0] = VERSION;
-  octets[1] = probe.kind === 'request' ? REQUEST : RESPONSE;
-  octets[2] = probe.bid;
-  view.setUint32(4, probe.sequence);
-  const { txPackets, txOctets, rxPackets, rxOctets } = probe.counts;
-  [probe.sentUs, probe.receivedUs, probe.answeredUs, txPackets, txOctets, rxPackets, rxOctets].forEach(
-    (value, i) => view.setBigUint64(8 + i * 8, BigInt(value)),
-  );
+  octets[1] = kind === 'request' ? REQUEST : RESPONSE;
+  octets[2] = bid;
+  view.setUint32(4, sequence);
+  const { txPackets, txOctets, rxPackets, rxOctets } = counts;
+  let at = NUMBERS;
+  for (const value of [sentUs, receivedUs, answeredUs, txPackets, txOctets, rxPackets, rxOctets]) {
+    view.setUint32(at, value / HIGH);
+    view.setUint32(at + 4, value);
+    at += 8;
+  }
   return octets;
 }
 
@@ -60,24 +75,25 @@ export function encodeProbe(probe: Probe): Uint8Array {
 export function decodeProbe(octets: Uint8Array): Probe | null {
   if (octets.length < PROBE_OCTETS || octets[0] !== VERSION || octets[1]! > RESPONSE) return null;
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
-  const numbers = Array.from({ length: 7 }, (_, i) => Number(view.getBigUint64(8 + i * 8)));
-  if (!numbers.every(Number.isSafeInteger)) return null;
-  const [sentUs, receivedUs, answeredUs, txPackets, txOctets, rxPackets, rxOctets] = numbers as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  for (let at = NUMBERS; at < PROBE_OCTETS; at += 8)
+    if (!Number.isSafeInteger(numberAt(view, at))) return null;
   return {
     kind: octets[1] === REQUEST ? 'request' : 'response',
     bid: octets[2]!,
     sequence: view.getUint32(4),
-    sentUs,
-    receivedUs,
-    answeredUs,
-    counts: { txPackets, txOctets, rxPackets, rxOctets },
+    sentUs: numberAt(view, 8),
+    receivedUs: numberAt(view, 16),
+    answeredUs: numberAt(view, 24),
+    counts: {
+      txPackets: numberAt(view, 32),
+      txOctets: numberAt(view, 40),
+      rxPackets: numberAt(view, 48),
+      rxOctets: numberAt(view, 56),
+    },
   };
+}
+
+/** 64 bits in network order. */
+function numberAt(view: DataView, at: number): number {
+  return view.getUint32(at) * HIGH + view.getUint32(at + 4);
 }

@@ -43,12 +43,12 @@ export function waitBounds(paths: readonly ArrivalDelay[], limits: WaitLimits): 
 /** How late a packet of one path may be behind one of another, microseconds. */
 export function delaySpread(paths: readonly ArrivalDelay[]): number {
   let spread = 0;
-  paths.forEach((slow, i) => {
-    paths.forEach((fast, j) => {
-      if (i === j) return;
-      spread = Math.max(spread, slow.lateUs - fast.smoothedUs);
-    });
-  });
+  for (const slow of paths) {
+    const { lateUs } = slow;
+    for (const fast of paths) {
+      if (fast !== slow) spread = Math.max(spread, lateUs - fast.smoothedUs);
+    }
+  }
   return spread;
 }
 

@@ -74,6 +74,21 @@ test('a flood of probes fills the ring and no more; no buffer is lost', () => {
   expect(takeProbes(node.memory, 0)).toHaveLength(1);
 });
 
+test('the control thread is told once a round, and only if probes have come', () => {
+  const node = receiver();
+  const region = node.memory.workerRegion(0);
+  const told = () => Atomics.load(node.memory.u32, (L.CONTROL + L.CONTROL_PROBED) / 4);
+  const before = told();
+  for (let round = 1; round <= 2; round++) {
+    for (let i = 0; i < 3; i++) node.receiveMessage(1, SENDER, probeOf(2), 0);
+    expect(told()).toBe(before + round - 1);
+    node.wasm.passBatchEnd(region, true);
+    expect(told()).toBe(before + round);
+    node.wasm.passBatchEnd(region, true);
+    expect(told()).toBe(before + round);
+  }
+});
+
 describe('without a GRE key a probe is an inner packet', () => {
   const PREFIXES = { 4: '192.0.2.0/24', 6: '2001:db8:cafe::/64' };
   const UNKEYED = { key: false, sequence: false, checksum: false };

@@ -217,6 +217,29 @@ test('a thousand paths are not probed at once, nor more than 2000 times a second
   expect(sent.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(4100);
 });
 
+test('paths of a session are probed at once, up to sixteen; a path that joins keeps step; in between nothing is wanted', () => {
+  const monitor = new PathMonitor();
+  const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
+  const paths = (count: number) => Array.from({ length: count }, (_, i) => ({ session: 'mn1', bid: i + 1 }));
+  /** When probes were sent, and on how many paths; ticks come when they are wanted. */
+  const sentUntil = (until: number): [number, number][] => {
+    const sent: [number, number][] = [];
+    while (monitor.nextTickUs < until) {
+      const at = monitor.nextTickUs;
+      const probes = monitor.tick(at, () => counts).filter(({ effect }) => effect === 'send');
+      if (probes.length) sent.push([at, probes.length]);
+    }
+    return sent;
+  };
+  monitor.setPaths(paths(8), 0);
+  expect(sentUntil(250_000)).toEqual([0, 100_000, 200_000].map((at) => [at, 8]));
+  monitor.setPaths(paths(9), 250_000);
+  expect(sentUntil(470_000)).toEqual([300_000, 400_000].map((at) => [at, 9]));
+  monitor.setPaths(paths(20), 470_000);
+  const more = sentUntil(670_000);
+  expect(more.map(([, count]) => count)).toEqual([16, 4, 16, 4]);
+});
+
 describe('each session as it says', () => {
   const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
   const slow = { session: 'mn1', bid: 1 };

@@ -189,7 +189,8 @@ test('a path whose delay grows beyond the longest wait in mid-transfer: the far 
     expect((await lab.tcp('uplink')).sha256Match).toBe(true);
     const after = received().resequencer;
     const reordered = after.reordered - before.reordered;
-    expect(reordered).toBeGreaterThan(500);
+    // How many there are is TCP's business: it may leave slow start early, since the delay of its first packets steps (HyStart).
+    expect(reordered).toBeGreaterThan(100);
     // But for what a busy machine itself holds up.
     expect(after.lostTimeout - before.lostTimeout).toBeLessThan(reordered / 4);
   });
