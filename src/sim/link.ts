@@ -65,6 +65,9 @@ export class Link implements Actor {
   #end = 0;
   /** Packets that others overtake, and second copies, in order of arrival. */
   #loose: Loose[] = [];
+  /** Bits that it could have carried before its last change, and when that was. */
+  #capacityBefore = 0;
+  #changedAt = 0;
 
   constructor(
     loop: EventLoop,
@@ -84,6 +87,11 @@ export class Link implements Actor {
   /** Bits a second, on the average if it is a trace. */
   get rate(): number {
     return this.spec.trace ? traceRate(this.spec.trace) : (this.spec.rate ?? UNLIMITED);
+  }
+
+  /** Bits that it could have carried by now, had it been up all the time. */
+  carriable(now: number): number {
+    return this.#capacityBefore + (this.rate * (now - this.#changedAt)) / 1e9;
   }
 
   /** Octets that wait or are being sent now. */
@@ -137,6 +145,8 @@ export class Link implements Actor {
 
   /** Changes what is given; what is queued already arrives as it would have. */
   change(now: number, change: Partial<LinkSpec>): void {
+    this.#capacityBefore = this.carriable(now);
+    this.#changedAt = now;
     this.spec = { ...this.spec, ...change };
     this.#model.change(this.spec, now / 1000);
   }

@@ -1,5 +1,6 @@
 /** What a run found: plain numbers, JSON as it is. docs/compare.md describes every field. */
 import type { ResequencerStatus } from '../dataplane/status.ts';
+import type { Link } from './link.ts';
 import type { Density } from './metrics/density.ts';
 import { type Quantiles, ascending, jainIndex, quantilesOfSorted } from './metrics/distribution.ts';
 import type { Reordering } from './metrics/reordering.ts';
@@ -12,12 +13,13 @@ export interface PathResult {
   readonly name: string;
   readonly packets: number;
   readonly share: number;
+  /** What was due by weight; over the run where weights change. */
   readonly weightShare: number;
   readonly delivered: number;
   readonly lost: number;
   readonly queueDrops: number;
   readonly downDrops: number;
-  /** Of the link's capacity. */
+  /** Of what the link could have carried. */
   readonly utilisation: number;
 }
 
@@ -37,7 +39,11 @@ export interface DirectionResult {
 
 export interface StreamResult {
   readonly sent: number;
+  /** Out of the paths, first copies. */
   readonly received: number;
+  /** Out of the resequencer. */
+  readonly delivered: number;
+  /** Of the packets sent, those that were not delivered. */
   readonly lossRatio: number;
   readonly reorderingBefore: Reordering;
   readonly reorderingAfter: Reordering;
@@ -63,7 +69,7 @@ export interface FlowSummary {
 export interface SimResult {
   /** Bits a second, all flows. */
   readonly goodput: number;
-  /** Of the sum of the links' capacities in the directions in which data flows. */
+  /** Of what all links could have carried in the directions in which data flows. */
   readonly efficiency: number;
   /** Jain's index over flows of the most frequent model. */
   readonly fairness: number;
@@ -101,14 +107,20 @@ export interface Snapshot {
   /** Octets that each flow's application has got. */
   readonly octets: readonly number[];
   readonly delivered: Readonly<Record<Direction, readonly number[]>>;
+  /** Bits that each link could have carried. */
+  readonly carriable: Readonly<Record<Direction, readonly number[]>>;
 }
 
 export function takeSnapshot(simulation: Simulation): Snapshot {
-  const delivered = (direction: Direction): number[] =>
-    simulation.sides[direction].links.map((link) => link.counters.deliveredOctets);
+  const { sides, loop } = simulation;
+  const ofLinks = (pick: (link: Link) => number): Record<Direction, number[]> => ({
+    uplink: sides.uplink.links.map(pick),
+    downlink: sides.downlink.links.map(pick),
+  });
   return {
     octets: simulation.flows.map(({ flow }) => flow.result().octets),
-    delivered: { uplink: delivered('uplink'), downlink: delivered('downlink') },
+    delivered: ofLinks(({ counters }) => counters.deliveredOctets),
+    carriable: ofLinks((link) => link.carriable(loop.now)),
   };
 }
 
@@ -136,7 +148,8 @@ export function summariseRun(
       stream: {
         sent: forward.sent,
         received: forward.before.count,
-        lossRatio: forward.sent ? 1 - forward.before.count / forward.sent : 0,
+        delivered: forward.after.count,
+        lossRatio: forward.sent ? 1 - forward.after.count / forward.sent : 0,
         reorderingBefore: forward.before.reordering(),
         reorderingAfter: forward.after.reordering(),
         densityBefore: forward.before.density(forward.sent),
@@ -157,19 +170,17 @@ export function summariseRun(
     ]),
   ) as Record<Direction, DirectionResult>;
   const used = DIRECTIONS.filter((direction) => flows.some((flow) => flow.direction === direction));
-  const capacity = used
-    .flatMap((direction) => simulation.sides[direction].links)
-    .reduce((sum, link) => sum + link.rate, 0);
+  const carriable = used
+    .flatMap((direction) => snapshot.carriable[direction])
+    .reduce((sum, bits) => sum + bits, 0);
   const goodput = snapshot.octets.reduce((sum, octets) => sum + (octets * 8) / seconds, 0);
   const total = (pick: (flow: FlowSummary) => number): number =>
     flows.reduce((sum, flow) => sum + pick(flow), 0);
-  const received = Math.max(
-    1,
-    total(({ stream }) => stream.received),
-  );
+  const ratio = (part: (flow: FlowSummary) => number, of: (flow: FlowSummary) => number): number =>
+    total(part) / Math.max(1, total(of));
   return {
     goodput,
-    efficiency: capacity ? goodput / capacity : 0,
+    efficiency: carriable ? (goodput * seconds) / carriable : 0,
     fairness: jainIndex(commonest(flows).map((flow) => flow.goodput)),
     retransmits: total((flow) => flow.retransmits),
     timeouts: total((flow) => flow.timeouts),
@@ -177,14 +188,18 @@ export function summariseRun(
       used.length === 1 ? delays[used[0]!] : ascending(joined(used.map((direction) => delays[direction]))),
     ),
     completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
-    reorderedBefore: total(({ stream }) => stream.reorderingBefore.reordered) / received,
-    reorderedAfter: total(({ stream }) => stream.reorderingAfter.reordered) / received,
-    lossRatio:
-      total(({ stream }) => stream.sent - stream.received) /
-      Math.max(
-        1,
-        total(({ stream }) => stream.sent),
-      ),
+    reorderedBefore: ratio(
+      ({ stream }) => stream.reorderingBefore.reordered,
+      ({ stream }) => stream.received,
+    ),
+    reorderedAfter: ratio(
+      ({ stream }) => stream.reorderingAfter.reordered,
+      ({ stream }) => stream.delivered,
+    ),
+    lossRatio: ratio(
+      ({ stream }) => stream.sent - stream.delivered,
+      ({ stream }) => stream.sent,
+    ),
     directions,
     flows,
     conservation: simulation.conservation(),
@@ -204,7 +219,6 @@ function summariseDirection(
   const { spec } = run;
   const { links, shares } = simulation.sides[direction];
   const sent = shares.counts.reduce((sum, count) => sum + count, 0);
-  const weights = spec.paths.reduce((sum, path) => sum + path.weight, 0);
   const receiver = direction === 'uplink' ? simulation.lma : simulation.mag;
   return {
     paths: spec.paths.map((path, i): PathResult => {
@@ -215,12 +229,12 @@ function summariseDirection(
         name: path.name,
         packets: shares.counts[i]!,
         share: sent ? shares.counts[i]! / sent : 0,
-        weightShare: path.weight / weights,
+        weightShare: sent ? shares.due(i) / sent : 0,
         delivered,
         lost,
         queueDrops,
         downDrops,
-        utilisation: (snapshot.delivered[direction][i]! * 8e9) / (link.rate * spec.duration),
+        utilisation: (snapshot.delivered[direction][i]! * 8) / snapshot.carriable[direction][i]!,
       };
     }),
     shareDeviation: shares.largest,

@@ -71,12 +71,15 @@ export class Simulation {
   readonly mag: End;
   readonly lma: End;
   readonly #run: SimRun;
+  /** Of the paths, now. */
+  readonly #weights: number[];
   readonly #sampler: Sampler;
   readonly #estimators: PathEstimator[] = [];
 
   constructor(module: WebAssembly.Module, run: SimRun) {
     this.#run = run;
     const { spec, seed } = run;
+    this.#weights = spec.paths.map(({ weight }) => weight);
     const links = (direction: Direction): Link[] =>
       spec.paths.map(
         (path, i) =>
@@ -84,11 +87,10 @@ export class Simulation {
             this.#receiver(direction).receive(i, words, at, length);
           }),
       );
-    const total = spec.paths.reduce((sum, path) => sum + path.weight, 0);
     const side = (direction: Direction): Side => ({
       direction,
       links: links(direction),
-      shares: new ShareDeviation(spec.paths.map((path) => path.weight / total)),
+      shares: new ShareDeviation(sharesOf(this.#weights)),
       sent: 0,
       delivered: 0,
       deliveredOctets: 0,
@@ -250,6 +252,8 @@ export class Simulation {
     if (event.change === 'weight') {
       at(event.at, () => {
         tell((sessions) => sessions.setWeights(SESSION, new Map([[event.bid, event.weight]])));
+        this.#weights[path] = event.weight;
+        for (const { shares } of Object.values(this.sides)) shares.setShares(sharesOf(this.#weights));
       });
     } else if (event.change === 'link') {
       at(event.at, (now) => {
@@ -291,4 +295,9 @@ export class Simulation {
       });
     }
   }
+}
+
+function sharesOf(weights: readonly number[]): number[] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => (total ? weight / total : 0));
 }

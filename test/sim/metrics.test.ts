@@ -91,14 +91,21 @@ it('share deviation is the largest over any run of packets', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 40 }), (picks) => {
       const shares = [0.5, 0.3, 0.2];
+      const sharesThen = [0.2, 0.2, 0.6];
+      const changed = picks.length >> 1;
       const deviation = new ShareDeviation(shares);
-      for (const path of picks) deviation.count(path);
+      picks.forEach((path, i) => {
+        if (i === changed) deviation.setShares(sharesThen);
+        deviation.count(path);
+      });
       let largest = 0;
       for (let from = 0; from < picks.length; from++) {
         for (let to = from + 1; to <= picks.length; to++) {
           shares.forEach((share, path) => {
             const got = picks.slice(from, to).filter((pick) => pick === path).length;
-            largest = Math.max(largest, Math.abs(got - share * (to - from)));
+            const early = Math.max(0, Math.min(to, changed) - from);
+            const due = share * early + sharesThen[path]! * (to - from - early);
+            largest = Math.max(largest, Math.abs(got - due));
           });
         }
       }

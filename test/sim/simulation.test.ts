@@ -91,3 +91,42 @@ it('recorded traffic keeps its times and sizes', () => {
   expect(flows[0]!.stream).toMatchObject({ sent: 4, received: 4 });
   expect((flows[0]!.goodput * 2) / 8).toBeCloseTo(100 + 1400 + 28 + 300 - 4 * 28);
 });
+
+it('what links could have carried counts by the rate that they had', () => {
+  const change = { rate: 1e6 };
+  const spec = testSpec([testLink(10, 10, { limit: 3000 })], [{ ...CONSTANT, rate: 20e6 }], {
+    events: [
+      { at: 0.5e9, bid: 1, change: 'link', uplink: change, downlink: change },
+      // After the end, while the last packets are on their way.
+      { at: 2.001e9, bid: 1, change: 'link', uplink: { rate: 100e6 }, downlink: { rate: 100e6 } },
+    ],
+  });
+  const { efficiency, directions, goodput } = simulate(spec);
+  expect(efficiency).toBe((goodput * 2) / (0.5 * 10e6 + 1.5 * 1e6));
+  expect(directions.downlink.paths[0]!.utilisation).toBeGreaterThan(0.9);
+  expect(directions.downlink.paths[0]!.utilisation).toBeLessThanOrEqual(1);
+});
+
+it('late packets that the resequencer drops are lost to the application', () => {
+  const spec = testSpec([testLink(30, 1), testLink(30, 200)], [CONSTANT], {
+    resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 10_000, late: 'drop', provenLoss: true },
+  });
+  const { lossRatio, flows, conservation, directions, reorderedAfter } = simulate(spec);
+  const { sent, received, delivered } = flows[0]!.stream;
+  expect(received).toBe(sent);
+  expect(delivered).toBe(sent - directions.downlink.drops['late']!);
+  expect(delivered).toBe(conservation.delivered);
+  expect(lossRatio).toBe((sent - delivered) / sent);
+  expect(lossRatio).toBeGreaterThan(0.4);
+  expect(reorderedAfter).toBe(0);
+});
+
+it('shares are compared with the weights of the moment', () => {
+  const spec = testSpec([testLink(50, 5), testLink(50, 5)], [CONSTANT], {
+    events: [{ at: 1e9, bid: 1, change: 'weight', weight: 3 }],
+  });
+  const { shareDeviation, paths } = simulate(spec).directions.downlink;
+  expect(shareDeviation).toBeLessThan(3);
+  for (const { share, weightShare } of paths) expect(weightShare).toBeCloseTo(share, 3);
+  expect(paths[0]!.weightShare).toBeCloseTo((1 / 2 + 3 / 4) / 2, 2);
+});
