@@ -8,6 +8,7 @@ export interface AccessContext {
   readonly namespace: string | null;
   readonly readiness: Readiness;
   readonly host: HostConfiguration;
+  readonly insidePriority: number | null;
   /** Milliseconds of a clock that never jumps. */
   readonly now: () => number;
   /** Equally distributed from 0 to 1. */

@@ -19,6 +19,8 @@ export interface AccessOptions {
   readonly namespace: string | null;
   readonly interfaces: readonly AccessInterfaceConfig[];
   readonly lans: readonly LanInterfaceConfig[];
+  /** Of rules for packets inside a LAN's delegated prefix; null or left out: they need none. */
+  readonly insidePriority?: number | null;
   readonly readiness: Readiness;
   readonly now: () => number;
   readonly random: () => number;
@@ -53,6 +55,7 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
       namespace: options.namespace,
       readiness: options.readiness,
       host: this.#host,
+      insidePriority: options.insidePriority ?? null,
       now: options.now,
       random: options.random,
       linkLocalOf: (device) => this.#linkLocalOf(device),

@@ -5,7 +5,8 @@
 import type { AccessGrant } from '../pmipv6/access-grant.ts';
 import { formatAddress, parsePrefix } from '../ip.ts';
 import type { Link } from '../net/netlink/link.ts';
-import type { Route } from '../net/netlink/route.ts';
+import { MAIN_TABLE, type Route } from '../net/netlink/route.ts';
+import type { Rule } from '../net/netlink/rule.ts';
 import type { LanInterfaceConfig } from './access-config.ts';
 import { type AccessContext, prepareRouter } from './access-context.ts';
 import { AccessPort } from './access-port.ts';
@@ -105,6 +106,7 @@ export class LanInterface {
     const { host } = this.#context;
     const gone = this.#routes.filter((route) => !routes.some(({ prefix }) => prefix === route.prefix));
     host.removeRoutes(gone);
+    host.removeRules(this.#insideRules(gone));
     for (const address of this.#addresses) {
       if (!addresses.includes(address)) host.removeAddress(this.name, address);
     }
@@ -113,6 +115,14 @@ export class LanInterface {
     if (!this.port.link) return;
     for (const address of addresses) host.addAddress(this.name, address);
     host.addRoutes(routes);
+    host.addRules(this.#insideRules(routes));
+  }
+
+  /** What stays inside the delegated prefix, such as our own answers to hosts, is not sent to the LMA and back. */
+  #insideRules(routes: readonly Route[]): Rule[] {
+    const { insidePriority: priority } = this.#context;
+    if (priority === null) return [];
+    return routes.map(({ prefix }) => ({ from: prefix, to: prefix, family: 6, table: MAIN_TABLE, priority }));
   }
 }
 

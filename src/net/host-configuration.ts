@@ -60,8 +60,14 @@ export class HostConfiguration {
     this.#unmake(routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)));
   }
 
+  /** Rules that are there already stay. */
   addRules(rules: readonly Rule[]): void {
-    this.#make(rules.map((rule) => [addRule(rule, ROUTE_PROTOCOL), deleteRule(rule, ROUTE_PROTOCOL)]));
+    const known = this.#journal;
+    const fresh = rules.map((rule): [Change, Change] => [
+      addRule(rule, ROUTE_PROTOCOL),
+      deleteRule(rule, ROUTE_PROTOCOL),
+    ]);
+    this.#make(fresh.filter(([, undo]) => !known.has(undo.text)));
   }
 
   removeRules(rules: readonly Rule[]): void {
@@ -107,10 +113,10 @@ export class HostConfiguration {
     return this.#netlink.link(device)?.carrier ?? false;
   }
 
-  /** The device by which a route of ours leads out of `table` for everything, null if there is none. */
-  defaultDevice(table: number): string | null {
+  /** Default routes of ours in `table`. */
+  defaultRoutes(table: number): Route[] {
     const routes = this.#netlink.routes({ table, protocol: ROUTE_PROTOCOL });
-    return routes.find(({ prefix }) => prefix === '::/0' || prefix === '0.0.0.0/0')?.device ?? null;
+    return routes.filter(({ prefix }) => prefix === '::/0' || prefix === '0.0.0.0/0');
   }
 
   /** Removes routes through `device` that a predecessor left in the main table. */
@@ -121,11 +127,20 @@ export class HostConfiguration {
     this.#netlink.attempt(routes.map((route) => deleteRoute(route, ROUTE_PROTOCOL)));
   }
 
-  /** Removes routes in `tables`, and rules that lead there, which a predecessor left when it was killed. */
-  removeLeftovers(tables: readonly number[]): void {
-    const rules = this.#netlink
-      .rules()
-      .filter(({ protocol, table }) => protocol === ROUTE_PROTOCOL && tables.includes(table));
+  /**
+   * Removes what a predecessor left when it was killed: routes in `tables`, rules that lead there or are about packets from `device`, and
+   * those about packets inside a prefix whose packets are led there.
+   */
+  removeLeftovers(tables: readonly number[], device: string): void {
+    const ours = this.#netlink.rules().filter(({ protocol }) => protocol === ROUTE_PROTOCOL);
+    const leading = ours.filter(({ table }) => table !== null && tables.includes(table));
+    const inside = new Set(leading.map(({ from }) => from));
+    const rules = ours.filter(
+      (rule) =>
+        leading.includes(rule) ||
+        rule.iif === device ||
+        (rule.to !== undefined && rule.to === rule.from && inside.has(rule.from)),
+    );
     const routes = tables.flatMap((table) => this.#netlink.routes({ table, protocol: ROUTE_PROTOCOL }));
     this.#netlink.attempt([
       ...rules.map((rule) => deleteRule(rule, ROUTE_PROTOCOL)),

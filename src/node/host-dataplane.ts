@@ -10,6 +10,7 @@ import { TunloomError } from '../errors.ts';
 import { EventCounter } from '../net/event-counter.ts';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
+import { MAIN_TABLE } from '../net/netlink/route.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { pathMtu } from '../net/path-mtu.ts';
 import { Readiness } from '../net/readiness.ts';
@@ -69,6 +70,8 @@ export interface HostDataplaneOptions {
     readonly rulePriority: number;
     /** MAG: access interfaces whose traffic goes into the TUN; without any, a rule for each prefix. */
     readonly access: readonly string[];
+    /** MAG: interfaces whose traffic goes into the TUN besides. */
+    readonly also?: readonly string[];
     /** Prefixes routed into the TUN in the main table. */
     readonly routes: readonly string[];
   };
@@ -113,7 +116,7 @@ export class HostDataplane {
     let queues: TunQueues;
     try {
       refuseForeign(host, options);
-      if (options.routing.manage) host.removeLeftovers(routingTables(options));
+      if (options.routing.manage) host.removeLeftovers(routingTables(options), options.tun.name);
       queues = withNamespace(namespace, () =>
         openTunQueues(options.tun.name, sizes.workers, options.offload.tun),
       );
@@ -296,17 +299,23 @@ export class HostDataplane {
     this.#routeSources(gateways);
   }
 
-  /** MAG: packets from mobile nodes go into the TUN, by a table of its own. */
+  /**
+   * MAG: packets from mobile nodes go into the TUN, by a table of its own; whatever else comes from their interfaces does as well, so that
+   * it ends there (RFC 5213 §6.10.5). What comes out of the TUN goes to where a node is known to be: neither into the TUN again, though
+   * it may be from a node of ours, nor by a default route to where it came from.
+   */
   #routeUplink(): void {
-    const { table, rulePriority: priority, access } = this.#options.routing;
+    const { table, rulePriority: priority, access, also = [] } = this.#options.routing;
+    const tun = { iif: this.#tunName, priority: priority - 1 };
     this.#host.addRoutes([
       { prefix: '0.0.0.0/0', device: this.#tunName, table },
       { prefix: '::/0', device: this.#tunName, table },
     ]);
     this.#host.addRules(
-      access.flatMap((iif) => [
-        { iif, family: 4 as const, table, priority },
-        { iif, family: 6 as const, table, priority },
+      ([4, 6] as const).flatMap((family) => [
+        { ...tun, family, table: MAIN_TABLE, specificOnly: true },
+        { ...tun, family, table: null },
+        ...[...new Set([...access, ...also])].map((iif) => ({ iif, family, table, priority })),
       ]),
     );
   }
@@ -341,18 +350,23 @@ function watchLinks(
 }
 
 /** Throws TUN_IN_USE, TABLE_IN_USE: what another process works with must be left alone. */
-function refuseForeign(host: HostConfiguration, { tun, routing, role }: HostDataplaneOptions): void {
+function refuseForeign(host: HostConfiguration, options: HostDataplaneOptions): void {
+  const { tun, routing } = options;
   if (host.inUse(tun.name)) {
     throw new TunloomError('TUN_IN_USE', `tun.name: another process has ${tun.name} open`);
   }
-  if (!routing.manage || role !== 'mag') return;
-  // Routes go with their TUN when an instance dies, so this one lives.
-  const device = host.defaultDevice(routing.table);
-  if (device === null || device === tun.name) return;
-  throw new TunloomError(
-    'TABLE_IN_USE',
-    `routing.table: ${routing.table} leads into ${device} of another instance`,
-  );
+  if (!routing.manage) return;
+  for (const table of routingTables(options)) {
+    for (const { device, via } of host.defaultRoutes(table)) {
+      // Of the uplink: it goes with its TUN when an instance dies, so this one lives. That of a gateway may be a dead one's.
+      const uplink = via === undefined;
+      if (device === tun.name || !(uplink || table === routing.table)) continue;
+      throw new TunloomError(
+        'TABLE_IN_USE',
+        `routing.table: ${table} leads into ${device} of another instance`,
+      );
+    }
+  }
 }
 
 /** That of the uplink, and one for each gateway. */

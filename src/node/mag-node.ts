@@ -69,7 +69,10 @@ export class MagNode {
     const host = await HostDataplane.start({
       role: 'mag',
       ...hostOptions(config.host, namespace),
-      routing: config.host.routing,
+      routing: {
+        ...config.host.routing,
+        also: [...config.access, ...config.lans].map(({ name }) => name),
+      },
       gateways: config.gateways,
     });
     const readiness = new Readiness();
@@ -129,6 +132,7 @@ export class MagNode {
       namespace,
       interfaces: config.access,
       lans: config.lans,
+      insidePriority: config.host.routing.manage ? config.host.routing.rulePriority - 1 : null,
       readiness,
       now: () => performance.now(),
       random: Math.random,

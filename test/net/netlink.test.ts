@@ -164,18 +164,35 @@ describe('batches', () => {
 
 test('a host configuration takes back what it did and what a predecessor left', () => {
   const killed = new HostConfiguration(HERE);
-  killed.addRules([{ family: 4, from: '192.0.2.50', table: 8278, priority: 60 }]);
+  const inside = { from: '2001:db8:5::/48', to: '2001:db8:5::/48', family: 6, table: 254 } as const;
+  killed.addRules([
+    { family: 4, from: '192.0.2.50', table: 8278, priority: 60 },
+    { family: 6, from: inside.from, table: 8278, priority: 60 },
+    { ...inside, priority: 59 },
+    { iif: 'va', family: 6, table: 254, specificOnly: true, priority: 59 },
+    { iif: 'va', family: 6, table: null, priority: 59 },
+  ]);
+  expect(netlink.rules().filter((rule) => rule.protocol === ROUTE_PROTOCOL)).toMatchObject([
+    { from: '192.0.2.50/32', table: 8278 },
+    inside,
+    { iif: 'va', table: 254, specificOnly: true },
+    { iif: 'va', table: null, specificOnly: false },
+    { from: inside.from, to: undefined, table: 8278, specificOnly: false },
+  ]);
   killed.addRoutes([{ prefix: '0.0.0.0/0', device: 'va', table: 8278 }]);
   const next = new HostConfiguration(HERE);
   const neighbour = new HostConfiguration(HERE);
-  neighbour.addRules([{ family: 4, from: '192.0.2.51', table: 8378, priority: 60 }]);
+  neighbour.addRules([
+    { family: 4, from: '192.0.2.51', table: 8378, priority: 60 },
+    { from: '2001:db8:6::/48', to: '2001:db8:6::/48', family: 6, table: 254, priority: 59 },
+  ]);
   const ospf = replaceRoute({ prefix: '203.0.113.7/32', device: 'va', table: 8278 }, 188);
   netlink.apply([ospf]);
-  next.removeLeftovers([8278, 8279]);
+  next.removeLeftovers([8278, 8279], 'va');
   // Routes of a routing daemon and another instance's rules are not ours.
   expect(netlink.routes({ table: 8278 })).toMatchObject([{ prefix: '203.0.113.7/32', protocol: 188 }]);
   const rules = netlink.rules().filter((rule) => rule.protocol === ROUTE_PROTOCOL);
-  expect(rules).toMatchObject([{ table: 8378 }]);
+  expect(rules).toMatchObject([{ table: 8378 }, { to: '2001:db8:6::/48' }]);
   neighbour.undo();
   next.addAddress('va', '192.0.2.60/32');
   next.addRoutes([{ prefix: '203.0.113.0/25', device: 'va' }]);

@@ -108,6 +108,13 @@ test('two MAGs of one host do not share a routing table', async () => {
   await start(second.replace('access: [lo]', 'access: [lo], table: 9000'));
   expect(ip('route', 'show', 'table', '8278')).toContain('default dev tl0');
   expect(ip('route', 'show', 'table', '9000')).toContain('default dev tl1');
+  // The table of a gateway is the next number.
+  const third = config('tl2')
+    .replace(socket, join(folder, 'third.sock'))
+    .replace('[192.0.2.1/32]', '[]')
+    .replace('access: [lo]', 'access: [lo], table: 8999')
+    .replace('weight: 1 }', 'interface: lo, gateway: 198.51.100.9, weight: 1 }');
+  await expect(start(third)).rejects.toThrow('routing.table: 9000 leads into tl1 of another instance');
 });
 
 test('serves its control socket, and SIGTERM leaves no device, route, rule or socket', async () => {

@@ -2,6 +2,7 @@
  * What reaches the LMA from the access links of a real MAG, and back: DHCP before anything else, a LAN on a delegated prefix, a host
  * that is unplugged. Needs root.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import { Netlink } from '../../src/net/netlink.ts';
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { setLink } from '../../src/net/netlink/link.ts';
 import { exchangeSysctl, readSysctl } from '../../src/net/sysctl.ts';
+import { run } from '../support/daemon.ts';
 import { MobileHost } from '../support/mobile-host.ts';
 
 const OPTIONS = {
@@ -131,7 +133,7 @@ test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only
 
 test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a logical mobile node', async () => {
   let lan!: MobileHost;
-  const { mag, lma } = await bench(
+  const { mag, lma, deployment } = await bench(
     (file) => {
       file['logicalNodes'] = [{ identity: 'box@example.org' }];
       file['lans'] = [{ name: 'lan0', node: 'box@example.org', subnet: 2 }];
@@ -150,8 +152,54 @@ test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a
   await expect.poll(() => lan.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   const [delegated] = lma.bindings()[0]!.delegated;
   expect(delegated).toMatch(/^2001:db8:d000:.*\/56$/);
-  expect(lan.addresses(6)[0]!.split(':')[3]).toBe('2');
+  const own = lan.addresses(6)[0]!.split('/')[0]!;
+  expect(own.split(':')[3]).toBe('2');
   expect(lan.reaches(FAR_HOST[6])).toBe(true);
+  // The router's own answers, and what goes from one LAN to another, stay here.
+  const router = `${own.split(':').slice(0, 4).join(':')}::1`;
+  expect(lan.reaches(router)).toBe(true);
+  expect(deviceTo(deployment.mag, own, router.replace(/2::1$/, '3::1'), 'lo')).toBe('lan0');
+});
+
+/** The device that packets go out by, looked up as the kernel of `namespace` forwards them. */
+function deviceTo(namespace: string, to: string, from: string, iif: string): string | undefined {
+  const args = ['-n', namespace, '-json', 'route', 'get', to, 'from', from, 'iif', iif];
+  const { stdout } = spawnSync('ip', args, { encoding: 'utf8' });
+  return stdout.trim() ? (JSON.parse(stdout) as { dev?: string }[])[0]?.dev : undefined;
+}
+
+test('nodes of one MAG reach each other, by the LMA; RFC 5213 §6.10.5: nothing leaves but by a tunnel', async () => {
+  const hosts: MobileHost[] = [];
+  const { deployment, mag } = await bench(
+    (file) => {
+      file['nodes'] = [{ identity: '*@example.org', ipv4: true }];
+      file['access'] = [1, 2].map((n) => ({ name: `acc${n}`, node: `mn${n}@example.org` }));
+    },
+    (deployment) => {
+      forwardNothing(deployment);
+      for (const n of [1, 2]) hosts.push(host(deployment, `acc${n}`, `02:00:5e:00:53:1${n}`));
+    },
+  );
+  for (const n of [1, 2]) up(deployment, `acc${n}`);
+  for (const one of hosts) one.set(true);
+  const [first, second] = hosts as [MobileHost, MobileHost];
+  await expect.poll(() => hosts.map((one) => one.addresses(6).length), { timeout: 15_000 }).toEqual([1, 1]);
+  const own = first.addresses(6)[0]!.split('/')[0]!;
+  const other = second.addresses(6)[0]!.split('/')[0]!;
+  await expect.poll(() => first.reaches(other), { timeout: 15_000 }).toBe(true);
+  // Out through the tunnel, back through it, and no more: it does not go round.
+  const { tunName } = mag.host;
+  expect(deviceTo(deployment.mag, other, own, 'acc1')).toBe(tunName);
+  expect(deviceTo(deployment.mag, other, own, tunName)).toBe('acc2');
+  // What no node has is not sent back by a default route to where it came from.
+  const wan = mag.host.dataplane.specs()[0]!.paths[0]!.interface!;
+  run('ip', '-n', deployment.mag, '-6', 'route', 'add', 'default', 'dev', wan);
+  expect(deviceTo(deployment.mag, '2001:db8:5::1', FAR_HOST[6], tunName)).toBeUndefined();
+  // Of a foreign address, and of a node whose session has ended.
+  expect(deviceTo(deployment.mag, FAR_HOST[4], '198.51.100.77', 'acc1')).toBe(tunName);
+  mag.deregister('mn1@example.org');
+  await expect.poll(() => mag.installer.has('mn1@example.org')).toBe(false);
+  expect(deviceTo(deployment.mag, FAR_HOST[6], own, 'acc1')).toBe(tunName);
 });
 
 test('RFC 7148 §3.2.1: Solicit, PBU, PBA, Reply; the network behind a mobile router is reached by its delegated prefix', async () => {
