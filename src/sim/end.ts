@@ -12,16 +12,16 @@ import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { SessionStore } from '../dataplane/session-store.ts';
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
-import type { Actor, EventLoop } from './event-loop.ts';
-import { WORDS, copyWords } from './link.ts';
+import type { EventLoop } from './event-loop.ts';
+import type { Link } from './link.ts';
 import type { PacketStore } from './packet-store.ts';
 
 /** What happens with the packets that come out. */
 export interface EndPorts {
-  /** An outer packet of `length` octets for path `path`; its first WORDS words are at `words[at]`. */
+  /** An outer packet of `length` octets for path `path`; its first words are at `words[at]`. */
   transmit(path: number, words: Int32Array, at: number, length: number): void;
-  /** An inner packet came out of path `path`, before the resequencer saw it. */
-  arrived(path: number, tag: number): void;
+  /** An inner packet came out of a path, before the resequencer saw it. */
+  arrived(tag: number): void;
   /** The inner packet leaves the tunnel. */
   delivered(tag: number): void;
 }
@@ -57,6 +57,10 @@ export const SMALLEST_PACKET = 28;
 const EPOCH_US = 1_000_000;
 /** Second word of an IPv4 header, little-endian. */
 const DONT_FRAGMENT = 0x40 << 16;
+/** Room for a packet of 1500 octets; an odd number of cache lines, so that buffers do not compete for the same places in the cache. */
+const BUFFER_SIZE = 27 * 64;
+/** So many buffers are made ready for packets at a time: a call for each packet would take long, many are bad for the cache. */
+const READY = 16;
 const HASH_SEED = 0x7475_6e6c_6f6f_6d31n;
 
 /** Arrays are written over and never cut, which would give their memory back. */
@@ -66,24 +70,30 @@ interface WaitingPackets {
   readonly headers: FlowHeader[];
 }
 
-export class End implements Actor {
+export class End {
   readonly memory: DataplaneMemory;
   readonly #sessions: SessionStore;
   readonly #grace: GracePeriods;
   readonly #wasm: BatchCalls;
   readonly #loop: EventLoop;
   readonly #store: PacketStore;
+  /** By which packets come, by path. */
+  readonly #links: readonly Link[];
   readonly #ports: EndPorts;
   readonly #number: number;
   readonly #timer: number;
   readonly #worker: number;
+  readonly #places: WorkerPlaces;
   readonly #batch: number;
+  /** Buffers that are ready for packets: those from `#nextReady` up to `#ready`. */
+  #ready = 0;
+  #nextReady = 0;
   /** Inner packets that wait for the next batch; and, while that goes out, those for the one after it. */
   #waiting: WaitingPackets = { count: 0, tags: [], headers: [] };
   #spare: WaitingPackets = { count: 0, tags: [], headers: [] };
-  /** Outer packets that wait, by path: lengths, and words. */
-  readonly #received: readonly { count: number; words: Int32Array; lengths: Int32Array }[] = [];
-  #pending = false;
+  /** When the next batch is worked off because of what the TUN gave, and in all: also because of what arrives. */
+  #sendDue = Infinity;
+  #due = Infinity;
 
   /** `batch`: nanoseconds for which packets are collected before they are worked off. */
   constructor(
@@ -92,20 +102,22 @@ export class End implements Actor {
     session: SessionSpec,
     loop: EventLoop,
     store: PacketStore,
+    links: readonly Link[],
     ports: EndPorts,
     batch: number,
   ) {
     this.#loop = loop;
     this.#store = store;
+    this.#links = links;
     this.#ports = ports;
     this.#batch = batch;
     this.memory = new DataplaneMemory({
       workers: 1,
       sessions: 64,
       paths: 64,
-      // What the window holds at most, and what a batch has in hand.
-      buffers: session.resequencer.window + 4096,
-      bufferSize: 2048,
+      // What the window holds at most, and what batches and the stack of free ones have in hand.
+      buffers: session.resequencer.window + 1024,
+      bufferSize: BUFFER_SIZE,
       heap: 4 << 20,
       supers: false,
     });
@@ -116,6 +128,7 @@ export class End implements Actor {
     wasm.fillPool();
     for (let region = 0; region <= 1; region++) wasm.initialiseWorker(region, this.memory.timers[region]!);
     this.#worker = wasm.workerAddress(0);
+    this.#places = workerPlaces(this.#worker);
     this.#wasm = batchCalls(wasm);
     const endpoints = new EndpointRegistry(
       this.memory,
@@ -130,13 +143,9 @@ export class End implements Actor {
     this.#grace = new GracePeriods(this.memory, () => false);
     this.#sessions = new SessionStore(this.memory, wasm, this.#grace, endpoints);
     this.#sessions.add(session);
-    this.#received = session.paths.map(() => ({
-      count: 0,
-      words: new Int32Array(L.BATCH * WORDS),
-      lengths: new Int32Array(L.BATCH),
-    }));
-    this.#number = loop.register(this);
-    this.#timer = loop.register({ run: (now) => this.#expire(now) });
+    this.#number = loop.register((now) => this.#run(now));
+    this.#timer = loop.register((now) => this.#expire(now));
+    for (const link of links) link.connect(() => this.#appoint());
   }
 
   /** Hands an inner packet to the TUN; it goes out with the next batch. */
@@ -144,16 +153,9 @@ export class End implements Actor {
     const waiting = this.#waiting;
     waiting.tags[waiting.count] = tag;
     waiting.headers[waiting.count++] = header;
-    this.#await();
-  }
-
-  /** Hands over an outer packet that path `path` brought. */
-  receive(path: number, words: Int32Array, at: number, length: number): void {
-    const queue = this.#received[path]!;
-    if (queue.count === L.BATCH) this.#decapsulate(path, this.#loop.now);
-    copyWords(words, at, queue.words, queue.count * WORDS);
-    queue.lengths[queue.count++] = length;
-    this.#await();
+    if (this.#sendDue !== Infinity) return;
+    this.#sendDue = this.#loop.now + this.#batch;
+    if (this.#sendDue < this.#due) this.#appoint();
   }
 
   /** Changes the session as the control plane would, between two batches. */
@@ -175,24 +177,29 @@ export class End implements Actor {
     return this.memory.i32[(this.memory.session(0) + L.SESSION_HELD) / 4]!;
   }
 
-  run(now: number): void {
-    this.#pending = false;
-    const received = this.#received;
-    for (let path = 0; path < received.length; path++) {
-      if (received[path]!.count) this.#decapsulate(path, now);
+  #run(now: number): void {
+    this.#sendDue = Infinity;
+    for (let path = 0; path < this.#links.length; path++) {
+      const link = this.#links[path]!;
+      let count = link.arrivedBy(now, L.BATCH);
+      for (; count; count = link.arrivedBy(now, L.BATCH)) this.#decapsulate(path, link, count, now);
     }
     if (this.#waiting.count) this.#encapsulate(now);
+    this.#appoint();
     this.#setTimer();
   }
 
-  #await(): void {
-    if (this.#pending) return;
-    this.#pending = true;
-    this.#loop.at(this.#number, this.#loop.now + this.#batch);
+  /** A batch is worked off a moment after the first of its packets came. */
+  #appoint(): void {
+    let arrival = Infinity;
+    for (const link of this.#links) arrival = Math.min(arrival, link.nextArrival);
+    this.#due = Math.min(this.#sendDue, arrival + this.#batch);
+    this.#loop.at(this.#number, this.#due);
   }
 
   #encapsulate(now: number): void {
     const { i32, u32 } = this.memory;
+    const { receiveBuffers } = this.#places;
     const store = this.#store;
     const worker = this.#worker;
     const waiting = this.#waiting;
@@ -202,16 +209,16 @@ export class End implements Actor {
     const time = nodeTime(now);
     for (let start = 0; start < waiting.count; start += L.BATCH) {
       const count = Math.min(L.BATCH, waiting.count - start);
-      const ready = this.#wasm.prepareReceive(worker, -1, count);
-      for (let i = 0; i < ready; i++) {
+      const first = this.#prepare(count);
+      for (let i = 0; i < count; i++) {
         const tag = tags[start + i]!;
         const size = store.sizes[store.find(tag)]!;
-        const at = (u32[(worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]! + L.BUFFER_PACKET) / 4;
+        const at = (u32[receiveBuffers + first + i]! + L.BUFFER_PACKET) >>> 2;
         writeHeader(i32, at, headers[start + i]!, size, tag);
-        this.#setLength(i, size);
+        this.#setLength(first + i, size);
       }
-      for (let done = 0; done < ready;) {
-        done = this.#wasm.encapsulate(worker, done, ready, time);
+      for (let done = first; done < first + count;) {
+        done = this.#wasm.encapsulate(worker, done, first + count, time);
         this.#transmit();
         this.#wasm.sendsDone(worker);
         this.#deliver(time);
@@ -223,55 +230,62 @@ export class End implements Actor {
 
   #transmit(): void {
     const { i32, u32 } = this.memory;
-    const worker = this.#worker;
-    const count = u32[(worker + L.WORKER_SEND_COUNT) / 4]!;
+    const { sendCount, sendAddresses, sendLengths, sendPaths } = this.#places;
+    const count = u32[sendCount]!;
     for (let i = 0; i < count; i++) {
-      const address = u32[(worker + L.WORKER_SEND_ADDRESSES) / 4 + i]!;
-      const length = u32[(worker + L.WORKER_SEND_LENGTHS) / 4 + i]!;
-      const record = u32[(worker + L.WORKER_SEND_PATHS) / 4 + i]!;
-      this.#ports.transmit(u32[(record + L.PATH_ENDPOINT) / 4]!, i32, address / 4, length);
+      const path = u32[(u32[sendPaths + i]! + L.PATH_ENDPOINT) >>> 2]!;
+      this.#ports.transmit(path, i32, u32[sendAddresses + i]! >>> 2, u32[sendLengths + i]!);
     }
   }
 
-  #decapsulate(path: number, now: number): void {
+  #decapsulate(path: number, link: Link, count: number, now: number): void {
     const { i32, u32 } = this.memory;
+    const { receiveBuffers } = this.#places;
     const worker = this.#worker;
-    const queue = this.#received[path]!;
-    const { count } = queue;
-    queue.count = 0;
     const time = nodeTime(now);
-    const ready = this.#wasm.prepareReceive(worker, path, count);
-    for (let i = 0; i < ready; i++) {
-      const to = (u32[(worker + L.WORKER_RECEIVE_BUFFERS) / 4 + i]! + L.BUFFER_PACKET) / 4;
-      const from = i * WORDS;
-      copyWords(queue.words, from, i32, to);
-      this.#setLength(i, queue.lengths[i]!);
+    const first = this.#prepare(count);
+    for (let i = first; i < first + count; i++) {
+      const at = (u32[receiveBuffers + i]! + L.BUFFER_PACKET) >>> 2;
+      this.#setLength(i, link.take(i32, at));
       // Behind IPv4 and GRE with key; the sequence number, if the S bit is set (RFC 2890 §2), is a word more.
-      const inner = queue.words[from + GRE_WORD]! & GRE_SEQUENCE ? 8 : 7;
-      this.#ports.arrived(path, queue.words[from + inner + TAG_WORD]!);
+      const inner = i32[at + GRE_WORD]! & GRE_SEQUENCE ? 8 : 7;
+      this.#ports.arrived(i32[at + inner + TAG_WORD]!);
     }
-    for (let done = 0; done < ready;) {
-      done = this.#wasm.decapsulate(worker, path, done, ready, time);
+    for (let done = first; done < first + count;) {
+      done = this.#wasm.decapsulate(worker, path, done, first + count, time);
       this.#deliver(time);
     }
   }
 
+  /** Makes `count` buffers ready and gives the place of the first: the pool has more than can be in use. */
+  #prepare(count: number): number {
+    if (this.#nextReady + count > this.#ready) {
+      this.#ready = this.#wasm.prepareReceive(this.#worker, -1, Math.max(count, READY));
+      this.#nextReady = 0;
+    }
+    const first = this.#nextReady;
+    this.#nextReady += count;
+    return first;
+  }
+
   #setLength(i: number, length: number): void {
-    const header = (this.#worker + L.WORKER_RECEIVE_HEADERS + i * L.MMSGHDR_SIZE) / 4;
-    this.memory.u32[header + L.MMSGHDR_LEN / 4] = length;
-    this.memory.u32[header + L.MMSGHDR_CONTROLLEN / 4] = 0;
+    const { u32 } = this.memory;
+    const header = this.#places.receiveHeaders + i * (L.MMSGHDR_SIZE / 4);
+    u32[header + L.MMSGHDR_LEN / 4] = length;
+    u32[header + L.MMSGHDR_CONTROLLEN / 4] = 0;
   }
 
   #deliver(time: number): void {
     const { i32, u32 } = this.memory;
+    const { deliverCount, heldCount, deliverIovecs } = this.#places;
     const worker = this.#worker;
     // Neither packets nor a session whose lock is to be let go: nothing to do.
-    if (!u32[(worker + L.WORKER_DELIVER_COUNT) / 4] && !u32[(worker + L.WORKER_HELD_COUNT) / 4]) return;
+    if (!u32[deliverCount] && !u32[heldCount]) return;
     do {
-      const count = u32[(worker + L.WORKER_DELIVER_COUNT) / 4]!;
+      const count = u32[deliverCount]!;
       for (let i = 0; i < count; i++) {
-        const at = u32[(worker + L.WORKER_DELIVER_IOVECS + i * L.IOVEC_SIZE) / 4]!;
-        this.#ports.delivered(i32[at / 4 + TAG_WORD]!);
+        const at = u32[deliverIovecs + i * (L.IOVEC_SIZE / 4)]! >>> 2;
+        this.#ports.delivered(i32[at + TAG_WORD]!);
       }
     } while (this.#wasm.deliveriesDone(worker, time));
   }
@@ -291,10 +305,28 @@ export class End implements Actor {
 
   /** When the resequencer has to be looked at, Infinity if it need not be. */
   #deadline(): number {
-    if (!this.memory.u32[(this.#worker + L.WORKER_TIMER_COUNT) / 4]) return Infinity;
+    if (!this.memory.u32[this.#places.timerCount]) return Infinity;
     const deadline = this.#wasm.nextDeadline(this.#worker);
     return deadline ? (deadline - EPOCH_US) * 1000 : Infinity;
   }
+}
+
+type WorkerPlaces = ReturnType<typeof workerPlaces>;
+
+/** Where the fields of a worker's region are as indices of words, worked out once: dividing for every packet would take long. */
+function workerPlaces(worker: number) {
+  return {
+    receiveBuffers: (worker + L.WORKER_RECEIVE_BUFFERS) / 4,
+    receiveHeaders: (worker + L.WORKER_RECEIVE_HEADERS) / 4,
+    sendCount: (worker + L.WORKER_SEND_COUNT) / 4,
+    sendAddresses: (worker + L.WORKER_SEND_ADDRESSES) / 4,
+    sendLengths: (worker + L.WORKER_SEND_LENGTHS) / 4,
+    sendPaths: (worker + L.WORKER_SEND_PATHS) / 4,
+    deliverCount: (worker + L.WORKER_DELIVER_COUNT) / 4,
+    deliverIovecs: (worker + L.WORKER_DELIVER_IOVECS) / 4,
+    heldCount: (worker + L.WORKER_HELD_COUNT) / 4,
+    timerCount: (worker + L.WORKER_TIMER_COUNT) / 4,
+  };
 }
 
 type BatchCalls = Pick<

@@ -11,9 +11,9 @@ export const SACK_BLOCKS = 3;
 export class PacketStore {
   readonly #mask: number;
   readonly #tags: Int32Array;
-  /** Number of the flow in the simulation. */
-  readonly flows: Int32Array;
-  /** Packets that the flow has sent before in this direction. */
+  /** Number of the packet's stream in the simulation. */
+  readonly streams: Int32Array;
+  /** Packets that the stream has sent before. */
   readonly numbers: Int32Array;
   /** Inner octets. */
   readonly sizes: Int32Array;
@@ -30,7 +30,7 @@ export class PacketStore {
   constructor(capacity = 1 << 18) {
     this.#mask = capacity - 1;
     this.#tags = new Int32Array(capacity);
-    this.flows = new Int32Array(capacity);
+    this.streams = new Int32Array(capacity);
     this.numbers = new Int32Array(capacity);
     this.sizes = new Int32Array(capacity);
     this.sent = new Float64Array(capacity);
@@ -40,11 +40,11 @@ export class PacketStore {
   }
 
   /** Gives the tag of a new record. */
-  add(flow: number, number: number, size: number, now: number): number {
+  add(stream: number, number: number, size: number, now: number): number {
     const tag = this.#next++ | 0;
     const at = tag & this.#mask;
     this.#tags[at] = tag;
-    this.flows[at] = flow;
+    this.streams[at] = stream;
     this.numbers[at] = number;
     this.sizes[at] = size;
     this.sent[at] = now;

@@ -5,7 +5,7 @@
  * before that what the operator configured. With `oracle` it is the truth, at once.
  */
 import type { PathEstimates } from '../dataplane/distribution-spec.ts';
-import type { Actor, EventLoop } from './event-loop.ts';
+import type { EventLoop } from './event-loop.ts';
 import type { Link } from './link.ts';
 
 const DELAYS_KEPT = 50;
@@ -17,7 +17,7 @@ interface Report {
   readonly estimates: PathEstimates;
 }
 
-export class PathEstimator implements Actor {
+export class PathEstimator {
   readonly #loop: EventLoop;
   readonly #link: Link;
   readonly #back: Link;
@@ -47,8 +47,8 @@ export class PathEstimator implements Actor {
     this.#oracle = oracle;
     this.#report = report;
     this.#rate = link.rate;
-    this.#number = loop.register(this);
-    this.#reporter = loop.register({ run: (now) => this.#deliver(now) });
+    this.#number = loop.register((now) => this.#run(now));
+    this.#reporter = loop.register((now) => this.#deliver(now));
     loop.at(this.#number, 0);
   }
 
@@ -57,7 +57,7 @@ export class PathEstimator implements Actor {
     this.#loop.at(this.#reporter, Infinity);
   }
 
-  run(now: number): void {
+  #run(now: number): void {
     this.#loop.at(this.#number, now + this.#interval);
     const link = this.#link;
     if (this.#oracle) {
@@ -67,7 +67,7 @@ export class PathEstimator implements Actor {
     }
     if (!link.isUp) return;
     const isBusy = link.queued(now) > 0;
-    const octets = link.counters.deliveredOctets;
+    const octets = link.arrivedOctets(now);
     const rate = ((octets - this.#octets) * 8e9) / this.#interval;
     this.#octets = octets;
     if ((isBusy && this.#wasBusy && rate > 0) || rate > this.#rate) {

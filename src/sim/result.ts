@@ -119,7 +119,7 @@ export function takeSnapshot(simulation: Simulation): Snapshot {
   });
   return {
     octets: simulation.flows.map(({ flow }) => flow.result().octets),
-    delivered: ofLinks(({ counters }) => counters.deliveredOctets),
+    delivered: ofLinks((link) => link.arrivedOctets(loop.now)),
     carriable: ofLinks((link) => link.carriable(loop.now)),
   };
 }

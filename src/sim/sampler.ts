@@ -1,5 +1,4 @@
 /** Time series: goodput, shares, queues and resequencer depth in equal steps. */
-import type { Actor } from './event-loop.ts';
 import type { Simulation } from './simulation.ts';
 import type { Direction } from './spec.ts';
 
@@ -17,7 +16,7 @@ export interface TimeSeries {
   readonly held: number[];
 }
 
-export class Sampler implements Actor {
+export class Sampler {
   readonly series: Readonly<Record<Direction, TimeSeries>>;
   readonly #simulation: Simulation;
   readonly #step: number;
@@ -40,11 +39,11 @@ export class Sampler implements Actor {
     });
     this.series = { uplink: empty(), downlink: empty() };
     this.#before = { uplink: Array(paths).fill(0), downlink: Array(paths).fill(0) };
-    this.#number = simulation.loop.register(this);
+    this.#number = simulation.loop.register((now) => this.#run(now));
     simulation.loop.at(this.#number, this.#step);
   }
 
-  run(now: number): void {
+  #run(now: number): void {
     for (const direction of ['uplink', 'downlink'] as const) {
       const { links, shares, deliveredOctets } = this.#simulation.sides[direction];
       const series = this.series[direction];

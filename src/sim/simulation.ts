@@ -6,7 +6,7 @@
  *             \--> link 2 --/                         downlink: the other way round, on links of its own
  */
 import { type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
-import { End, type FlowHeader, flowHeader } from './end.ts';
+import { End, type EndPorts, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
 import { Link } from './link.ts';
 import { Collected } from './metrics/distribution.ts';
@@ -42,14 +42,6 @@ export interface RunningFlow {
   readonly backward: Stream;
 }
 
-/** One direction of a flow. */
-interface FlowWay {
-  readonly uplink: boolean;
-  readonly side: Side;
-  readonly header: FlowHeader;
-  readonly stream: Stream;
-}
-
 /** What a direction's packets pass, and what is counted there. */
 export interface Side {
   readonly direction: Direction;
@@ -67,6 +59,8 @@ export class Simulation {
   readonly loop = new EventLoop();
   readonly store = new PacketStore();
   readonly flows: RunningFlow[] = [];
+  /** Forward and backward stream of each flow in turn; packets bear their stream's number. */
+  readonly streams: Stream[] = [];
   readonly sides: Readonly<Record<Direction, Side>>;
   readonly mag: End;
   readonly lma: End;
@@ -81,12 +75,7 @@ export class Simulation {
     const { spec, seed } = run;
     this.#weights = spec.paths.map(({ weight }) => weight);
     const links = (direction: Direction): Link[] =>
-      spec.paths.map(
-        (path, i) =>
-          new Link(this.loop, path[direction], seed, `${direction} ${i}`, (words, at, length) => {
-            this.#receiver(direction).receive(i, words, at, length);
-          }),
-      );
+      spec.paths.map((path, i) => new Link(path[direction], seed, `${direction} ${i}`));
     const side = (direction: Direction): Side => ({
       direction,
       links: links(direction),
@@ -101,23 +90,11 @@ export class Simulation {
     spec.traffic.forEach((traffic) => {
       for (let copy = 0; copy < traffic.flows; copy++) this.#addFlow(traffic);
     });
-    const end = (role: 'mag' | 'lma', out: Side, into: Side): End =>
-      new End(
-        role,
-        module,
-        tunnelSession(role, spec, { seed, ...run.distribution }),
-        this.loop,
-        this.store,
-        {
-          transmit: (path, words, at, length) => {
-            out.shares.count(path);
-            out.links[path]!.send(this.loop.now, words, at, length);
-          },
-          arrived: (_, tag) => this.#arrived(tag),
-          delivered: (tag) => this.#delivered(into, tag),
-        },
-        spec.batch,
-      );
+    const end = (role: 'mag' | 'lma', out: Side, into: Side): End => {
+      const session = tunnelSession(role, spec, { seed, ...run.distribution });
+      const ports = new TunnelPorts(this, out, into);
+      return new End(role, module, session, this.loop, this.store, into.links, ports, spec.batch);
+    };
     this.mag = end('mag', this.sides.uplink, this.sides.downlink);
     this.lma = end('lma', this.sides.downlink, this.sides.uplink);
     spec.events.forEach((event) => this.#plan(event));
@@ -155,11 +132,7 @@ export class Simulation {
     };
   }
 
-  #receiver(direction: Direction): End {
-    return direction === 'uplink' ? this.lma : this.mag;
-  }
-
-  #sender(direction: Direction): End {
+  sender(direction: Direction): End {
     return direction === 'uplink' ? this.mag : this.lma;
   }
 
@@ -167,7 +140,7 @@ export class Simulation {
     const number = this.flows.length;
     const isTcp = spec.model === 'tcp' || spec.model === 'requests';
     const { direction } = spec;
-    const wayOf = (direction: Direction, stream: Stream): FlowWay => {
+    const way = (direction: Direction): FlowWay => {
       const uplink = direction === 'uplink';
       const header = flowHeader({
         protocol: isTcp ? PROTOCOL_TCP : PROTOCOL_UDP,
@@ -177,65 +150,17 @@ export class Simulation {
         destinationPort: uplink ? 443 : FIRST_PORT + number,
         tos: spec.tos,
       });
-      return { uplink, side: this.sides[direction], header, stream };
+      const stream = new Stream();
+      return { direction, header, stream, number: this.streams.push(stream) - 1 };
     };
-    const streams = { forward: new Stream(), backward: new Stream() };
-    const ways = {
-      forward: wayOf(direction, streams.forward),
-      backward: wayOf(direction === 'uplink' ? 'downlink' : 'uplink', streams.backward),
-    };
-    const { store } = this;
-    const port: FlowPort = {
-      loop: this.loop,
-      sacks: store.sacks,
-      segments: store.segments,
-      sent: store.sent,
-      sizes: store.sizes,
-      send: (forward, size, segment) => {
-        const { uplink, side, header, stream } = forward ? ways.forward : ways.backward;
-        const tag = store.add(number * 2 + (forward ? 0 : 1), stream.sent++, size, this.loop.now);
-        const at = store.find(tag);
-        store.segments[at] = segment;
-        stream.sentOctets += size;
-        side.sent++;
-        (uplink ? this.mag : this.lma).send(tag, header);
-        return at;
-      },
-    };
+    const forward = way(direction);
+    const backward = way(direction === 'uplink' ? 'downlink' : 'uplink');
+    const port = new TunnelFlowPort(this, forward, backward);
     const random = new Random(this.#run.seed, `flow ${number}`);
     const flow = isTcp
       ? new TcpFlow(spec, port, random, INNER_MTU)
       : new DatagramFlow(spec as ConstructorParameters<typeof DatagramFlow>[0], port, random);
-    this.flows.push({ spec, direction, flow, ...streams });
-  }
-
-  #arrived(tag: number): void {
-    const { store } = this;
-    const { now } = this.loop;
-    const at = store.find(tag);
-    if (!store.arrived[at]) store.arrived[at] = now;
-    const flow = store.flows[at]!;
-    const running = this.flows[flow >> 1]!;
-    const stream = flow & 1 ? running.backward : running.forward;
-    stream.arrived(store.numbers[at]!, store.sizes[at]!, now);
-  }
-
-  #delivered(side: Side, tag: number): void {
-    const { store } = this;
-    const { now } = this.loop;
-    const at = store.find(tag);
-    const size = store.sizes[at]!;
-    const sent = store.sent[at]!;
-    side.delivered++;
-    side.deliveredOctets += size;
-    side.delays.before.push(store.arrived[at]! - sent);
-    side.delays.after.push(now - sent);
-    const flow = store.flows[at]!;
-    const running = this.flows[flow >> 1]!;
-    const isForward = (flow & 1) === 0;
-    const stream = isForward ? running.forward : running.backward;
-    stream.delivered(store.numbers[at]!, size, now);
-    running.flow.receive(isForward, at, now);
+    this.flows.push({ spec, direction, flow, forward: forward.stream, backward: backward.stream });
   }
 
   #plan(event: SimEvent): void {
@@ -243,7 +168,7 @@ export class Simulation {
     const path = spec.paths.findIndex(({ bid }) => bid === event.bid);
     const both = [this.sides.uplink.links[path]!, this.sides.downlink.links[path]!];
     const at = (time: number, action: (now: number) => void): void => {
-      this.loop.at(this.loop.register({ run: action }), time);
+      this.loop.at(this.loop.register(action), time);
     };
     const tell = (change: Parameters<End['change']>[0]): void => {
       this.mag.change(change);
@@ -279,7 +204,7 @@ export class Simulation {
     ] as const) {
       spec.paths.forEach(({ bid }, i) => {
         const { links } = this.sides[direction];
-        const end = this.#sender(direction);
+        const end = this.sender(direction);
         this.#estimators.push(
           new PathEstimator(
             this.loop,
@@ -300,4 +225,90 @@ export class Simulation {
 function sharesOf(weights: readonly number[]): number[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.map((weight) => (total ? weight / total : 0));
+}
+
+/** One direction of a flow. */
+interface FlowWay {
+  readonly direction: Direction;
+  readonly header: FlowHeader;
+  readonly stream: Stream;
+  /** Of the stream. */
+  readonly number: number;
+}
+
+/** By a flow's packets go into the tunnel. A class, as the one below, so that calls by it are compiled inline. */
+class TunnelFlowPort implements FlowPort {
+  readonly loop: EventLoop;
+  readonly sacks: Int32Array;
+  readonly segments: Int32Array;
+  readonly sent: Float64Array;
+  readonly sizes: Int32Array;
+  readonly #simulation: Simulation;
+  readonly #forward: FlowWay;
+  readonly #backward: FlowWay;
+
+  constructor(simulation: Simulation, forward: FlowWay, backward: FlowWay) {
+    const { loop, store } = simulation;
+    this.loop = loop;
+    this.sacks = store.sacks;
+    this.segments = store.segments;
+    this.sent = store.sent;
+    this.sizes = store.sizes;
+    this.#simulation = simulation;
+    this.#forward = forward;
+    this.#backward = backward;
+  }
+
+  send(forward: boolean, size: number, segment: number): number {
+    const { direction, header, stream, number } = forward ? this.#forward : this.#backward;
+    const { store, sides, loop } = this.#simulation;
+    const tag = store.add(number, stream.sent++, size, loop.now);
+    const at = store.find(tag);
+    store.segments[at] = segment;
+    stream.sentOctets += size;
+    sides[direction].sent++;
+    this.#simulation.sender(direction).send(tag, header);
+    return at;
+  }
+}
+
+/** What comes out of an end: to the links on the one side, to the flows on the other. */
+class TunnelPorts implements EndPorts {
+  readonly #simulation: Simulation;
+  readonly #out: Side;
+  readonly #into: Side;
+
+  constructor(simulation: Simulation, out: Side, into: Side) {
+    this.#simulation = simulation;
+    this.#out = out;
+    this.#into = into;
+  }
+
+  transmit(path: number, words: Int32Array, at: number, length: number): void {
+    this.#out.shares.count(path);
+    this.#out.links[path]!.send(this.#simulation.loop.now, words, at, length);
+  }
+
+  arrived(tag: number): void {
+    const { store, loop, streams } = this.#simulation;
+    const at = store.find(tag);
+    if (!store.arrived[at]) store.arrived[at] = loop.now;
+    streams[store.streams[at]!]!.arrived(store.numbers[at]!, store.sizes[at]!, loop.now);
+  }
+
+  delivered(tag: number): void {
+    const { store, loop, streams, flows } = this.#simulation;
+    const { now } = loop;
+    const side = this.#into;
+    const at = store.find(tag);
+    const size = store.sizes[at]!;
+    const sent = store.sent[at]!;
+    side.delivered++;
+    side.deliveredOctets += size;
+    side.delays.before.push(store.arrived[at]! - sent);
+    side.delays.after.push(now - sent);
+    const stream = store.streams[at]!;
+    streams[stream]!.delivered(store.numbers[at]!, size, now);
+    flows[stream >> 1]!.flow.receive((stream & 1) === 0, at, now);
+  }
 }

@@ -29,21 +29,20 @@ export class Arrivals {
   }
 
   density(sent: number): Density[] {
-    if (this.#isWhole(sent)) return ALL_IN_PLACE;
+    if (this.#isInOrder) return ALL_IN_PLACE;
     return reorderDensity(this.#numbers.subarray(0, this.count), sent);
   }
 
   bufferDensity(sent: number): Density[] {
-    if (this.#isWhole(sent)) return ALL_IN_PLACE;
+    if (this.#isInOrder) return ALL_IN_PLACE;
     return bufferDensity(this.#numbers.subarray(0, this.count), sent);
   }
 
-  /** Everything arrived, and in order: most streams do behind the resequencer. */
-  #isWhole(sent: number): boolean {
-    if (!sent || this.count !== sent) return false;
+  /** Something arrived, and in order, whatever was lost: most streams do behind the resequencer. */
+  get #isInOrder(): boolean {
     const numbers = this.#numbers;
-    for (let i = 0; i < sent; i++) if (numbers[i] !== i) return false;
-    return true;
+    for (let i = 1; i < this.count; i++) if (numbers[i - 1]! >= numbers[i]!) return false;
+    return this.count > 0;
   }
 
   #grow(): void {

@@ -42,12 +42,10 @@ it('runs actors as a list would, whatever they do with appointments while they r
       const ran: string[] = [];
       const expected: string[] = [];
       for (let i = 0; i < ACTORS; i++) {
-        fast.register({
-          run: (now) => {
-            ran.push(`${i} at ${now}`);
-            expect(fast.due(i)).toBe(Infinity);
-            for (const { actor, after } of actions[ran.length] ?? []) fast.at(actor, now + after);
-          },
+        fast.register((now) => {
+          ran.push(`${i} at ${now}`);
+          expect(fast.due(i)).toBe(Infinity);
+          for (const { actor, after } of actions[ran.length] ?? []) fast.at(actor, now + after);
         });
       }
       for (const { actor, after } of actions[0]!) {
@@ -77,7 +75,7 @@ it('has room for many actors', () => {
   const loop = new EventLoop();
   const ran: number[] = [];
   for (let i = 0; i < 1000; i++) {
-    const number = loop.register({ run: () => void ran.push(i) });
+    const number = loop.register(() => void ran.push(i));
     loop.at(number, 1000 - i);
   }
   loop.run(Infinity);

@@ -8,9 +8,16 @@ function testLink(spec: Partial<LinkSpec> = {}) {
   const loop = new EventLoop();
   const arrivals: { tag: number; time: number }[] = [];
   const full = { ...LINK_DEFAULTS, rate: 8e6, delay: 10_000, limit: 3000, ...spec };
-  const link = new Link(loop, full, 1, 'test', (words, at) => {
-    arrivals.push({ tag: words[at]!, time: loop.now });
+  const link = new Link(full, 1, 'test');
+  const words = new Int32Array(WORDS);
+  const farEnd = loop.register((now) => {
+    for (let count = link.arrivedBy(now, 3); count; count--) {
+      link.take(words, 0);
+      arrivals.push({ tag: words[WORDS - 1]!, time: now });
+    }
+    loop.at(farEnd, link.nextArrival);
   });
+  link.connect(() => loop.at(farEnd, link.nextArrival));
   const send = (tag: number, length = 1000): void =>
     link.send(
       loop.now,
@@ -62,4 +69,16 @@ it('delivers overtaken packets and second copies at their time', () => {
   expect(link.counters.doubled).toBeGreaterThan(20);
   expect(link.counters.delivered).toBe(500 + link.counters.doubled);
   expect(arrivals.every(({ time }, i) => i === 0 || time >= arrivals[i - 1]!.time)).toBe(true);
+});
+
+it('tells what has arrived and was not taken yet', () => {
+  const link = new Link({ ...LINK_DEFAULTS, rate: 8e6, delay: 10_000, limit: 1e9 }, 1, 'test');
+  const words = new Int32Array(WORDS);
+  for (const length of [1000, 500]) link.send(0, words, 0, length);
+  expect(link.nextArrival).toBe(11e6);
+  expect([10.9e6, 11e6, 11.5e6].map((now) => link.arrivedBy(now, 9))).toEqual([0, 1, 2]);
+  expect([10.9e6, 11e6, 11.5e6].map((now) => link.arrivedOctets(now))).toEqual([0, 1000, 1500]);
+  expect(link.arrivedBy(12e6, 1)).toBe(1);
+  expect(link.take(words, 0)).toBe(1000);
+  expect([link.inFlight, link.nextArrival, link.arrivedOctets(12e6)]).toEqual([1, 11.5e6, 1500]);
 });

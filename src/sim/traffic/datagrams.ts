@@ -1,5 +1,4 @@
 /** Sources that do not listen, as flows of the simulator. */
-import type { Actor } from '../event-loop.ts';
 import type { Random } from '../random.ts';
 import { type DatagramSpec, DepartureTimes } from './departure-times.ts';
 import type { Flow, FlowPort, FlowResult } from './flow.ts';
@@ -7,7 +6,7 @@ import type { Flow, FlowPort, FlowResult } from './flow.ts';
 /** IPv4 and UDP headers: what of a datagram is no goodput. */
 export const DATAGRAM_HEADERS = 28;
 
-export class DatagramFlow implements Flow, Actor {
+export class DatagramFlow implements Flow {
   readonly #spec: DatagramSpec;
   readonly #port: FlowPort;
   readonly #departures: DepartureTimes;
@@ -17,12 +16,12 @@ export class DatagramFlow implements Flow, Actor {
   constructor(spec: DatagramSpec, port: FlowPort, random: Random) {
     this.#spec = spec;
     this.#port = port;
-    this.#number = port.loop.register(this);
+    this.#number = port.loop.register((now) => this.#run(now));
     this.#departures = new DepartureTimes(spec, random);
     port.loop.at(this.#number, Math.round(this.#departures.due));
   }
 
-  run(now: number): void {
+  #run(now: number): void {
     if (now >= this.#spec.stop) return;
     this.#port.send(true, this.#departures.size, 0);
     this.#departures.advance();

@@ -1,5 +1,4 @@
 /** A TCP transfer, and a client that asks for one after the other: sender and receiver on the two ends of the tunnel. */
-import type { Actor } from '../event-loop.ts';
 import { SACK_BLOCKS } from '../packet-store.ts';
 import type { Random } from '../random.ts';
 import type { TrafficSpec } from '../spec.ts';
@@ -24,7 +23,7 @@ export function firstTransfer(spec: TcpSpec, random: Random): number {
   return Math.round(spec.start + random.fraction() * (spec.flows > 1 ? SPREAD_OF_MANY : SPREAD));
 }
 
-export class TcpFlow implements Flow, Actor {
+export class TcpFlow implements Flow {
   readonly #spec: TcpSpec;
   readonly #port: FlowPort;
   readonly #random: Random;
@@ -48,14 +47,14 @@ export class TcpFlow implements Flow, Actor {
     this.#port = port;
     this.#random = random;
     this.#payload = mtu - SEGMENT_HEADERS;
-    this.#number = port.loop.register(this);
-    this.#stopper = port.loop.register({ run: () => this.#sender?.stop() });
+    this.#number = port.loop.register((now) => this.#begin(now));
+    this.#stopper = port.loop.register(() => this.#sender?.stop());
     port.loop.at(this.#number, firstTransfer(spec, random));
     port.loop.at(this.#stopper, spec.stop);
   }
 
   /** The next transfer begins, with its request if it has one. */
-  run(now: number): void {
+  #begin(now: number): void {
     if (now >= this.#spec.stop) return;
     this.#begun = now;
     if (this.#spec.model === 'requests') this.#port.send(false, REQUEST, IS_REQUEST);

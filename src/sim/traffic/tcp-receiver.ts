@@ -2,13 +2,13 @@
  * The receiving side of a TCP transfer: cumulative acknowledgement, SACK (RFC 2018) with D-SACK (RFC 2883), delayed acknowledgements
  * (RFC 1122 §4.2.3.2, RFC 5681 §4.2; Linux acknowledges at once at the start of a transfer). Counts in segments.
  */
-import type { Actor, EventLoop } from '../event-loop.ts';
+import type { EventLoop } from '../event-loop.ts';
 import { SACK_BLOCKS } from '../packet-store.ts';
 
 const DELAY = 40e6;
 const QUICK_ACKS = 16;
 
-export class TcpReceiver implements Actor {
+export class TcpReceiver {
   /** Next segment expected: everything before it is with the application. */
   next = 0;
   readonly #loop: EventLoop;
@@ -24,7 +24,7 @@ export class TcpReceiver implements Actor {
     acknowledge: (cumulative: number, blocks: readonly (readonly [number, number])[]) => void,
   ) {
     this.#loop = loop;
-    this.#number = loop.register(this);
+    this.#number = loop.register(() => this.#send());
     this.#acknowledge = acknowledge;
   }
 
@@ -47,10 +47,6 @@ export class TcpReceiver implements Actor {
     } else {
       this.#loop.at(this.#number, now + DELAY);
     }
-  }
-
-  run(): void {
-    this.#send();
   }
 
   #insert(segment: number): void {

@@ -3,7 +3,7 @@
  * Linux has it since 4.18, tail loss probe, proportional rate reduction (RFC 6937), retransmission time-out (RFC 6298), and
  * undoing of reductions that D-SACK shows to be wrong (RFC 3708). One congestion control of congestion.ts.
  */
-import type { Actor, EventLoop } from '../event-loop.ts';
+import type { EventLoop } from '../event-loop.ts';
 import type { CongestionControlName } from '../spec.ts';
 import { type CongestionControl, createCongestionControl } from './congestion.ts';
 
@@ -29,7 +29,7 @@ export interface TcpSenderPorts {
   transmit(segment: number): void;
 }
 
-export class TcpSender implements Actor {
+export class TcpSender {
   readonly control: CongestionControl;
   retransmits = 0;
   timeouts = 0;
@@ -79,9 +79,9 @@ export class TcpSender implements Actor {
     this.#ports = ports;
     this.#limit = segments;
     this.control = createCongestionControl(congestion);
-    this.#timer = loop.register(this);
-    this.#reorderTimer = loop.register({ run: (now) => this.#reorderingOver(now) });
-    this.#pacer = loop.register({ run: (now) => this.#fill(now) });
+    this.#timer = loop.register((now) => this.#timeOut(now));
+    this.#reorderTimer = loop.register((now) => this.#reorderingOver(now));
+    this.#pacer = loop.register((now) => this.#fill(now));
   }
 
   start(now: number): void {
@@ -367,7 +367,7 @@ export class TcpSender implements Actor {
   }
   #probeDue = false;
 
-  run(now: number): void {
+  #timeOut(now: number): void {
     if (this.#una >= this.#next) return;
     if (this.#probeDue) {
       this.#probing = true;
