@@ -24,6 +24,8 @@ export interface EndPorts {
   arrived(tag: number): void;
   /** The inner packet leaves the tunnel. */
   delivered(tag: number): void;
+  /** All that leaves it at this moment has left. */
+  burstOver(): void;
 }
 
 /** Addresses and ports of a flow, and its DSCP as the octet in the header. */
@@ -288,6 +290,7 @@ export class End {
         this.#ports.delivered(i32[at + TAG_WORD]!);
       }
     } while (this.#wasm.deliveriesDone(worker, time));
+    this.#ports.burstOver();
   }
 
   #setTimer(): void {

@@ -277,6 +277,8 @@ class TunnelPorts implements EndPorts {
   readonly #simulation: Simulation;
   readonly #out: Side;
   readonly #into: Side;
+  /** Flows whose packets come out at this moment. */
+  readonly #burst: Flow[] = [];
 
   constructor(simulation: Simulation, out: Side, into: Side) {
     this.#simulation = simulation;
@@ -309,6 +311,13 @@ class TunnelPorts implements EndPorts {
     side.delays.after.push(now - sent);
     const stream = store.streams[at]!;
     streams[stream]!.delivered(store.numbers[at]!, size, now);
-    flows[stream >> 1]!.flow.receive((stream & 1) === 0, at, now);
+    const { flow } = flows[stream >> 1]!;
+    flow.receive((stream & 1) === 0, at, now);
+    if (!this.#burst.includes(flow)) this.#burst.push(flow);
+  }
+
+  burstOver(): void {
+    for (const flow of this.#burst) flow.burstOver(this.#simulation.loop.now);
+    this.#burst.length = 0;
   }
 }

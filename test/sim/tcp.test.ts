@@ -69,3 +69,22 @@ it('requests are answered one after the other', () => {
   expect(completion.p50).toBeGreaterThan(50);
   expect(completion.p50).toBeLessThan(110);
 });
+
+it('a connection is opened before data flow, and its segments are packets like others', () => {
+  const small = { model: 'tcp', congestion: 'cubic', octets: 1000 } as const;
+  const { flows, conservation } = simulate(testSpec([testLink(50, 10)], [small], { duration: 1e9 }));
+  const { completion, stream } = flows[0]!;
+  // SYN, SYN-ACK, ACK, data: two round trips but for the way back of the last acknowledgement.
+  expect(completion.p50).toBeGreaterThan(40);
+  expect(completion.p50).toBeLessThan(42);
+  expect(stream.sent).toBe(2);
+  expect(conservation.sent).toBe(5);
+});
+
+it('requests go on whatever is lost', () => {
+  const loss = { model: 'random', probability: 0.1 } as const;
+  const requests = { model: 'requests', congestion: 'cubic', octets: 20_000, pause: 50e6 } as const;
+  const { flows } = simulate(testSpec([testLink(50, 10, { loss })], [requests], { duration: 60e9 }));
+  expect(flows[0]!.completion.count).toBeGreaterThan(40);
+  expect(flows[0]!.completion.max).toBeGreaterThan(1000);
+});

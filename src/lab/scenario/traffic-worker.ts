@@ -238,11 +238,11 @@ class TcpReceiver extends Receiver {
     this.#socket?.destroy();
   }
 
-  /** The next transfer. Its time begins with the connection, because the simulator has no handshakes. */
+  /** The next transfer, the handshake included. */
   #transfer(): void {
     if (this.#ended) return;
     const spec = this.#spec;
-    let begun = 0;
+    const begun = monotonic();
     let octets = 0;
     const socket = connect({
       host: task.peer,
@@ -251,10 +251,9 @@ class TcpReceiver extends Receiver {
       noDelay: true,
     });
     this.#socket = socket;
-    socket.on('connect', () => {
-      begun = monotonic();
-      if (spec.model === 'requests') socket.write(BLOCK.subarray(0, REQUEST - SEGMENT_HEADERS));
-    });
+    if (spec.model === 'requests') {
+      socket.on('connect', () => socket.write(BLOCK.subarray(0, REQUEST - SEGMENT_HEADERS)));
+    }
     socket.on('data', (data) => {
       octets += data.length;
       this.octets += data.length;

@@ -74,6 +74,7 @@ const CUBIC_C = 0.4;
 const CUBIC_BETA = 0.7;
 /** Linux: before the first loss nothing is known of the path, and the window grows by 5 % a round trip at least. */
 const CUBIC_BLIND_GROWTH = 1 / 20;
+const CUBIC_NO_SAMPLES = 1e9;
 /** HyStart (Ha and Rhee, 2011) with the constants of Linux: from this window on, bounds of the delay's growth, samples a round. */
 const HYSTART_WINDOW = 16;
 const HYSTART_MIN = 4e6;
@@ -88,26 +89,30 @@ class Cubic extends Reno {
   #k = 0;
   #origin = 0;
   #estimate = 0;
+  #leastRtt = Infinity;
   #roundRtt = Infinity;
   #samples = 0;
   #roundBegan = 0;
   #lastAck = 0;
 
   override onAck(sample: AckSample): void {
+    const { now, delivered, rtt } = sample;
+    // Linux takes no samples for a second after a recovery.
+    const isSample = rtt !== null && (this.#epoch < 0 || now - this.#epoch >= CUBIC_NO_SAMPLES);
+    if (isSample) this.#leastRtt = Math.min(this.#leastRtt, rtt);
     if (sample.inRecovery) return;
     if (this.window < this.threshold) {
-      this.window += sample.delivered;
-      if (this.#queueGrows(sample)) this.threshold = this.window;
+      this.window += delivered;
+      if (isSample && this.#queueGrows(sample, rtt)) this.threshold = this.window;
       return;
     }
-    const { now, delivered, minRtt } = sample;
     if (this.#epoch < 0) {
       this.#epoch = now;
       this.#estimate = this.window;
       this.#origin = Math.max(this.#maximum, this.window);
       this.#k = this.#maximum > this.window ? Math.cbrt((this.#maximum - this.window) / CUBIC_C) : 0;
     }
-    const t = (now - this.#epoch + minRtt) / 1e9 - this.#k;
+    const t = (now - this.#epoch + (Number.isFinite(this.#leastRtt) ? this.#leastRtt : 0)) / 1e9 - this.#k;
     const target = Math.min(this.#origin + CUBIC_C * t * t * t, 1.5 * this.window);
     // §4.3: what Reno would have, given our smaller decrease.
     this.#estimate += ((3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA)) * (delivered / this.window);
@@ -132,7 +137,7 @@ class Cubic extends Reno {
   }
 
   /** The round's smallest delay has grown, or its acknowledgements came without a gap for half a round trip. */
-  #queueGrows({ now, rtt, minRtt, roundStart }: AckSample): boolean {
+  #queueGrows({ now, roundStart }: AckSample, rtt: number): boolean {
     if (roundStart) {
       this.#roundRtt = Infinity;
       this.#samples = 0;
@@ -140,14 +145,14 @@ class Cubic extends Reno {
       this.#lastAck = now;
     }
     if (this.window < HYSTART_WINDOW) return false;
+    const least = this.#leastRtt;
     if (now - this.#lastAck <= HYSTART_TRAIN) {
       this.#lastAck = now;
-      if (now - this.#roundBegan > minRtt / 2) return true;
+      if (now - this.#roundBegan > least / 2) return true;
     }
-    if (rtt === null || this.#samples >= HYSTART_SAMPLES) return false;
     this.#roundRtt = Math.min(this.#roundRtt, rtt);
-    if (++this.#samples < HYSTART_SAMPLES) return false;
-    return this.#roundRtt > minRtt + Math.min(Math.max(minRtt / 8, HYSTART_MIN), HYSTART_MAX);
+    if (this.#samples++ < HYSTART_SAMPLES) return false;
+    return this.#roundRtt > least + Math.min(Math.max(least / 8, HYSTART_MIN), HYSTART_MAX);
   }
 }
 
@@ -172,6 +177,13 @@ class Bbr implements CongestionControl {
   #cycle = 2;
   #cycleAt = 0;
   #probeEnd = 0;
+
+  constructor(now: number, handshakeRtt: number | null) {
+    if (handshakeRtt === null) return;
+    this.#minRtt = handshakeRtt;
+    this.#minRttAt = now;
+    this.pacing = (BBR_HIGH_GAIN * INITIAL_WINDOW) / handshakeRtt;
+  }
 
   onAck(sample: AckSample): void {
     const { now, rtt, rate, inFlight, roundStart, appLimited } = sample;
@@ -256,6 +268,11 @@ class Bbr implements CongestionControl {
   }
 }
 
-export function createCongestionControl(name: CongestionControlName): CongestionControl {
-  return name === 'reno' ? new Reno() : name === 'cubic' ? new Cubic() : new Bbr();
+/** `handshakeRtt`: what the handshake measured; null: nothing. */
+export function createCongestionControl(
+  name: CongestionControlName,
+  now: number,
+  handshakeRtt: number | null,
+): CongestionControl {
+  return name === 'reno' ? new Reno() : name === 'cubic' ? new Cubic() : new Bbr(now, handshakeRtt);
 }

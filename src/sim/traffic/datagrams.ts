@@ -32,6 +32,8 @@ export class DatagramFlow implements Flow {
     this.#octets += this.#port.sizes[at]! - DATAGRAM_HEADERS;
   }
 
+  burstOver(): void {}
+
   result(): FlowResult {
     return { octets: this.#octets, retransmits: 0, timeouts: 0, completions: [], windows: [] };
   }

@@ -27,5 +27,7 @@ export interface FlowResult {
 export interface Flow {
   /** The packet at `at` of the store has come out of the tunnel. */
   receive(forward: boolean, at: number, now: number): void;
+  /** Nothing more comes out of the tunnel at this moment: what belongs together has reached the receiver as one super-packet. */
+  burstOver(now: number): void;
   result(): FlowResult;
 }

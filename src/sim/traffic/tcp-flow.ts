@@ -1,8 +1,12 @@
-/** A TCP transfer, and a client that asks for one after the other: sender and receiver on the two ends of the tunnel. */
+/**
+ * A TCP transfer, and a client that asks for one after the other: sender and receiver on the two ends of the tunnel. Whoever wants data connects;
+ * a request has a connection of its own.
+ */
 import { SACK_BLOCKS } from '../packet-store.ts';
 import type { Random } from '../random.ts';
 import type { TrafficSpec } from '../spec.ts';
 import type { Flow, FlowPort, FlowResult } from './flow.ts';
+import { CONTROLS, type Control, TcpClient, TcpServer } from './tcp-handshake.ts';
 import { TcpReceiver } from './tcp-receiver.ts';
 import { TcpSender } from './tcp-sender.ts';
 
@@ -13,8 +17,13 @@ export const REQUEST = 300;
 /** Nanoseconds within which a transfer begins. */
 const SPREAD = 20e6;
 const SPREAD_OF_MANY = 100e6;
-/** `segments` of a packet that is no part of a transfer. */
-const IS_REQUEST = -1;
+/** Inner octets of what is no data; SYN and SYN-ACK have 20 octets of options, the others timestamps. */
+const CONTROL_SIZES: Readonly<Record<Control, number>> = {
+  syn: 60,
+  'syn-ack': 60,
+  ack: SEGMENT_HEADERS,
+  request: REQUEST,
+};
 
 export type TcpSpec = Extract<TrafficSpec, { model: 'tcp' | 'requests' }>;
 
@@ -30,11 +39,15 @@ export class TcpFlow implements Flow {
   readonly #payload: number;
   readonly #number: number;
   readonly #stopper: number;
+  readonly #client: TcpClient;
+  readonly #server: TcpServer;
   #sender: TcpSender | null = null;
   #receiver: TcpReceiver | null = null;
   /** Number of the transfer, so that nothing of one before it is taken for its own. */
   #transfer = 0;
   #begun = 0;
+  /** The round trip that the sender measured with its SYN-ACK. */
+  #handshakeRtt: number | null = null;
   #octets = 0;
   #retransmits = 0;
   #timeouts = 0;
@@ -48,38 +61,70 @@ export class TcpFlow implements Flow {
     this.#random = random;
     this.#payload = mtu - SEGMENT_HEADERS;
     this.#number = port.loop.register((now) => this.#begin(now));
-    this.#stopper = port.loop.register(() => this.#sender?.stop());
+    this.#stopper = port.loop.register(() => this.#stop());
+    const hasRequest = spec.model === 'requests';
+    this.#client = new TcpClient(port.loop, hasRequest, {
+      send: (control) => this.#sendControl(false, control),
+      established: () => {},
+    });
+    this.#server = new TcpServer(port.loop, {
+      send: (control) => this.#sendControl(true, control),
+      established: (now, rtt) => {
+        this.#handshakeRtt = rtt;
+        if (!hasRequest) this.#startTransfer(now);
+      },
+    });
     port.loop.at(this.#number, firstTransfer(spec, random));
     port.loop.at(this.#stopper, spec.stop);
   }
 
-  /** The next transfer begins, with its request if it has one. */
+  /** The next transfer begins with its connection. */
   #begin(now: number): void {
     if (now >= this.#spec.stop) return;
+    this.#retire();
+    this.#transfer++;
     this.#begun = now;
-    if (this.#spec.model === 'requests') this.#port.send(false, REQUEST, IS_REQUEST);
-    else this.#startTransfer(now);
+    this.#server.listen();
+    this.#client.open(now);
+  }
+
+  #stop(): void {
+    this.#sender?.stop();
+    this.#client.close();
+    this.#server.listen();
+  }
+
+  #sendControl(forward: boolean, control: Control): void {
+    const number = this.#transfer * CONTROLS.length + CONTROLS.indexOf(control);
+    this.#port.send(forward, CONTROL_SIZES[control], -1 - number);
   }
 
   receive(forward: boolean, at: number, now: number): void {
     const segment = this.#port.segments[at]!;
+    if (segment < 0) return this.#receiveControl(-1 - segment, now);
+    if (segment >>> TRANSFER_SHIFT !== (this.#transfer & TRANSFER_MASK)) return;
     if (forward) {
-      const transfer = segment >>> TRANSFER_SHIFT;
-      if (this.#receiver && transfer === (this.#transfer & TRANSFER_MASK)) {
-        this.#receiver.receive(segment & SEGMENT_MASK, now);
-        this.#checkDone(now);
-      }
+      this.#client.answered();
+      this.#receiver?.receive(segment & SEGMENT_MASK, now);
       return;
     }
-    if (segment === IS_REQUEST) {
-      if (now < this.#spec.stop) this.#startTransfer(now);
-      return;
-    }
-    if (!this.#sender || segment >>> TRANSFER_SHIFT !== (this.#transfer & TRANSFER_MASK)) return;
     const blocks = at * SACK_BLOCKS * 2;
     let count = 0;
     while (count < SACK_BLOCKS && this.#port.sacks[blocks + 2 * count + 1]! > 0) count++;
-    this.#sender.acknowledge(segment & SEGMENT_MASK, this.#port.sacks, blocks, count, now);
+    this.#sender?.acknowledge(segment & SEGMENT_MASK, this.#port.sacks, blocks, count, now);
+  }
+
+  #receiveControl(number: number, now: number): void {
+    const control = CONTROLS[number % CONTROLS.length]!;
+    if (Math.floor(number / CONTROLS.length) !== this.#transfer || now >= this.#spec.stop) return;
+    if (control === 'syn-ack') return this.#client.receive(now);
+    this.#server.receive(control, now);
+    if (control === 'request' && !this.#sender) this.#startTransfer(now);
+  }
+
+  burstOver(now: number): void {
+    this.#receiver?.burstOver(now);
+    if (this.#receiver) this.#checkDone(now);
   }
 
   result(): FlowResult {
@@ -93,8 +138,6 @@ export class TcpFlow implements Flow {
   }
 
   #startTransfer(now: number): void {
-    this.#retire();
-    this.#transfer++;
     const tag = ((this.#transfer & TRANSFER_MASK) << TRANSFER_SHIFT) >>> 0;
     const { octets, congestion } = this.#spec;
     const segments = octets === null ? SEGMENT_MASK : Math.ceil(octets / this.#payload);
@@ -108,7 +151,7 @@ export class TcpFlow implements Flow {
         this.#port.sacks[base + 2 * i + 1] = blocks[i]?.[1] ?? 0;
       }
     });
-    this.#sender = new TcpSender(this.#port.loop, congestion, segments, {
+    this.#sender = new TcpSender(this.#port.loop, congestion, segments, this.#handshakeRtt, {
       transmit: (segment) => {
         this.#port.send(true, size, tag | segment);
       },

@@ -1,12 +1,15 @@
 /**
  * The receiving side of a TCP transfer: cumulative acknowledgement, SACK (RFC 2018) with D-SACK (RFC 2883), delayed acknowledgements
- * (RFC 1122 §4.2.3.2, RFC 5681 §4.2; Linux acknowledges at once at the start of a transfer). Counts in segments.
+ * (RFC 1122 §4.2.3.2, RFC 5681 §4.2; Linux acknowledges at once at the start of a transfer). What comes at the same moment and is
+ * in sequence comes as one super-packet, which the tunnel makes for the TUN, and gets one acknowledgement. Counts in segments.
  */
 import type { EventLoop } from '../event-loop.ts';
 import { SACK_BLOCKS } from '../packet-store.ts';
 
 const DELAY = 40e6;
 const QUICK_ACKS = 16;
+/** Segments of 1416 octets that fit into a super-packet of 64 KiB. */
+const SUPER_PACKET = 46;
 
 export class TcpReceiver {
   /** Next segment expected: everything before it is with the application. */
@@ -16,6 +19,9 @@ export class TcpReceiver {
   readonly #acknowledge: (cumulative: number, blocks: readonly (readonly [number, number])[]) => void;
   /** Ranges [first, after last) beyond `next`, the one that grew last first. */
   #ranges: [number, number][] = [];
+  /** The super-packet that is coming: [first, after last). */
+  #first = 0;
+  #end = 0;
   #pending = 0;
   #quick = QUICK_ACKS;
 
@@ -29,18 +35,36 @@ export class TcpReceiver {
   }
 
   receive(segment: number, now: number): void {
-    const known =
-      segment < this.next || this.#ranges.some(([first, end]) => segment >= first && segment < end);
-    if (known) return this.#send([segment, segment + 1]);
-    if (segment !== this.next) {
-      this.#insert(segment);
-      return this.#send();
+    if (segment !== this.#end || this.#end - this.#first === SUPER_PACKET) {
+      this.burstOver(now);
+      this.#first = segment;
+    }
+    this.#end = segment + 1;
+  }
+
+  /** The super-packet is complete: what Linux does with it. */
+  burstOver(now: number): void {
+    const first = this.#first;
+    const end = this.#end;
+    if (first === end) return;
+    this.#first = end;
+    if (end <= this.next || this.#ranges.some((range) => first >= range[0] && end <= range[1])) {
+      this.#send([first, end]);
+      return;
+    }
+    if (first > this.next) {
+      this.#insert(first, end);
+      this.#send();
+      return;
     }
     const hadHoles = this.#ranges.length > 0;
-    this.next++;
-    const joined = this.#ranges.findIndex(([first]) => first === this.next);
-    if (joined >= 0) this.next = this.#ranges.splice(joined, 1)[0]![1];
-    this.#pending++;
+    this.#pending += end - this.next;
+    this.next = end;
+    this.#ranges = this.#ranges.filter((range) => {
+      if (range[0] > this.next) return true;
+      this.next = Math.max(this.next, range[1]);
+      return false;
+    });
     if (hadHoles || this.#pending >= 2 || this.#quick > 0) {
       if (this.#quick > 0) this.#quick--;
       this.#send();
@@ -49,13 +73,14 @@ export class TcpReceiver {
     }
   }
 
-  #insert(segment: number): void {
-    let first = segment;
-    let end = segment + 1;
+  /** Joins the range with those that it touches or overlaps; the result comes first. */
+  #insert(from: number, to: number): void {
+    let first = from;
+    let end = to;
     this.#ranges = this.#ranges.filter((range) => {
-      if (range[1] === first) first = range[0];
-      else if (range[0] === end) end = range[1];
-      else return true;
+      if (range[0] > end || range[1] < first) return true;
+      first = Math.min(first, range[0]);
+      end = Math.max(end, range[1]);
       return false;
     });
     this.#ranges.unshift([first, end]);

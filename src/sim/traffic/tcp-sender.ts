@@ -73,12 +73,25 @@ export class TcpSender {
   #undoable = 0;
   #probing = false;
   #nextSend = 0;
+  /** When the first segment that this acknowledgement covers was sent: Linux smooths what an acknowledgement took at most. */
+  #oldest: number | null = null;
 
-  constructor(loop: EventLoop, congestion: CongestionControlName, segments: number, ports: TcpSenderPorts) {
+  /** `handshakeRtt`: what the handshake measured; null: nothing. */
+  constructor(
+    loop: EventLoop,
+    congestion: CongestionControlName,
+    segments: number,
+    handshakeRtt: number | null,
+    ports: TcpSenderPorts,
+  ) {
     this.#loop = loop;
     this.#ports = ports;
     this.#limit = segments;
-    this.control = createCongestionControl(congestion);
+    this.control = createCongestionControl(congestion, loop.now, handshakeRtt);
+    if (handshakeRtt !== null) {
+      this.#minRtt = handshakeRtt;
+      this.#smooth(handshakeRtt);
+    }
     this.#timer = loop.register((now) => this.#timeOut(now));
     this.#reorderTimer = loop.register((now) => this.#reorderingOver(now));
     this.#pacer = loop.register((now) => this.#fill(now));
@@ -125,7 +138,9 @@ export class TcpSender {
     if (delivered) this.#deliveredAt = now;
     const rtt =
       latest >= 0 && !(this.#flags[latest & MASK]! & AGAIN) ? now - this.#sentAt[latest & MASK]! : null;
-    if (rtt !== null) this.#measure(rtt);
+    if (rtt !== null) this.#minRtt = Math.min(this.#minRtt, rtt);
+    if (this.#oldest !== null) this.#smooth(now - this.#oldest);
+    else if (rtt !== null) this.#smooth(rtt);
     const roundStart = cumulative > this.#roundEnd;
     if (roundStart) this.#roundEnd = this.#next;
     this.#detectLosses(now);
@@ -153,6 +168,7 @@ export class TcpSender {
   }
 
   #takeCumulative(cumulative: number, note: (segment: number) => void): void {
+    this.#oldest = null;
     for (; this.#una < cumulative; this.#una++) {
       const place = this.#una & MASK;
       const flags = this.#flags[place]!;
@@ -162,6 +178,7 @@ export class TcpSender {
         this.#delivered++;
         if (this.#una < this.#highestSacked && !(flags & AGAIN)) this.#reorderSeen = true;
         note(this.#una);
+        if (!(flags & AGAIN)) this.#oldest ??= this.#sentAt[place]!;
       }
       if (flags & LOST) this.#lost--;
       if (flags & RETRANSMITTED) this.#again--;
@@ -217,8 +234,8 @@ export class TcpSender {
     if (this.#state !== 'loss') this.#state = 'open';
   }
 
-  #measure(rtt: number): void {
-    if (rtt < this.#minRtt) this.#minRtt = rtt;
+  /** RFC 6298 §2. */
+  #smooth(rtt: number): void {
     if (!this.#smoothed) {
       this.#smoothed = rtt;
       this.#variation = rtt / 2;
