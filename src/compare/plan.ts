@@ -1,9 +1,11 @@
 /** From what the command line says to the cells of a sweep. */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { SCHEDULERS, type SchedulerName } from '../dataplane/distribution-spec.ts';
 import { compileScheduler } from '../dataplane/scheduler-compiler.ts';
 import { TunloomError } from '../errors.ts';
-import { type Job, PARAMETERS, type ParameterName, type Parameters } from './job.ts';
+import { type Job, PARAMETERS, type ParameterName, type Parameters, digestOf, jobKey } from './job.ts';
+import type { SimSpec } from '../sim/spec.ts';
 import { scenarioFile } from './library.ts';
 import { loadScenario } from './scenario.ts';
 
@@ -25,6 +27,7 @@ interface PlannedScheduler {
   readonly scheduler: SchedulerName;
   readonly module: WebAssembly.Module | null;
   readonly file: string | null;
+  readonly digest: string;
 }
 
 /** Scenario by scenario, scheduler by scheduler, seed by seed. Throws BAD_ARGUMENT, BAD_CONFIG, BAD_SCHEDULER. */
@@ -34,34 +37,59 @@ export async function planJobs(options: PlanOptions): Promise<Job[]> {
   for (const name of options.schedulers) schedulers.push(await planScheduler(name));
   const combinations = combine(options.settings);
   const seeds = Array.from({ length: options.seeds }, (_, i) => i + 1);
-  return scenarios.flatMap(({ name, spec }) =>
-    schedulers.flatMap((scheduler) =>
+  const jobs = scenarios.flatMap(({ name, spec: asWritten }) => {
+    const spec = { ...withDuration(asWritten, options.duration), oracle: options.oracle };
+    const digest = digestOf(spec);
+    return schedulers.flatMap((scheduler) =>
       combinations.flatMap((parameters) =>
-        seeds.map((seed): Job => {
-          const duration = options.duration === null ? spec.duration : options.duration * 1e9;
-          const traffic = spec.traffic.map((source) => ({
-            ...source,
-            stop: source.stop === spec.duration ? duration : Math.min(source.stop, duration),
-          }));
-          return {
-            scheduler: scheduler.name,
-            distribution: { scheduler: scheduler.scheduler },
-            module: scheduler.module,
-            file: scheduler.file,
-            scenario: name,
-            spec: { ...spec, duration, traffic, oracle: options.oracle },
-            seed,
-            parameters,
-          };
-        }),
+        seeds.map((seed): Job => ({
+          scheduler: scheduler.name,
+          distribution: { scheduler: scheduler.scheduler },
+          module: scheduler.module,
+          file: scheduler.file,
+          scenario: name,
+          spec,
+          seed,
+          parameters,
+          digests: { scheduler: scheduler.digest, scenario: digest },
+        })),
       ),
-    ),
-  );
+    );
+  });
+  refuseTwins(jobs);
+  return jobs;
+}
+
+/** `seconds`: null leaves it as it is written. */
+function withDuration(spec: SimSpec, seconds: number | null): SimSpec {
+  if (seconds === null) return spec;
+  const duration = Math.round(seconds * 1e9);
+  const traffic = spec.traffic.map((source) => ({
+    ...source,
+    stop: source.stop === spec.duration ? duration : Math.min(source.stop, duration),
+  }));
+  return { ...spec, duration, traffic };
+}
+
+/** Results are told apart by name. */
+function refuseTwins(jobs: readonly Job[]): void {
+  const names = new Set<string>();
+  for (const job of jobs) {
+    const name = jobKey(job);
+    if (names.has(name)) {
+      throw new TunloomError(
+        'BAD_ARGUMENT',
+        `compare: scenario "${job.scenario}" with ${job.scheduler} would be run twice; results are told apart by name`,
+      );
+    }
+    names.add(name);
+  }
 }
 
 async function planScheduler(name: string): Promise<PlannedScheduler> {
   const builtIn = SCHEDULERS.find((other) => other === name);
-  if (builtIn && builtIn !== 'custom') return { name, scheduler: builtIn, module: null, file: null };
+  if (builtIn && builtIn !== 'custom')
+    return { name, scheduler: builtIn, module: null, file: null, digest: builtIn };
   if (!name.endsWith('.ts')) {
     const names = SCHEDULERS.filter((other) => other !== 'custom').join(', ');
     throw new TunloomError(
@@ -69,12 +97,16 @@ async function planScheduler(name: string): Promise<PlannedScheduler> {
       `there is no scheduler "${name}"; there are ${names}, or name a .ts file`,
     );
   }
-  return {
-    name: path.basename(name, '.ts'),
-    scheduler: 'custom',
-    module: await compileScheduler(name),
-    file: name,
-  };
+  const ownName = path.basename(name, '.ts');
+  if (SCHEDULERS.some((other) => other === ownName)) {
+    throw new TunloomError(
+      'BAD_ARGUMENT',
+      `${name}: "${ownName}" is a scheduler of tunloom's; give the file another name`,
+    );
+  }
+  const module = await compileScheduler(name);
+  const digest = digestOf(readFileSync(name, 'utf8'));
+  return { name: ownName, scheduler: 'custom', module, file: name, digest };
 }
 
 function combine(settings: readonly string[]): Parameters[] {
@@ -86,6 +118,12 @@ function combine(settings: readonly string[]): Parameters[] {
       throw new TunloomError(
         'BAD_ARGUMENT',
         `--set ${setting}: expected NAME=N,N... with one of ${PARAMETERS.join(', ')} and numbers above 0`,
+      );
+    }
+    if (name in combinations[0]!) {
+      throw new TunloomError(
+        'BAD_ARGUMENT',
+        `--set ${setting}: ${name} is set already; give all values at once: ${name}=N,N`,
       );
     }
     combinations = combinations.flatMap((before) => values.map((value) => ({ ...before, [name]: value })));

@@ -1,6 +1,7 @@
 /** Results of a scenario, scheduler by scheduler, best goodput first, each against the best. */
 import type { SimResult } from '../sim/result.ts';
-import { type CompareResult, type Parameters } from './job.ts';
+import type { Quantiles } from '../sim/metrics/distribution.ts';
+import { type CompareResult, type Parameters, cellKey } from './job.ts';
 import { type Interval, meanInterval, signFlipTest } from './statistics.ts';
 
 export interface Standing {
@@ -10,15 +11,15 @@ export interface Standing {
   /** Mbit/s. */
   readonly goodput: Interval;
   readonly efficiency: number;
-  /** Milliseconds. */
-  readonly delay50: number;
-  readonly delay99: number;
+  /** Milliseconds; null if nothing arrived. */
+  readonly delay50: number | null;
+  readonly delay99: number | null;
   /** Percent. */
   readonly reorderedBefore: number;
   readonly reorderedAfter: number;
   readonly loss: number;
   readonly retransmits: number;
-  /** Milliseconds; null without transfers that end. */
+  /** Milliseconds, of the runs in which transfers ended; null if none did. */
   readonly completion50: number | null;
   /** Against the best of the scenario; 1 for the best itself. */
   readonly p: number;
@@ -35,9 +36,10 @@ const SIGNIFICANT = 0.05;
 export function rank(results: readonly CompareResult[]): Ranking[] {
   const scenarios = Map.groupBy(results, ({ scenario }) => scenario);
   return [...scenarios].map(([scenario, of]) => {
+    // By seed, so that sums of fractions are the same to the bit in whichever order runs ended.
     const groups = Map.groupBy(
-      of,
-      ({ scheduler, parameters }) => `${scheduler} ${JSON.stringify(parameters)}`,
+      of.toSorted((a, b) => a.seed - b.seed),
+      cellKey,
     );
     const sorted = [...groups.values()].sort((a, b) => meanGoodput(b) - meanGoodput(a));
     const best = sorted[0]!;
@@ -52,26 +54,29 @@ function meanGoodput(results: readonly CompareResult[]): number {
 function standing(group: readonly CompareResult[], best: readonly CompareResult[]): Standing {
   const mean = (pick: (metrics: SimResult) => number): number =>
     meanInterval(group.map(({ metrics }) => pick(metrics))).mean;
+  const meanTime = (pick: (metrics: SimResult) => Quantiles, quantile: 'p50' | 'p99'): number | null => {
+    const times = group.map(({ metrics }) => pick(metrics)).filter(({ count }) => count > 0);
+    return times.length ? meanInterval(times.map((time) => time[quantile])).mean : null;
+  };
   const differences = group.flatMap(({ seed, metrics }) => {
     const other = best.find((result) => result.seed === seed);
     return other ? [metrics.goodput - other.metrics.goodput] : [];
   });
   const p = group === best ? 1 : signFlipTest(differences);
   const verdict = group === best ? 'best' : p <= SIGNIFICANT ? 'worse' : 'not told apart';
-  const completes = group.some(({ metrics }) => metrics.completion.count > 0);
   return {
     scheduler: group[0]!.scheduler,
     parameters: group[0]!.parameters,
     results: group,
     goodput: meanInterval(group.map(({ metrics }) => metrics.goodput / 1e6)),
     efficiency: mean(({ efficiency }) => efficiency),
-    delay50: mean(({ delay }) => delay.p50),
-    delay99: mean(({ delay }) => delay.p99),
+    delay50: meanTime(({ delay }) => delay, 'p50'),
+    delay99: meanTime(({ delay }) => delay, 'p99'),
     reorderedBefore: 100 * mean(({ reorderedBefore }) => reorderedBefore),
     reorderedAfter: 100 * mean(({ reorderedAfter }) => reorderedAfter),
     loss: 100 * mean(({ lossRatio }) => lossRatio),
     retransmits: mean(({ retransmits }) => retransmits),
-    completion50: completes ? mean(({ completion }) => completion.p50) : null,
+    completion50: meanTime(({ completion }) => completion, 'p50'),
     p,
     verdict,
   };

@@ -24,7 +24,15 @@ export function meanInterval(values: readonly number[]): Interval {
   const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(n, 1);
   if (n < 2) return { mean, half: 0 };
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-  return { mean, half: (STUDENT[n - 2] ?? 1.96) * Math.sqrt(variance / n) };
+  return { mean, half: student(n - 1) * Math.sqrt(variance / n) };
+}
+
+/** Beyond the table by the expansion of Cornish and Fisher, which is right to four digits there. */
+function student(freedom: number): number {
+  const z = 1.959964;
+  const first = (z ** 3 + z) / 4;
+  const second = (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96;
+  return STUDENT[freedom - 1] ?? z + first / freedom + second / freedom ** 2;
 }
 
 /**

@@ -7,7 +7,7 @@ const builtIn = await compileHotPath();
 
 export default function runJob(job: Job): CompareResult {
   const { spec, distribution } = applyParameters(job);
-  const { scheduler, scenario, seed, parameters } = job;
+  const { scheduler, scenario, seed, parameters, digests } = job;
   const metrics = new Simulation(job.module ?? builtIn, { spec, seed, distribution }).run();
-  return { scheduler, scenario, seed, parameters, metrics };
+  return { scheduler, scenario, seed, parameters, digests, metrics };
 }

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { TunloomError } from '../errors.ts';
-import { type CompareResult, type Job, jobKey } from './job.ts';
+import { type CompareResult, type Job, type RunName, cellKey, jobKey } from './job.ts';
 
 export interface SweepOptions {
   /** One line of JSON a finished cell; null: kept in memory only. */
@@ -23,6 +23,7 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   const known = new Map<string, CompareResult>();
   if (options.file !== null && existsSync(options.file)) {
     for (const result of readResults(options.file)) known.set(jobKey(result), result);
+    refuseMixture([...known.values(), ...jobs], options.file);
     dropCutLine(options.file);
   }
   const missing = jobs.filter((job) => !known.has(jobKey(job)));
@@ -52,6 +53,36 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   return jobs.map((job) => known.get(jobKey(job))!);
 }
 
+/** What several result files hold, each run once, by scenario, scheduler, parameters and seed. */
+export function mergeResults(files: readonly string[]): CompareResult[] {
+  const runs = new Map(files.flatMap(readResults).map((result) => [jobKey(result), result]));
+  const results = [...runs.values()];
+  refuseMixture(results, files.join(', '));
+  return results.sort((a, b) => compareText(cellKey(a), cellKey(b)) || a.seed - b.seed);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A scenario that was changed, or run for another time, must not be compared with what it was under the same name. */
+function refuseMixture(runs: readonly RunName[], file: string): void {
+  const digests = new Map<string, string>();
+  for (const run of runs) {
+    for (const what of ['scenario', 'scheduler'] as const) {
+      const name = `${what} ${run[what]}`;
+      const digest = run.digests[what];
+      if ((digests.get(name) ?? digest) !== digest) {
+        throw new TunloomError(
+          'BAD_RESULTS',
+          `${file}: the ${name} was another one in some runs (file, --duration or --oracle changed); use a new file`,
+        );
+      }
+      digests.set(name, digest);
+    }
+  }
+}
+
 /** What is appended must not continue a line that was never finished. */
 function dropCutLine(file: string): void {
   const text = readFileSync(file);
@@ -72,7 +103,7 @@ export function readResults(file: string): CompareResult[] {
     if (!line.trim()) return [];
     try {
       const value = JSON.parse(line) as CompareResult;
-      if (typeof value.scheduler !== 'string' || typeof value.metrics?.goodput !== 'number')
+      if (typeof value.digests?.scenario !== 'string' || typeof value.metrics?.goodput !== 'number')
         throw new Error('no result');
       return [value];
     } catch (error) {

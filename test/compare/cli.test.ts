@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import type { CompareResult } from '../../src/compare/job.ts';
+import { type CompareResult, digestOf } from '../../src/compare/job.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tunloom-compare-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,8 +75,26 @@ it('shards together are the whole, and runs that are there are not repeated', as
   writeFileSync(whole, `${lines(whole).slice(0, 5).join('\n')}\n{"scheduler":"wei`);
   await tunloom(...sweep, '--results', whole);
   expect([...lines(one), ...lines(two)].sort()).toEqual(lines(whole).sort());
-  const merged = await tunloom('--merge', one, two, '--json');
-  expect((JSON.parse(merged.stdout) as { results: unknown[] }).results).toHaveLength(6);
+  // A run that is in two files is one run.
+  const merged = await tunloom('--merge', two, one, two, whole, '--json');
+  const { results } = JSON.parse(merged.stdout) as { results: CompareResult[] };
+  expect(results.map((result) => JSON.stringify(result)).sort()).toEqual(lines(whole).sort());
+  expect(results.map(({ seed }) => seed)).toEqual([1, 2, 3, 1, 2, 3]);
+});
+
+it('runs of another scenario or scheduler of the same name are not mixed in', async () => {
+  const [runs, others] = [file('runs.jsonl'), file('others.jsonl')];
+  const sweep = [SCENARIO, '--scheduler', 'weighted', '--seeds', '1', '--results', runs];
+  expect(await tunloom(...sweep)).toMatchObject({ code: 0 });
+  const refused = await tunloom(...sweep, '--duration', '0.1');
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).toContain(`${runs}: the scenario small was another one`);
+  const result = JSON.parse(readFileSync(runs, 'utf8')) as CompareResult;
+  const other = { ...result, seed: 2, digests: { ...result.digests, scheduler: 'another' } };
+  writeFileSync(others, `${JSON.stringify(other)}\n`);
+  const mixed = await tunloom('--merge', runs, others);
+  expect(mixed).toMatchObject({ code: 2 });
+  expect(mixed.stderr).toContain('the scheduler weighted was another one');
 });
 
 it('writes a table, CSV and a page with everything in it', async () => {
@@ -119,6 +137,7 @@ it('compares a scheduler of your own with a built-in one', async () => {
   const { results } = JSON.parse(stdout) as { results: CompareResult[] };
   const shares = results.map(({ metrics }) => metrics.directions.downlink.paths.map(({ share }) => share));
   expect(shares[0]).toEqual([0, 1]);
+  expect(results[0]!.digests.scheduler).toBe(digestOf(readFileSync(mine, 'utf8')));
   expect(shares[1]![0]).toBeCloseTo(2 / 3, 2);
 });
 
@@ -130,6 +149,10 @@ it.each([
   [['symmetric', '--set', 'window=x'], '--set window=x: expected NAME=N'],
   [['symmetric', '--shard', '3/2'], '--shard 3/2: expected i/n'],
   [['symmetric', '--shard', '1/2'], '--shard needs --results'],
+  [['symmetric', 'symmetric'], 'scenario "symmetric" with weighted would be run twice'],
+  [['symmetric', '--scheduler', 'edpf', '--scheduler', 'edpf'], 'with edpf would be run twice'],
+  [['symmetric', '--set', 'window=64', '--set', 'window=256'], '--set window=256: window is set already'],
+  [['symmetric', '--scheduler', './weighted.ts'], `"weighted" is a scheduler of tunloom's`],
   [['--merge', '/nonexistent'], '/nonexistent: ENOENT'],
 ])('%j is refused', async (args, message) => {
   const { code, stderr } = await tunloom(...args);

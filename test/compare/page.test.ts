@@ -32,6 +32,7 @@ it.each([1280, 500])('opens at a width of %d', async (width) => {
     scenario: '<b>&"',
     seed: 1,
     parameters: {},
+    digests: { scheduler, scenario: '' },
     metrics: simulate(spec, { scheduler }),
   }));
   const page = renderPage(rank(results));

@@ -12,7 +12,7 @@ import { standalone } from '../../compare/report/charts.ts';
 import { renderPage } from '../../compare/report/page.ts';
 import { scenarioCharts } from '../../compare/report/scenario-charts.ts';
 import { loadScenario } from '../../compare/scenario.ts';
-import { readResults, runSweep, shardOf } from '../../compare/sweep.ts';
+import { mergeResults, runSweep, shardOf } from '../../compare/sweep.ts';
 import { TunloomError } from '../../errors.ts';
 import { formatDuration, formatTable, print } from '../output.ts';
 import { formatComparisons } from '../real-comparison-table.ts';
@@ -82,7 +82,7 @@ export function compareCommand(): Command {
     .action(async (scenarios: string[], options: Options) => {
       if (options.list) return listScenarios(options.json ?? false);
       if (options.real) return runReal(scenarios, options);
-      const results = options.merge ? options.merge.flatMap(readResults) : await run(scenarios, options);
+      const results = options.merge ? mergeResults(options.merge) : await run(scenarios, options);
       if (!results.length) throw new TunloomError('BAD_ARGUMENT', 'compare: there are no results to report');
       const rankings = rank(results);
       if (options.csv) writeFile(options.csv, toCsv(results));
@@ -176,16 +176,20 @@ function formatRanking({ scenario, standings }: Ranking): string {
     standing.goodput.mean.toFixed(2),
     standing.goodput.half.toFixed(2),
     standing.efficiency.toFixed(3),
-    standing.delay50.toFixed(1),
-    standing.delay99.toFixed(1),
+    fixed(standing.delay50, 1),
+    fixed(standing.delay99, 1),
     standing.reorderedBefore.toFixed(2),
     standing.reorderedAfter.toFixed(3),
     standing.loss.toFixed(3),
     standing.retransmits.toFixed(0),
-    standing.completion50 === null ? '-' : standing.completion50.toFixed(0),
+    fixed(standing.completion50, 0),
     standing.verdict === 'best' ? 'best' : `${standing.verdict} (p = ${standing.p.toFixed(3)})`,
   ]);
   return `${title}\n${formatTable(head, rows)}`;
+}
+
+function fixed(value: number | null, digits: number): string {
+  return value?.toFixed(digits) ?? '-';
 }
 
 function listScenarios(json: boolean): void {
