@@ -3,6 +3,7 @@
  * give, and keeps our addresses there and the routes to them. access-side.ts owns these and gives them time.
  */
 import type { AccessGrant } from '../pmipv6/access-grant.ts';
+import { formatAddress, parseAddress, prefixContains } from '../ip.ts';
 import { Deadlines } from '../pmipv6/deadlines.ts';
 import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
@@ -15,6 +16,7 @@ import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
 import { PrefixDelegation, type ReceivedDhcp6, linkLayerDuid } from './prefix-delegation.ts';
 import { Reachability } from './reachability.ts';
+import type { ArpPacket } from './wire/arp-packet.ts';
 import type { DhcpMessage } from './wire/dhcp-message.ts';
 import type { Dhcp6Message } from './wire/dhcp6-message.ts';
 
@@ -45,6 +47,7 @@ export class AccessInterface {
       solicited: (linkLayer, asker) => this.#solicited(linkLayer, asker),
       dhcp: (message) => this.#dhcp(message),
       dhcp6: (received, from) => this.#dhcp6(received, from),
+      arp: (linkLayer, packet) => this.#arp(linkLayer, packet),
       heard: this.#silence === null ? null : (linkLayer, address) => this.#heard(linkLayer, address),
     });
   }
@@ -171,9 +174,6 @@ export class AccessInterface {
     const { host } = this.#context;
     const { name } = this.#config;
     prepareRouter(this.#context, name);
-    // RFC 5844 §3.2.4: the home subnet is not on this link, whatever the node's mask says; we answer for all of it.
-    host.setSysctl(`ipv4/conf/${name}/proxy_arp`, '1');
-    host.setSysctl(`ipv4/neigh/${name}/proxy_delay`, '0');
     // Of a device that had this name before nothing is left.
     for (const address of this.#addresses.keys()) host.addAddress(name, address);
     for (const { routes } of this.#nodes.values()) host.addRoutes(routes);
@@ -251,6 +251,24 @@ export class AccessInterface {
     if (linkLocal === null || linkLocal === node.linkLocal) return;
     node.linkLocal = linkLocal;
     if (node.grant) this.#install(node, node.grant);
+  }
+
+  /**
+   * The home subnet is not on this link, whatever the node's mask says; we answer for all of it (RFC 5844 §3.2.4) but the node's own
+   * address, which an answer would be a conflict about (RFC 5227 §2.4). The kernel's proxy_arp goes by routes, and has no such exception.
+   */
+  #arp(linkLayer: Uint8Array, packet: ArpPacket): void {
+    if (this.#silence !== null) this.#heard(linkLayer, null);
+    const identity = identify(this.#config.nodes, formatMac(linkLayer));
+    const home = identity === null ? null : this.#nodes.get(identity)?.grant?.homeAddress;
+    if (!home || packet.operation !== 'request') return;
+    const own = parseAddress(home.address);
+    const isOwn = (address: Uint8Array): boolean => Buffer.compare(address, own.bytes) === 0;
+    const subnet = { ...own, length: home.prefixLength };
+    if (!isOwn(packet.senderAddress) || isOwn(packet.targetAddress)) return;
+    // The router's address is on the interface, and so the kernel's to answer for.
+    if (formatAddress(packet.targetAddress) === home.router) return;
+    if (prefixContains(subnet, packet.targetAddress)) this.port.answerArp(packet);
   }
 
   /** A sign of life of a node that we know; others have to ask for service. */

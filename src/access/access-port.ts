@@ -12,7 +12,7 @@ import type { AccessContext } from './access-context.ts';
 import type { Asker, DueAdvertisement } from './advertiser.ts';
 import type { DhcpReply } from './dhcp-server.ts';
 import type { ReceivedDhcp6 } from './prefix-delegation.ts';
-import { encodeArpRequest, readArpPacket } from './wire/arp-packet.ts';
+import { type ArpPacket, encodeArpPacket, readArpPacket } from './wire/arp-packet.ts';
 import {
   DHCP_CLIENT_PORT,
   DHCP_SERVER_PORT,
@@ -48,8 +48,10 @@ export interface PortListener {
   solicited(linkLayer: Uint8Array, asker: Asker | null): void;
   dhcp(message: DhcpMessage): void;
   dhcp6(received: ReceivedDhcp6, from: Asker): void;
+  /** Sound ARP; null: it is not wanted. */
+  readonly arp: ((linkLayer: Uint8Array, packet: ArpPacket) => void) | null;
   /**
-   * Neighbour Solicitations, Neighbour Advertisements, ARP: the node is there. `address`: its IPv6 address on the link, if the message
+   * Neighbour Solicitations, Neighbour Advertisements: the node is there. `address`: its IPv6 address on the link, if the message
    * has one. null: signs of life are not wanted.
    */
   readonly heard: ((linkLayer: Uint8Array, address: Uint8Array | null) => void) | null;
@@ -111,7 +113,7 @@ export class AccessPort {
           neighbourDiscovery: (received) => this.#neighbourDiscovery(received),
           dhcp6: (received) => this.#dhcp6(received),
           dhcp: (payload) => this.#dhcp(payload),
-          arp: this.#listener.heard && ((received) => this.#arp(received)),
+          arp: this.#listener.arp && ((received) => this.#arp(received)),
         }),
     );
     this.#link = link;
@@ -176,13 +178,28 @@ export class AccessPort {
       this.#send(packet, ETHERTYPE_IPV6, linkLayer, 'probesSent');
     }
     if (ipv4 && own) {
-      const request = {
+      const request: ArpPacket = {
+        operation: 'request',
         senderLinkLayer: own,
         senderAddress: parseAddress(ipv4.from).bytes,
         targetAddress: parseAddress(ipv4.target).bytes,
       };
-      this.#send(encodeArpRequest(request), ETHERTYPE_ARP, linkLayer, 'probesSent');
+      this.#send(encodeArpPacket(request, null), ETHERTYPE_ARP, linkLayer, 'probesSent');
     }
+  }
+
+  /** The address that a request asks for is ours to answer for. */
+  answerArp(request: ArpPacket): void {
+    const own = this.hardwareAddress;
+    if (!own) return;
+    const reply: ArpPacket = {
+      operation: 'reply',
+      senderLinkLayer: own,
+      senderAddress: request.targetAddress,
+      targetAddress: request.senderAddress,
+    };
+    const packet = encodeArpPacket(reply, request.senderLinkLayer);
+    this.#send(packet, ETHERTYPE_ARP, request.senderLinkLayer, 'arpAnswered');
   }
 
   #send(packet: Uint8Array, etherType: number, linkLayer: Uint8Array, counter: string): void {
@@ -214,11 +231,12 @@ export class AccessPort {
   }
 
   #arp({ linkLayer, packet }: ReceivedPacket): void {
-    if (!readArpPacket(packet)) {
+    const read = readArpPacket(packet);
+    if (!read) {
       this.count('arp.malformed');
       return;
     }
-    this.#listener.heard?.(linkLayer.slice(), null);
+    this.#listener.arp?.(linkLayer.slice(), read);
     this.#context.changed();
   }
 

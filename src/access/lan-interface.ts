@@ -40,6 +40,7 @@ export class LanInterface {
       solicited: (_linkLayer, asker) => this.#advertiser.solicit(asker, context.now()),
       dhcp: () => this.port.count('dhcp.ignored'),
       dhcp6: () => this.port.count('dhcp6.ignored'),
+      arp: null,
       heard: null,
     });
   }

@@ -89,7 +89,7 @@ export class HostConfiguration {
     this.#sysctls.clear();
   }
 
-  /** Sets `key` below /proc/sys/net, such as ipv4/conf/eth0/proxy_arp. Throws SYSCTL if it cannot be. */
+  /** Sets `key` below /proc/sys/net, such as ipv4/conf/eth0/forwarding. Throws SYSCTL if it cannot be. */
   setSysctl(key: string, value: string): void {
     const before = exchangeSysctl(this.#namespace, key, value);
     if (before !== value && !this.#sysctls.has(key)) this.#sysctls.set(key, before);

@@ -2,7 +2,8 @@
  * A Linux host in a network namespace of its own, as a mobile node: it configures itself from what it is told, by kernel, udhcpc and
  * dhclient.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,16 +131,24 @@ export class MobileHost {
 
   /** Whether one ICMP echo comes back. */
   reaches(address: string, device?: string): boolean {
-    try {
-      const where = device === undefined ? [] : ['-I', device];
-      const family = address.includes(':') ? ['-6'] : [];
-      // busybox: a bare machine need not have ping(8).
-      const args = ['busybox', 'ping', ...family, '-c', '1', '-W', '2', ...where, address];
-      execFileSync('ip', ['netns', 'exec', this.namespace, ...args], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
+    const where = device === undefined ? [] : ['-I', device];
+    const family = address.includes(':') ? ['-6'] : [];
+    const options = ['ping', ...family, '-c', '1', '-W', '2', ...where, address];
+    return spawnSync('ip', this.#busybox(options), { stdio: 'ignore' }).status === 0;
+  }
+
+  /** Whether somebody, such as this process, answers an ARP request for `address` from the host's own one `source`. */
+  async arps(address: string, source: string): Promise<boolean> {
+    const options = ['arping', '-f', '-c', '3', '-w', '2', '-I', 'eth0', '-s', source, address];
+    const [status] = (await once(spawn('ip', this.#busybox(options), { stdio: 'ignore' }), 'exit')) as [
+      number,
+    ];
+    return status === 0;
+  }
+
+  /** A bare machine need not have ping(8) or arping(8). */
+  #busybox(command: readonly string[]): string[] {
+    return ['netns', 'exec', this.namespace, 'busybox', ...command];
   }
 
   dispose(): void {

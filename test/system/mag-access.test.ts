@@ -128,6 +128,8 @@ test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only
   const [binding] = lma.bindings();
   expect(binding).toMatchObject({ node: 'v4@example.org', prefixes: [] });
   expect(mn.addresses(4)).toEqual([binding!.homeAddress]);
+  const own = binding!.homeAddress!.split('/')[0]!;
+  expect(await mn.arps(own, own)).toBe(false);
   expect(mn.reaches(FAR_HOST[4])).toBe(true);
 });
 
@@ -265,7 +267,7 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
   expect(told()).toBe(dataplane.innerMtu(dataplane.specs()[0]!.name));
   mn.set(false);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(0);
-  expect(messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
+  await expect.poll(() => messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
   const netlink = new Netlink(deployment.mag);
   expect(netlink.routes({ protocol: ROUTE_PROTOCOL }).filter(({ device }) => device === 'acc1')).toEqual([]);
   netlink.close();

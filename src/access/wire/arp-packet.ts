@@ -1,4 +1,4 @@
-/** ARP for IPv4 over Ethernet (RFC 826): requests that ask whether a node is still there, and whatever it says as its sign of life. */
+/** ARP for IPv4 over Ethernet (RFC 826): what nodes ask for and what they are asked; whatever they say is a sign of life. */
 
 const ETHERNET = 1;
 const IPV4 = 0x0800;
@@ -19,20 +19,20 @@ export interface ArpPacket {
   readonly targetAddress: Uint8Array;
 }
 
-export function encodeArpRequest({
-  senderLinkLayer,
-  senderAddress,
-  targetAddress,
-}: Omit<ArpPacket, 'operation'>): Uint8Array {
+/** `targetLinkLayer` null: not known, as it is what a request asks for. */
+export function encodeArpPacket(
+  { operation, senderLinkLayer, senderAddress, targetAddress }: ArpPacket,
+  targetLinkLayer: Uint8Array | null,
+): Uint8Array {
   const packet = new Uint8Array(LENGTH);
   const view = new DataView(packet.buffer);
   view.setUint16(0, ETHERNET);
   view.setUint16(2, IPV4);
   packet.set([6, 4], 4);
-  view.setUint16(6, REQUEST);
+  view.setUint16(6, operation === 'request' ? REQUEST : REPLY);
   packet.set(senderLinkLayer.subarray(0, 6), SENDER_HARDWARE_AT);
   packet.set(senderAddress, SENDER_ADDRESS_AT);
-  // The target's hardware address is what is asked for: zero.
+  if (targetLinkLayer) packet.set(targetLinkLayer.subarray(0, 6), TARGET_HARDWARE_AT);
   packet.set(targetAddress, TARGET_ADDRESS_AT);
   return packet;
 }
