@@ -349,7 +349,8 @@ function batchCalls(wasm: HotPath): BatchCalls {
   return { prepareReceive, encapsulate, sendsDone, decapsulate, deliveriesDone, expire, nextDeadline };
 }
 
-function nodeTime(now: number): number {
+/** Microseconds of the module's clock. */
+export function nodeTime(now: number): number {
   return EPOCH_US + Math.floor(now / 1000);
 }
 

@@ -55,6 +55,8 @@ export class Link {
   };
   spec: LinkSpec;
   isUp = true;
+  /** Octets of the packets offered, whatever became of them. */
+  offeredOctets = 0;
   readonly #seeds: Random;
   #model: LinkModel;
   #expect: () => void = () => {};
@@ -121,6 +123,7 @@ export class Link {
   send(now: number, words: Int32Array, at: number, length: number): void {
     const { counters } = this;
     counters.offered++;
+    this.offeredOctets += length;
     if (!this.isUp) {
       counters.downDrops++;
       return;

@@ -5,14 +5,14 @@
  *   flow -> end -> link 1 --+-> end -> flow           uplink: MAG to LMA
  *             \--> link 2 --/                         downlink: the other way round, on links of its own
  */
-import { type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
+import { DIRECTIONS, type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
 import { End, type EndPorts, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
 import { Link } from './link.ts';
 import { Collected } from './metrics/distribution.ts';
 import { ShareDeviation } from './metrics/share-deviation.ts';
 import { PacketStore } from './packet-store.ts';
-import { PathEstimator } from './path-estimator.ts';
+import { PathEstimator, type ProbedLink } from './path-estimator.ts';
 import { Random } from './random.ts';
 import { type SimResult, summariseRun, takeSnapshot } from './result.ts';
 import { Sampler } from './sampler.ts';
@@ -20,6 +20,7 @@ import { Stream } from './stream.ts';
 import { DatagramFlow } from './traffic/datagrams.ts';
 import type { Flow, FlowPort } from './traffic/flow.ts';
 import { TcpFlow } from './traffic/tcp-flow.ts';
+import { WaitFollower } from './wait-follower.ts';
 import {
   CORRESPONDENT_ADDRESS,
   INNER_MTU,
@@ -197,26 +198,33 @@ export class Simulation {
   }
 
   #startEstimators(): void {
-    const { spec } = this.#run;
-    for (const [direction, back] of [
-      ['uplink', 'downlink'],
-      ['downlink', 'uplink'],
-    ] as const) {
+    const { spec, seed } = this.#run;
+    const follower = (receiver: End): WaitFollower =>
+      new WaitFollower(spec.paths.length, spec.resequencer, spec.detection, (bounds) => {
+        receiver.change((sessions) => sessions.setWaits(SESSION, bounds));
+      });
+    const followers = { uplink: follower(this.lma), downlink: follower(this.mag) };
+    for (const direction of DIRECTIONS) {
+      const back = direction === 'uplink' ? 'downlink' : 'uplink';
+      const end = this.sender(direction);
       spec.paths.forEach(({ bid }, i) => {
-        const { links } = this.sides[direction];
-        const end = this.sender(direction);
-        this.#estimators.push(
-          new PathEstimator(
-            this.loop,
-            links[i]!,
-            this.sides[back].links[i]!,
-            spec.probeInterval,
-            spec.oracle,
-            (estimates) => {
-              end.change((sessions) => sessions.setPathEstimates(SESSION, bid, estimates));
-            },
-          ),
+        const probed = (direction: Direction): ProbedLink => ({
+          link: this.sides[direction].links[i]!,
+          follower: followers[direction],
+        });
+        const estimator = new PathEstimator(
+          this.loop,
+          probed(direction),
+          probed(back),
+          i,
+          new Random(seed, `probes ${direction} ${i}`).word(),
+          spec.probeInterval,
+          spec.oracle,
+          (estimates) => {
+            end.change((sessions) => sessions.setPathEstimates(SESSION, bid, estimates));
+          },
         );
+        this.#estimators.push(estimator);
       });
     }
   }
