@@ -14,6 +14,7 @@ import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
 import * as receive from './pipeline/receive';
 import * as send from './pipeline/send';
+import * as xdp from './pipeline/xdp';
 import * as pins from './schedule/pins';
 import * as scheduler from './schedule/scheduler';
 import * as workers from './pipeline/worker';
@@ -45,6 +46,14 @@ function endpointRecord(endpoint: u32): usize {
 }
 export function decapsulate(worker: u32, endpoint: u32, first: u32, received: u32, now: f64): u32 {
   return decapsulation.decapsulateBatch(worker, endpoint, first, received, <u64>now);
+}
+/** Frames of one endpoint from the AF_XDP socket with the record at `socket`; places are ready for `count`. See xdp.ts. */
+export function receiveFrames(worker: u32, socket: u32, count: u32): u32 {
+  return xdp.receiveFrames(worker, socket, count);
+}
+/** Messages into the ring of an AF_XDP socket: how many, or -errno if the first one was refused. See xdp.ts. */
+export function sendFrames(socket: u32, headers: u32, count: u32): i32 {
+  return xdp.sendFrames(socket, headers, count);
 }
 /** With offloads: lays out WORKER_WRITES for all deliveries; gives their number. */
 export function layWrites(worker: u32): u32 {

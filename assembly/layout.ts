@@ -756,6 +756,57 @@ export const LINK_SOCKADDR = 8;
 export const LINK_SOCKADDR_LENGTH = 20;
 export const LINK_SIZE = 28;
 
+// ---------------------------------------------------------------------------------------- AF_XDP sockets
+
+/**
+ * One AF_XDP socket (linux/if_xdp.h) and all that it shares with the kernel. The kernel's rings are mapped over the areas that
+ * are kept free for them here; each begins with indices, whose places the kernel tells.
+ *
+ *   0         XDP_RECEIVE_RING  XDP_FILL_RING  XDP_SEND_RING  XDP_DONE_RING  XDP_CHUNKS                    XDP_STRIDE
+ *   +---------+-----------------+--------------+--------------+--------------+------------+-----------------+
+ *   | record  | received        | for receiving| to send      | sent         | received   | to send, sent,  |
+ *   |         | (descriptors)   | (addresses)  | (descriptors)| (addresses)  | or empty   | or unused       |
+ *   +---------+-----------------+--------------+--------------+--------------+------------+-----------------+
+ *
+ * A chunk holds one Ethernet frame and is in one ring at a time, or unused (XDP_UNUSED). Rings name chunks by offset from XDP_CHUNKS.
+ */
+export const XDP_PAGE = 4096;
+/** u32 addresses, kept by the control thread: producer index, consumer index and entries of each ring. */
+export const XDP_RECEIVE = 0;
+export const XDP_FILL = 12;
+export const XDP_SEND = 24;
+export const XDP_DONE = 36;
+export const RING_PRODUCER = 0;
+export const RING_CONSUMER = 4;
+export const RING_ENTRIES = 8;
+/** u32: largest IP packet that the interface takes. */
+export const XDP_MTU = 48;
+/** u32: endpoint number of the batch received last. */
+export const XDP_ENDPOINT = 52;
+/** Six octets: the interface's link-layer address. */
+export const XDP_ADDRESS = 56;
+/** u32: chunks for sending that are not in use, and their offsets (u32 stack). */
+export const XDP_UNUSED_COUNT = 64;
+export const XDP_UNUSED = 128;
+/** Entries of the rings: powers of two. */
+export const XDP_RECEIVE_CHUNKS = 2048;
+export const XDP_SEND_CHUNKS = 512;
+export const XDP_CHUNK = 2048;
+/** struct xdp_desc: u64 offset, u32 length, u32 options. */
+export const XDP_DESCRIPTOR = 16;
+/** In front of a received frame: the number of the endpoint that it belongs to, left by our program (src/net/xdp-program.ts). */
+export const XDP_FRAME_ENDPOINT = 4;
+/** What the kernel keeps free in a chunk in front of a received frame (XDP_PACKET_HEADROOM). */
+export const XDP_HEADROOM = 256;
+export const ETHERNET_HEADER = 14;
+/** One page has the indices, the next ones the entries. */
+export const XDP_RECEIVE_RING = XDP_PAGE;
+export const XDP_FILL_RING = XDP_RECEIVE_RING + XDP_PAGE + XDP_RECEIVE_CHUNKS * XDP_DESCRIPTOR;
+export const XDP_SEND_RING = XDP_FILL_RING + XDP_PAGE + XDP_RECEIVE_CHUNKS * 8;
+export const XDP_DONE_RING = XDP_SEND_RING + XDP_PAGE + XDP_SEND_CHUNKS * XDP_DESCRIPTOR;
+export const XDP_CHUNKS = XDP_DONE_RING + XDP_PAGE + XDP_SEND_CHUNKS * 8;
+export const XDP_STRIDE = XDP_CHUNKS + (XDP_RECEIVE_CHUNKS + XDP_SEND_CHUNKS) * XDP_CHUNK;
+
 /** u32: one-way delay in microseconds without our own queue, u32: its variation. 0: not known. */
 export const MODEL_DELAY = 0;
 export const MODEL_JITTER = 4;

@@ -149,6 +149,9 @@ const offload = oneOf(['auto', 'off']).default('auto');
 /** `on`: also where the kernel has packet filters or IPsec that are passed by. */
 const linkOffload = oneOf(['auto', 'on', 'off']).default('auto');
 
+/** Past the kernel's stack in both directions, in front of it or in the driver. */
+const xdpOffload = oneOf(['off', 'generic', 'native']).default('off');
+
 /** Room for so much, if the file says nothing else. */
 export function memorySchema(room: { sessions: number; paths: number; heapMiB: number }) {
   return z
@@ -171,7 +174,9 @@ export const hostKeys = {
   ),
   metrics: z.strictObject({ listen: listenAddress.nullable().default(null) }).prefault({}),
   memory: memorySchema({ sessions: 1024, paths: 4096, heapMiB: 256 }),
-  offload: z.strictObject({ tun: offload, segment: offload, merge: offload, link: linkOffload }).prefault({}),
+  offload: z
+    .strictObject({ tun: offload, segment: offload, merge: offload, link: linkOffload, xdp: xdpOffload })
+    .prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */
   busyPoll: duration.default(0),
   probes: probesSchema.prefault({}),

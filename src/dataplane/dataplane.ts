@@ -135,6 +135,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     for (const timer of this.#timers) clearInterval(timer);
     if (this.#collection) clearTimeout(this.#collection);
     await this.#pool.stop();
+    this.#sessions.xdp?.closeAll();
     this.#endpoints.closeAll();
     this.emit('event', { event: 'stopped' });
   }
@@ -165,9 +166,16 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
         copies: sumWorkerCounters(memory, L.COUNTER_COPIES),
         picksRefused: sumWorkerCounters(memory, L.COUNTER_PICK_REFUSED),
       },
-      drops: { ...readDrops(memory), ...this.#options.ports.drops?.() },
+      drops: this.#drops(),
       resequencer: sumResequencers(this.sessions().map((session) => session.resequencer)),
     };
+  }
+
+  #drops(): Record<string, number> {
+    const drops = { ...readDrops(this.memory), ...this.#options.ports.drops?.() };
+    const full = this.#sessions.xdp?.drops() ?? 0;
+    if (full) drops['receive-queue-full'] = (drops['receive-queue-full'] ?? 0) + full;
+    return drops;
   }
 
   #offloadStatus(): OffloadStatus {
@@ -183,6 +191,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       mergeUdp: (flags & L.TUN_OFFLOAD_MERGE_UDP) !== 0,
       endpoints: this.#endpoints.offloads(),
       links: this.#sessions.linkCounts(),
+      xdp: this.#sessions.xdp?.status() ?? null,
       tunRxSupers: sum(L.COUNTER_TUN_RX_SUPER),
       tunTxSupers: sum(L.COUNTER_TUN_TX_SUPER),
       pathRxMerged: sum(L.COUNTER_PATH_RX_MERGED),

@@ -35,6 +35,8 @@ export interface PortProvider {
   close(devices: readonly DeviceHandle[]): void;
   /** Sockets for paths that go straight to their next hop, one for each worker; null: paths keep to their own. */
   openLinks?(workers: number): DeviceHandle[] | null;
+  /** Takes over an interface for paths that go straight to their next hop; null: paths keep to packet and raw sockets. */
+  readonly openXdp?: OpenXdp | null;
   /** Sends one packet, as the endpoint's mode wants it, to a struct sockaddr. Ports without it have no probes. Throws SystemCallError. */
   send?(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void;
   /**
@@ -47,12 +49,35 @@ export interface PortProvider {
   drops?(): Readonly<Record<string, number>>;
 }
 
+/** Packets that an interface receives for a path. */
+export interface XdpFlow {
+  readonly remote: string;
+  readonly local: string;
+  readonly protocol: number;
+}
+
+/** An interface taken over by AF_XDP (src/node/xdp-interface.ts). */
+export interface XdpPort {
+  readonly name: string;
+  /** A socket for each of its first receive queues. */
+  readonly fds: readonly number[];
+  /** What comes of this flow belongs to an endpoint from now on; false: there is no room. */
+  admit(flow: XdpFlow, endpoint: number): boolean;
+  dismiss(flow: XdpFlow): void;
+  drops(): number;
+  close(): void;
+}
+
+/** Takes over an interface with as many of the records as it has queues. Throws TunloomError. */
+export type OpenXdp = (index: number, memory: DataplaneMemory, records: readonly number[]) => XdpPort;
+
 interface Endpoint {
   readonly index: number;
   readonly key: string;
   readonly spec: EndpointSpec;
   readonly devices: readonly DeviceHandle[];
-  uses: number;
+  /** Number of a record for its packets with all headers, as AF_XDP gives them; null: not needed yet. */
+  whole: number | null;
 }
 
 interface Local {
@@ -80,8 +105,12 @@ export class EndpointRegistry {
   readonly #locals = new Map<string, Local>();
   readonly #used = new Set<number>();
   readonly #usedLocals = new Set<number>();
-  /** Open from the start, so that every worker has it before a path uses it. */
-  readonly #links: { readonly index: number; readonly devices: readonly DeviceHandle[] } | null;
+  /** Packet sockets, open from the start, so that every worker has them before a path uses them. */
+  readonly #links: readonly DeviceHandle[] | null;
+  /** Endpoints that only link records name: that of the packet sockets, and one for each interface that is taken over. */
+  readonly #linkEndpoints = new Map<number, readonly DeviceHandle[]>();
+  /** Number of the endpoint that link records name (path-links.ts) where nothing else is said, null without. */
+  readonly links: number | null;
 
   /** `announce` tells a worker of endpoints that came or went. */
   constructor(
@@ -92,21 +121,61 @@ export class EndpointRegistry {
     this.#memory = memory;
     this.#ports = ports;
     this.#announce = announce;
-    this.#links = this.#openLinks();
+    this.#links = ports.openLinks?.(memory.sizes.workers) ?? null;
+    this.links = this.#links && this.#addLinks(this.#links);
   }
 
-  /** Number of the endpoint that link records name (path-links.ts), null without. */
-  get links(): number | null {
-    return this.#links?.index ?? null;
+  /** Takes over interfaces, null where that is not wanted. */
+  get openXdp(): OpenXdp | null {
+    return this.#ports.openXdp ?? null;
+  }
+
+  /** Another endpoint for link records: `deviceOf` gives each worker's device, which may be its packet socket. Throws TOO_MANY_ENDPOINTS. */
+  addLinks(deviceOf: (worker: number, link: DeviceHandle) => DeviceHandle): number {
+    const devices = this.#links!.map((link, worker) => deviceOf(worker, link));
+    const number = this.#addLinks(devices);
+    devices.forEach((device, worker) => this.#announce([{ index: number, device }], worker));
+    return number;
+  }
+
+  #addLinks(devices: readonly DeviceHandle[]): number {
+    const number = takeNumber(this.#used, L.MAX_ENDPOINTS, 'endpoints');
+    const at = (this.#memory.endpoints + number * L.ENDPOINT_STRIDE) / 4;
+    this.#memory.u32.fill(0, at, at + L.ENDPOINT_STRIDE / 4);
+    this.#memory.u32[at + L.ENDPOINT_MODE / 4] = L.MODE_LINK;
+    this.#linkEndpoints.set(number, devices);
+    return number;
+  }
+
+  /** Workers are told to let go of what addLinks() gave; the returned function is to be called when they have. */
+  removeLinks(number: number): () => void {
+    const devices = this.#linkEndpoints.get(number) ?? [];
+    this.#linkEndpoints.delete(number);
+    devices.forEach((_, worker) => this.#announce([{ index: number, device: null }], worker));
+    return () => this.#used.delete(number);
+  }
+
+  /** Endpoint numbers under which a path's packets are taken with all their headers, by protocol. Throws TOO_MANY_ENDPOINTS. */
+  wholeEnds(ends: PathEnds): { protocol: number; number: number }[] {
+    return (this.#locals.get(ends.key)?.endpoints ?? []).map((endpoint) => {
+      endpoint.whole ??= this.#writeWhole(endpoint.index);
+      return { protocol: endpoint.spec.protocol, number: endpoint.whole };
+    });
+  }
+
+  #writeWhole(index: number): number {
+    const number = takeNumber(this.#used, L.MAX_ENDPOINTS, 'endpoints');
+    const [from, to] = [index, number].map((each) => this.#memory.endpoints + each * L.ENDPOINT_STRIDE);
+    this.#memory.bytes.copyWithin(to!, from!, from! + L.ENDPOINT_STRIDE);
+    this.#memory.u32[(to! + L.ENDPOINT_MODE) / 4] = L.MODE_WHOLE;
+    return number;
   }
 
   /** The handles that worker `worker` needs now. */
   handles(worker: number): EndpointHandle[] {
     const endpoints = [...this.#locals.values()].flatMap(({ endpoints }) => endpoints);
-    return (this.#links ? [...endpoints, this.#links] : endpoints).map(({ index, devices }) => ({
-      index,
-      device: devices[worker]!,
-    }));
+    const links = [...this.#linkEndpoints].map(([index, devices]) => ({ index, devices }));
+    return [...endpoints, ...links].map(({ index, devices }) => ({ index, device: devices[worker]! }));
   }
 
   /** UDP endpoints, and how many of them use UDP_SEGMENT and UDP_GRO now. */
@@ -167,6 +236,7 @@ export class EndpointRegistry {
       for (const endpoint of local.endpoints) {
         this.#ports.close(endpoint.devices);
         this.#used.delete(endpoint.index);
+        if (endpoint.whole !== null) this.#used.delete(endpoint.whole);
       }
       this.#usedLocals.delete(local.number);
     };
@@ -196,16 +266,7 @@ export class EndpointRegistry {
       for (const endpoint of local.endpoints) this.#ports.close(endpoint.devices);
     }
     this.#locals.clear();
-    if (this.#links) this.#ports.close(this.#links.devices);
-  }
-
-  #openLinks(): { index: number; devices: DeviceHandle[] } | null {
-    const devices = this.#ports.openLinks?.(this.#memory.sizes.workers);
-    if (!devices) return null;
-    const index = takeNumber(this.#used, L.MAX_ENDPOINTS, 'endpoints');
-    const at = this.#memory.endpoints + index * L.ENDPOINT_STRIDE;
-    this.#memory.u32[(at + L.ENDPOINT_MODE) / 4] = L.MODE_LINK;
-    return { index, devices };
+    if (this.#links) this.#ports.close(this.#links);
   }
 
   #create(key: string, path: PathSpec): Local {
@@ -233,7 +294,7 @@ export class EndpointRegistry {
         const index = takeNumber(this.#used, L.MAX_ENDPOINTS, `endpoints (${key})`);
         try {
           const devices = this.#ports.open(spec, this.#memory.sizes.workers);
-          endpoints.push({ index, key, spec, devices, uses: 0 });
+          endpoints.push({ index, key, spec, devices, whole: null });
         } catch (error) {
           this.#used.delete(index);
           throw error;

@@ -19,6 +19,8 @@ export interface MemorySizes {
   readonly heap: number;
   /** Room for super-packets (segmentation offload): about 5 MiB a worker, touched only as far as they are used. */
   readonly supers: boolean;
+  /** AF_XDP sockets, 5 MiB each; none by default. */
+  readonly xdpSockets?: number;
   /** Flows remembered in each flow table, rounded up to a power of two; 16384 by default. */
   readonly flows?: number;
 }
@@ -43,6 +45,8 @@ export class DataplaneMemory {
   readonly paths: number;
   readonly endpoints: number;
   readonly pathStats: number;
+  /** Records of AF_XDP sockets (XDP_STRIDE), where there may be any; page-aligned. */
+  readonly xdp: number;
   /** Regions of workers 0 .. workers - 1, then one for the control thread. */
   readonly timers: readonly number[];
 
@@ -53,8 +57,8 @@ export class DataplaneMemory {
     const regions = sizes.workers + 1;
     const timerBytes = Math.ceil(sizes.sessions / 64) * 8;
     let end = L.WORKERS + regions * L.WORKER_STRIDE;
-    const take = (octets: number): number => {
-      const address = Math.ceil(end / 64) * 64;
+    const take = (octets: number, alignment = 64): number => {
+      const address = Math.ceil(end / alignment) * alignment;
       end = address + octets;
       return address;
     };
@@ -68,6 +72,7 @@ export class DataplaneMemory {
       : [];
     const pool = take(buffers * sizes.bufferSize);
     const flowTables = layFlowTables(sizes.flows ?? DEFAULT_FLOWS, take);
+    this.xdp = take((sizes.xdpSockets ?? 0) * L.XDP_STRIDE, L.XDP_PAGE);
     const heap = take(sizes.heap);
     const pages = Math.ceil(end / PAGE);
     if (pages > PAGE) {
@@ -113,6 +118,11 @@ export class DataplaneMemory {
   /** Reads a u64 counter as a number. */
   counter(address: number): number {
     return Number(this.u64[address / 8]);
+  }
+
+  /** Absolute address of the memory, 0 with in-memory devices. */
+  get hostBase(): number {
+    return this.counter(L.CONTROL + L.CONTROL_HOST_BASE);
   }
 
   workerRegion(index: number): number {

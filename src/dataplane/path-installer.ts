@@ -14,9 +14,12 @@ import { PathLinks } from './path-links.ts';
 import { addressKey, isKeyed } from './path-template.ts';
 import { writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
+import { XdpPaths } from './xdp-paths.ts';
 
 export class PathInstaller {
   readonly links: PathLinks;
+  /** Null where no interface may be taken over. */
+  readonly xdp: XdpPaths | null;
   readonly #memory: DataplaneMemory;
   readonly #grace: GracePeriods;
   readonly #endpoints: EndpointRegistry;
@@ -36,7 +39,9 @@ export class PathInstaller {
     this.#grace = grace;
     this.#endpoints = endpoints;
     this.#tables = tables;
-    this.links = new PathLinks(memory, grace, endpoints.links);
+    const { links, openXdp } = endpoints;
+    this.xdp = links !== null && openXdp ? new XdpPaths(memory, grace, endpoints, openXdp) : null;
+    this.links = new PathLinks(memory, grace, links, this.xdp);
   }
 
   /** Whose the record is, or was last; null if it never was anybody's. */

@@ -5,12 +5,15 @@
 import * as L from '../../assembly/layout.ts';
 import type { GracePeriods } from './grace.ts';
 import type { DataplaneMemory } from './memory.ts';
+import type { InstalledPath } from './installed-session.ts';
 import type { PathSpec } from './session-spec.ts';
+import type { XdpPaths, XdpSeat } from './xdp-paths.ts';
 
 /** Where on a link the packets of a path go. */
 export interface NextHop {
-  /** Of the interface. */
+  /** Number and MTU of the interface. */
   readonly index: number;
+  readonly mtu: number;
   /** Link-layer address: six octets. */
   readonly address: Uint8Array;
 }
@@ -27,18 +30,33 @@ const AF_PACKET = 17;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
 
+interface LinkRecord {
+  readonly hop: NextHop;
+  readonly address: number;
+  /** Null: by packet sockets. */
+  readonly seat: XdpSeat | null;
+}
+
 export class PathLinks {
   readonly #memory: DataplaneMemory;
   readonly #grace: GracePeriods;
   /** The endpoint of packet sockets; null: there is none, and paths keep to their own sockets. */
   readonly #endpoint: number | null;
   /** Link records in use, by number of the path record. */
-  readonly #records = new Map<number, { readonly hop: NextHop; readonly address: number }>();
+  readonly #records = new Map<number, LinkRecord>();
+  /** Interfaces that may be taken over, null where none may. */
+  readonly #xdp: XdpPaths | null;
 
-  constructor(memory: DataplaneMemory, grace: GracePeriods, endpoint: number | null) {
+  constructor(
+    memory: DataplaneMemory,
+    grace: GracePeriods,
+    endpoint: number | null,
+    xdp: XdpPaths | null = null,
+  ) {
     this.#memory = memory;
     this.#grace = grace;
     this.#endpoint = endpoint;
+    this.#xdp = xdp;
   }
 
   has(path: number): boolean {
@@ -46,15 +64,30 @@ export class PathLinks {
   }
 
   /** From the workers' next batches on; null: by the path's own socket. Throws OUT_OF_MEMORY. */
-  set(path: number, family: 4 | 6, hop: NextHop | null): void {
+  set(path: InstalledPath, hop: NextHop | null): void {
     if (this.#endpoint === null) return;
-    const before = this.#records.get(path);
-    if (hop ? before && isSame(before.hop, hop) : !before) return;
-    const address = hop ? this.#write(this.#endpoint, family, hop) : 0;
-    Atomics.store(this.#memory.u32, (this.#memory.path(path) + L.PATH_LINK_CELL) / 4, address);
-    if (hop) this.#records.set(path, { hop, address });
-    else this.#records.delete(path);
-    if (before) this.#grace.retire(() => this.#memory.heap.release(before.address, L.LINK_SIZE));
+    const { number, spec } = path;
+    const before = this.#records.get(number);
+    const stays = hop ? before !== undefined && isSame(before.hop, hop) : !before;
+    if (stays && (!hop || !this.#xdp || before?.seat)) return;
+    const seat = hop && this.#xdp ? this.#xdp.join(path, hop) : null;
+    if (stays && !seat) return;
+    let address = 0;
+    try {
+      if (hop) {
+        const family = spec.local.includes(':') ? 6 : 4;
+        address = this.#write(seat?.endpoint ?? this.#endpoint, family, hop);
+      }
+    } catch (error) {
+      seat?.leave();
+      throw error;
+    }
+    Atomics.store(this.#memory.u32, (this.#memory.path(number) + L.PATH_LINK_CELL) / 4, address);
+    if (hop) this.#records.set(number, { hop, address, seat });
+    else this.#records.delete(number);
+    if (!before) return;
+    before.seat?.leave();
+    this.#grace.retire(() => this.#memory.heap.release(before.address, L.LINK_SIZE));
   }
 
   /** The path has gone, and no worker uses its record any more. */
@@ -62,6 +95,7 @@ export class PathLinks {
     const before = this.#records.get(path);
     if (!before) return;
     this.#records.delete(path);
+    before.seat?.leave();
     this.#memory.heap.release(before.address, L.LINK_SIZE);
   }
 
@@ -80,5 +114,5 @@ export class PathLinks {
 }
 
 function isSame(a: NextHop, b: NextHop): boolean {
-  return a.index === b.index && a.address.every((octet, i) => octet === b.address[i]);
+  return a.index === b.index && a.mtu === b.mtu && a.address.every((octet, i) => octet === b.address[i]);
 }

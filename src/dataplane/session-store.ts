@@ -40,6 +40,7 @@ import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
 import type { Stranger } from './strangers.ts';
 import type { HotPath } from './wasm.ts';
+import type { XdpPaths } from './xdp-paths.ts';
 
 const SCHEDULE_SHOWN = 64;
 
@@ -247,8 +248,8 @@ export class SessionStore {
   /** Where the packets of each path go straight to; null: by the path's own socket. */
   setNextHops(hopOf: (path: PathSpec) => NextHop | null): void {
     for (const { paths } of this.#sessions.values()) {
-      for (const { spec, number } of paths) {
-        if (mayGoByLink(spec)) this.#paths.links.set(number, spec.local.includes(':') ? 6 : 4, hopOf(spec));
+      for (const path of paths) {
+        if (mayGoByLink(path.spec)) this.#paths.links.set(path, hopOf(path.spec));
       }
     }
   }
@@ -259,6 +260,11 @@ export class SessionStore {
       .flatMap(({ paths }) => paths)
       .filter(({ spec }) => !spec.encapsulation.includes('udp'));
     return { raw: raw.length, link: raw.filter(({ number }) => this.#paths.links.has(number)).length };
+  }
+
+  /** Interfaces that are taken over, or could not be, and what they dropped; null where that is not wanted. */
+  get xdp(): XdpPaths | null {
+    return this.#paths.xdp;
   }
 
   /** Hands what was measured of a path to the schedulers, while packets flow. Throws UNKNOWN_BID. */

@@ -148,11 +148,25 @@ export interface OffloadStatus {
   readonly endpoints: { readonly udp: number; readonly segment: number; readonly merge: number };
   /** Paths without UDP, and how many of them go straight to their next hop by packet sockets. */
   readonly links: { readonly raw: number; readonly link: number };
+  /** AF_XDP; null where it is not wanted. */
+  readonly xdp: readonly XdpInterfaceStatus[] | null;
   readonly tunRxSupers: number;
   readonly tunTxSupers: number;
   /** Messages that held several datagrams. */
   readonly pathRxMerged: number;
   readonly pathTxMerged: number;
+}
+
+/** An interface whose tunnel packets go past the kernel's stack, or that was refused. */
+export interface XdpInterfaceStatus {
+  readonly index: number;
+  /** Null if it was refused. */
+  readonly name: string | null;
+  /** Receive queues that have an AF_XDP socket. */
+  readonly queues: number;
+  readonly paths: number;
+  /** Why it is not in use; null: it is. */
+  readonly problem: string | null;
 }
 
 export interface DataplaneStatus {

@@ -11,6 +11,8 @@ export interface HotPath {
   sendsDone(worker: number): void;
   prepareReceive(worker: number, endpoint: number, count: number): number;
   decapsulate(worker: number, endpoint: number, first: number, received: number, now: number): number;
+  receiveFrames(worker: number, socket: number, count: number): number;
+  sendFrames(socket: number, headers: number, count: number): number;
   layWrites(worker: number): number;
   singleWrite(worker: number, write: number, after: number): number;
   writeFailed(worker: number, write: number): void;

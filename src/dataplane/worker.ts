@@ -11,6 +11,7 @@ import { LinkDevice } from './device/link-device.ts';
 import { MemoryDevice } from './device/memory-device.ts';
 import { SocketDevice } from './device/socket-device.ts';
 import { TunDevice } from './device/tun-device.ts';
+import { XdpDevice } from './device/xdp-device.ts';
 import type { DeviceHandle, PacketDevice } from './device/device.ts';
 import { sendErrorReason } from './drop-reasons.ts';
 import { type Waiter, BellWaiter, PollWaiter } from './waiter.ts';
@@ -187,11 +188,13 @@ class WorkerLoop {
     const room = this.#wasm.prepareReceive(this.#region, index, count);
     const received = device.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
-    if (received === room) this.#unread = true;
+    const xdp = device instanceof XdpDevice ? device : null;
+    if (received === room || xdp?.hasInput) this.#unread = true;
+    const source = xdp?.source ?? index;
     this.#noteMerging(index);
     let done = 0;
     while (done < received) {
-      done = this.#wasm.decapsulate(this.#region, index, done, received, monotonicMicroseconds());
+      done = this.#wasm.decapsulate(this.#region, source, done, received, monotonicMicroseconds());
       this.#deliver();
     }
     return true;
@@ -277,6 +280,8 @@ class WorkerLoop {
         return new SocketDevice(handle.fd, this.#base);
       case 'link':
         return new LinkDevice(handle.fd, this.#base);
+      case 'xdp':
+        return new XdpDevice(handle.fd, handle.record, this.#wasm, this.#region, this.#u32);
       case 'memory':
         return new MemoryDevice(handle.receive, handle.send, this.#bytes, this.#u32);
     }

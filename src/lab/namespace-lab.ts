@@ -1,7 +1,8 @@
 /** The static lab as root: two hosts in network namespaces, one session from a plan instead of signaling, real TUN devices and sockets. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SessionStatus } from '../dataplane/status.ts';
-import { ALL_OFFLOADS, HostDataplane, type HostDataplaneOptions } from '../node/host-dataplane.ts';
+import { HostDataplane, type HostDataplaneOptions } from '../node/host-dataplane.ts';
+import { ALL_OFFLOADS } from '../node/offload-options.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure, tcpTransfer } from './measurement.ts';
 import {
   CORRESPONDENT,

@@ -54,6 +54,7 @@ export interface LabOptions {
         readonly segment: boolean;
         readonly merge: boolean;
         readonly link: 'auto' | 'on' | 'off';
+        readonly xdp: 'off' | 'generic' | 'native';
       }
     | undefined;
 }

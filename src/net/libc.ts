@@ -30,6 +30,9 @@ interface Library {
   readonly eventfd: Native;
   readonly setns: Native;
   readonly sendto: Native;
+  readonly sendNothing: Native;
+  readonly syscall: Native;
+  readonly mmap: Native;
   readonly recv: Native;
   readonly recvfrom: Native;
   readonly epoll_create1: Native;
@@ -82,6 +85,15 @@ function load(): Library {
     setns: declare('int setns(int fd, int type)'),
     sendto: declare(
       'int64_t sendto(int fd, const uint8_t *data, uint64_t size, int flags, const uint8_t *to, uint32_t length)',
+    ),
+    sendNothing: declare(
+      'int64_t sendto(int fd, uint64_t data, uint64_t size, int flags, uint64_t to, uint32_t length)',
+    ),
+    syscall: declare(
+      'int64_t syscall(int64_t number, int64_t command, const uint8_t *argument, uint64_t size)',
+    ),
+    mmap: declare(
+      'int64_t mmap(uint64_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)',
     ),
     recv: declare('int64_t recv(int fd, uint8_t *data, uint64_t size, int flags)'),
     recvfrom: declare(
@@ -143,6 +155,12 @@ export function sendmmsg(fd: number, messages: number, count: number, flags: num
   return result < 0 ? -libc().errno() : result;
 }
 
+/** sendto(2) without data, which makes the kernel look at a ring: 0 or -errno. */
+export function sendRing(fd: number): number {
+  const result = libc().sendNothing(fd, 0, 0, MSG_DONTWAIT, 0, 0);
+  return result < 0 ? -libc().errno() : result;
+}
+
 /** poll(2): ready descriptors or -errno; `timeout` in milliseconds, -1 for ever. */
 export function poll(descriptors: number, count: number, timeout: number): number {
   const result = libc().poll(descriptors, count, timeout);
@@ -157,6 +175,7 @@ export function pollUntil(descriptors: number, count: number, timeout: number): 
 
 // ---- the rest
 
+const MSG_DONTWAIT = 0x40;
 const PR_SET_TIMERSLACK = 29;
 
 /** How much later than asked for, in nanoseconds, the calling thread may be woken by a timer (prctl(2)); the default is 50 us. */
@@ -236,6 +255,30 @@ export function getOption(fd: number, level: number, option: number, size: numbe
   const length = Uint32Array.of(size);
   check(libc().getsockopt(fd, level, option, value, length), `getsockopt(${what})`);
   return value.subarray(0, length[0]);
+}
+
+const BPF = process.arch === 'arm64' ? 280 : 321;
+
+/** bpf(2), which has no wrapper in libc; `attribute` (union bpf_attr) may be changed. Throws SystemCallError. */
+export function bpf(command: number, attribute: Uint8Array, what: string): number {
+  return check(libc().syscall(BPF, command, attribute, attribute.length), `bpf(${what})`);
+}
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE_FIXED_ANONYMOUS = 0x32;
+const MAP_FIXED = 0x10;
+const MAP_POPULATE = 0x8000;
+
+/** mmap(2) of a descriptor over memory that is there already. Throws SystemCallError. */
+export function mapShared(address: number, length: number, fd: number, offset: number, what: string): void {
+  const flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+  check(libc().mmap(address, length, PROT_READ_WRITE, flags, fd, offset), `mmap(${what})`);
+}
+
+/** mmap(2): zeros take the place of whatever is mapped there. Throws SystemCallError. */
+export function mapAnonymous(address: number, length: number): void {
+  check(libc().mmap(address, length, PROT_READ_WRITE, MAP_PRIVATE_FIXED_ANONYMOUS, -1, 0), 'mmap(zeros)');
 }
 
 /** eventfd(2). */

@@ -31,9 +31,10 @@ const USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
 const STALE = 0x04;
 const NTF_USE = 1;
 
-/** An interface's number and a link-layer address of six octets on it. */
+/** An interface's number and MTU, and a link-layer address of six octets on it. */
 export interface ResolvedHop {
   readonly index: number;
+  readonly mtu: number;
   readonly address: Uint8Array;
 }
 
@@ -61,7 +62,8 @@ export function resolveNextHop(
   const link = links.find(({ index }) => index === route.index);
   if (!link?.up || !link.carrier || link.loopback || !link.address || link.kind === 'vrf') return null;
   if (bound && bound.index !== link.index) return null;
-  return askNeighbour(netlink, link.index, route.gateway ?? destination);
+  const address = askNeighbour(netlink, link.index, route.gateway ?? destination);
+  return address && { index: link.index, mtu: link.mtu, address };
 }
 
 function askRoute(
@@ -84,7 +86,7 @@ function askRoute(
   return index === undefined ? null : { index, gateway: attributes.get(RouteAttribute.GATEWAY) };
 }
 
-function askNeighbour(netlink: Netlink, index: number, address: Uint8Array): ResolvedHop | null {
+function askNeighbour(netlink: Netlink, index: number, address: Uint8Array): Uint8Array | null {
   const question = (flags: number): Uint8Array =>
     new BodyWriter()
       .u8(familyOf(address))
@@ -102,7 +104,7 @@ function askNeighbour(netlink: Netlink, index: number, address: Uint8Array): Res
   const linkLayer = readAttributes(answer.body, NEIGHBOUR_HEADER).get(NeighbourAttribute.LINK_LAYER);
   if (!(state & USABLE) || linkLayer?.length !== 6) return null;
   if (state & STALE) netlink.tell({ type: NEW_NEIGHBOUR, flags: 0, body: question(NTF_USE) });
-  return { index, address: Uint8Array.from(linkLayer) };
+  return Uint8Array.from(linkLayer);
 }
 
 function familyOf(address: Uint8Array): number {

@@ -15,7 +15,8 @@ import {
 import { levelOf, openLog, refuseFixed, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
-import { HostDataplane, offloadOptions } from './host-dataplane.ts';
+import { HostDataplane } from './host-dataplane.ts';
+import { offloadOptions } from './offload-options.ts';
 import { healthOf } from './host-options.ts';
 import { LinkWatch } from './link-watch.ts';
 import { SignalingObserver } from './signaling-observer.ts';

@@ -19,30 +19,10 @@ import { type TunQueues, openTunQueues } from '../net/tun.ts';
 import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { HostPorts } from './host-ports.ts';
 import { LinkMonitor } from './link-monitor.ts';
+import type { OffloadOptions } from './offload-options.ts';
 import { PathWatch } from './path-watch.ts';
 import { PathMtuMonitor } from './path-mtu.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
-
-/** Which of the kernel's segmentation offloads may be used. */
-export interface OffloadOptions {
-  /** Super-packets on the TUN (IFF_VNET_HDR, TSO, USO). */
-  readonly tun: boolean;
-  /** Several datagrams of a path in one message: sent by UDP_SEGMENT, received by UDP_GRO. */
-  readonly segment: boolean;
-  readonly merge: boolean;
-  /** Paths without UDP go straight to their next hop, `auto`: where the kernel would do nothing else to their packets. */
-  readonly link: 'auto' | 'on' | 'off';
-}
-
-/** From the words of a configuration file: auto, or off. */
-export function offloadOptions(
-  words: Readonly<Record<'tun' | 'segment' | 'merge', 'auto' | 'off'>> & Pick<OffloadOptions, 'link'>,
-): OffloadOptions {
-  const { tun, segment, merge, link } = words;
-  return { tun: tun === 'auto', segment: segment === 'auto', merge: merge === 'auto', link };
-}
-
-export const ALL_OFFLOADS: OffloadOptions = { tun: true, segment: true, merge: true, link: 'auto' };
 
 export interface HostDataplaneOptions {
   readonly role: 'mag' | 'lma';
@@ -89,6 +69,9 @@ export interface HostDataplaneOptions {
 /** An empty TUN has to have some MTU; IPv6 needs at least 1280 (RFC 8200 §5). */
 const MTU_WITHOUT_SESSIONS = 1280;
 
+/** Queues of interfaces that AF_XDP may take over, if it may. */
+const XDP_SOCKETS = 16;
+
 const MTU_DELAY_MS = 20;
 
 export class HostDataplane {
@@ -109,7 +92,9 @@ export class HostDataplane {
   readonly #links: { readonly readiness: Readiness; readonly monitor: LinkMonitor } | null;
 
   static async start(options: HostDataplaneOptions): Promise<HostDataplane> {
-    const { namespace, sizes, customScheduler } = options;
+    const { namespace, customScheduler } = options;
+    const xdpSockets = options.offload.xdp === 'off' ? 0 : XDP_SOCKETS;
+    const sizes = { ...options.sizes, xdpSockets };
     // First of all: what the user wrote may be wrong.
     const hotPath = customScheduler ? await compileScheduler(customScheduler) : undefined;
     const host = new HostConfiguration(namespace);

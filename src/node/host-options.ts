@@ -2,7 +2,8 @@
 import type { LmaFile } from '../config/lma-schema.ts';
 import { probeSpecOf } from '../config/probe-settings.ts';
 import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
-import { type HostDataplaneOptions, offloadOptions } from './host-dataplane.ts';
+import type { HostDataplaneOptions } from './host-dataplane.ts';
+import { offloadOptions } from './offload-options.ts';
 
 /** Everything but role, routing and gateways; sessions come by signaling. */
 export function hostOptions(

@@ -1,7 +1,7 @@
 /** Ports of a real host: sockets opened by the control thread, inside a network namespace if one is named. */
 import * as L from '../../assembly/layout.ts';
 import type { DeviceHandle } from '../dataplane/device/device.ts';
-import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
+import type { EndpointSpec, OpenXdp, PortProvider } from '../dataplane/endpoints.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { close, sendTo } from '../net/libc.ts';
 import { SystemCallError } from '../net/errno.ts';
@@ -17,6 +17,8 @@ import {
   rawFilter,
   udpSelector,
 } from '../net/socket-filter.ts';
+import type { OffloadOptions } from './offload-options.ts';
+import { XdpInterface } from './xdp-interface.ts';
 
 const PROTOCOL_UDP = 17;
 
@@ -40,6 +42,7 @@ export class HostPorts implements PortProvider {
   readonly #offload: { readonly segment: boolean; readonly merge: boolean };
   /** Whether paths may go straight to their next hop. */
   readonly #links: boolean;
+  readonly openXdp: OpenXdp | null;
   readonly #endpoints = new Set<OpenEndpoint>();
   #assignment: PeerAssignment | null = null;
   /** Local addresses whose filters are out of date. */
@@ -55,12 +58,14 @@ export class HostPorts implements PortProvider {
   readonly #seen = new Map<number, number>();
 
   /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them, and packet sockets. */
-  constructor(
-    namespace: string | null,
-    offload: { readonly segment: boolean; readonly merge: boolean; readonly link: 'auto' | 'on' | 'off' },
-  ) {
+  constructor(namespace: string | null, offload: Omit<OffloadOptions, 'tun'>) {
     this.#namespace = namespace;
     this.#links = offload.link !== 'off';
+    const { xdp } = offload;
+    this.openXdp =
+      xdp === 'off'
+        ? null
+        : (index, memory, records) => new XdpInterface(namespace, index, xdp, memory, records);
     const has = offload.segment || offload.merge ? udpOffloads() : offload;
     this.#offload = { segment: offload.segment && has.segment, merge: offload.merge && has.merge };
   }

@@ -12,7 +12,7 @@ const RAW = { mode: L.MODE_RAW4, offload: 0, links: true };
 const gre = (bid: number, family: 4 | 6 = 4) => testPath(bid, { encapsulation: 'gre', family });
 const packets = (count: number): Uint8Array[] =>
   Array.from({ length: count }, (_, i) => innerPacket({ family: 4, payload: Uint8Array.of(i, i >> 8) }));
-const hop = (index: number): NextHop => ({ index, address: Uint8Array.of(2, 0, 0, 0, 0, index) });
+const hop = (index: number): NextHop => ({ index, mtu: 1500, address: Uint8Array.of(2, 0, 0, 0, 0, index) });
 
 /** The last octet of the destination of each message that was laid out last (its BID, over IPv4). */
 function bids(node: BenchNode, messages: number): number[] {

@@ -4,7 +4,7 @@
  */
 import * as L from '../../assembly/layout.ts';
 import { readDrops, readResequencer } from '../../src/dataplane/counters.ts';
-import { EndpointRegistry } from '../../src/dataplane/endpoints.ts';
+import { EndpointRegistry, type OpenXdp } from '../../src/dataplane/endpoints.ts';
 import { GracePeriods } from '../../src/dataplane/grace.ts';
 import { DataplaneMemory, type MemorySizes } from '../../src/dataplane/memory.ts';
 import type { SessionSpec } from '../../src/dataplane/session-spec.ts';
@@ -44,7 +44,10 @@ export class BenchNode {
   constructor(
     role: 'mag' | 'lma',
     sizes: Partial<MemorySizes> = {},
-    ports: { mode: number; offload: number; links?: boolean } = { mode: L.MODE_WHOLE, offload: 0 },
+    ports: { mode: number; offload: number; links?: boolean; openXdp?: OpenXdp } = {
+      mode: L.MODE_WHOLE,
+      offload: 0,
+    },
     hotPath: WebAssembly.Module = module,
   ) {
     this.memory = new DataplaneMemory({ ...SIZES, ...sizes });
@@ -69,6 +72,7 @@ export class BenchNode {
           ports.links
             ? Array.from({ length: workers }, () => ({ kind: 'memory' as const, receive: null, send: null }))
             : null,
+        openXdp: ports.openXdp ?? null,
         close: () => {},
       },
       () => {},

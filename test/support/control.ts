@@ -19,6 +19,7 @@ export function controlOf(node: BenchNode): DataplaneControl {
         mergeUdp: false,
         endpoints: { udp: 2, segment: 1, merge: 2 },
         links: { raw: 3, link: 2 },
+        xdp: null,
         tunRxSupers: 0,
         tunTxSupers: 0,
         pathRxMerged: 5,

@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
-import type { OffloadOptions } from '../../src/node/host-dataplane.ts';
+import type { OffloadOptions } from '../../src/node/offload-options.ts';
 import { SESSION, pathAddresses, planPaths } from '../../src/lab/plan.ts';
 
-const ALL = { tun: true, segment: true, merge: true, link: 'auto' } as const;
+const ALL = { tun: true, segment: true, merge: true, link: 'auto', xdp: 'off' } as const;
 
 async function withLab(
   offload: OffloadOptions,
@@ -60,7 +60,7 @@ test.each([
   { tun: true, segment: true, merge: false },
   { tun: false, segment: false, merge: false },
 ])('tun $tun, segment $segment, merge $merge', async (offload) => {
-  await withLab({ ...offload, link: 'auto' }, async (lab) => {
+  await withLab({ ...ALL, ...offload }, async (lab) => {
     lab.topology.countWirePackets(false);
     await expectSound(lab);
     const status = lab.lma.dataplane.status().offload;

@@ -1,7 +1,8 @@
 /** tunloom with both ends in this process: sizes, queue length and offloads are those of a configuration with defaults. */
 import { startLabEnd } from '../../../src/lab/namespace-lab.ts';
 import { CORRESPONDENT, type LabPath, MOBILE, labSession } from '../../../src/lab/plan.ts';
-import { ALL_OFFLOADS, type HostDataplane } from '../../../src/node/host-dataplane.ts';
+import type { HostDataplane } from '../../../src/node/host-dataplane.ts';
+import { ALL_OFFLOADS } from '../../../src/node/offload-options.ts';
 import type { Ground, Tunnel } from './peer.ts';
 
 export interface TunloomShape {

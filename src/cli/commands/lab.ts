@@ -76,7 +76,15 @@ export function labCommand(): Command {
           static: options.static ?? false,
           ...(options.offload
             ? {}
-            : { offload: { tun: false, segment: false, merge: false, link: 'off' as const } }),
+            : {
+                offload: {
+                  tun: false,
+                  segment: false,
+                  merge: false,
+                  link: 'off' as const,
+                  xdp: 'off' as const,
+                },
+              }),
         },
         {
           keep: options.keep ?? false,

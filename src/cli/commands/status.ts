@@ -1,7 +1,7 @@
 /** `tunloom status`: workers, drops and resequencer of a running instance, once or every second. */
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
-import type { DataplaneStatus } from '../../dataplane/status.ts';
+import type { DataplaneStatus, XdpInterfaceStatus } from '../../dataplane/status.ts';
 import { formatDuration, formatTable, print, socketOf } from '../output.ts';
 
 const WATCH_MS = 1000;
@@ -32,8 +32,14 @@ function formatOffload(offload: DataplaneStatus['offload']): string {
   return (
     `offloads: TUN super-packets ${offload.tun} (${offload.tunRxSupers} read; ${merges || 'none'} merged, ` +
     `${offload.tunTxSupers} written); UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
-    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop`
+    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop` +
+    (offload.xdp ? `; AF_XDP ${offload.xdp.map(formatXdp).join(', ') || 'on no interface'}` : '')
   );
+}
+
+function formatXdp({ index, name, queues, paths, problem }: XdpInterfaceStatus): string {
+  if (problem !== null) return `not on interface ${index} (${problem})`;
+  return `on ${name} (${paths} path${paths === 1 ? '' : 's'}, ${queues} queue${queues === 1 ? '' : 's'})`;
 }
 
 function formatStatus(status: DataplaneStatus): string {

@@ -26,6 +26,8 @@ export type DeviceHandle =
   | { readonly kind: 'socket'; readonly fd: number }
   /** A packet(7) socket that only sends. */
   | { readonly kind: 'link'; readonly fd: number }
+  /** An AF_XDP socket and the address of its record (XDP_STRIDE). */
+  | { readonly kind: 'xdp'; readonly fd: number; readonly record: number }
   | {
       readonly kind: 'memory';
       readonly receive: SharedArrayBuffer | null;
