@@ -1,6 +1,7 @@
 /** The command line of `npm run bench:system`. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { ENCAPSULATIONS, type Encapsulation } from '../../src/dataplane/session-spec.ts';
+import type { OffloadOptions } from '../../src/node/offload-options.ts';
 import { PARTS, type Part } from './metric.ts';
 
 export interface BenchOptions {
@@ -11,6 +12,7 @@ export interface BenchOptions {
   readonly encapsulations: readonly Encapsulation[];
   readonly families: readonly (4 | 6)[];
   readonly workers: number;
+  readonly xdp: OffloadOptions['xdp'];
   /** Microseconds. */
   readonly busyPoll: number;
   readonly seconds: number;
@@ -44,6 +46,11 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     ])
     .option('--family <numbers>', 'outer IP versions', list(parseFamily), [4, 6])
     .option('--workers <number>', 'worker threads of each end of tunloom', integer(1, 16), 1)
+    .addOption(
+      new Option('--xdp <mode>', 'gre and ipip paths of tunloom past the stack of the kernel')
+        .choices(['off', 'generic', 'native'])
+        .default('off'),
+    )
     .option(
       '--busy-poll <number>',
       'microseconds for which the workers of tunloom look before they sleep',
@@ -73,6 +80,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     only: Part[];
     paths: number[];
     workers: number;
+    xdp: OffloadOptions['xdp'];
     busyPoll: number;
     seconds: number;
     runs: number;

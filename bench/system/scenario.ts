@@ -80,16 +80,16 @@ function tunloom(
   encapsulation: Encapsulation,
   family: 4 | 6,
   weights: readonly number[],
-  { workers, busyPoll }: Pick<BenchOptions, 'workers' | 'busyPoll'>,
+  { workers, busyPoll, xdp }: Pick<BenchOptions, 'workers' | 'busyPoll' | 'xdp'>,
 ): Scenario {
   const paths = links(encapsulation, family, weights);
   return {
     name: tunloomName(encapsulation, family, weights),
     kind: 'tunloom',
     paths: weights.length,
-    settings: `${workers} worker${workers > 1 ? 's' : ''} an end, busy-polling for ${busyPoll} µs`,
+    settings: `${workers} worker${workers > 1 ? 's' : ''} an end, busy-polling for ${busyPoll} µs, AF_XDP ${xdp}`,
     links: paths,
-    start: (ground) => startTunloom(ground, { paths, workers, busyPollUs: busyPoll }),
+    start: (ground) => startTunloom(ground, { paths, workers, busyPollUs: busyPoll, xdp }),
   };
 }
 
