@@ -5,6 +5,8 @@
  *   flow -> end -> link 1 --+-> end -> flow           uplink: MAG to LMA
  *             \--> link 2 --/                         downlink: the other way round, on links of its own
  */
+import { EaseIn } from '../paths/ease-in.ts';
+import { HEALTH_DEFAULTS } from '../paths/path-health.ts';
 import { DIRECTIONS, type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
 import { End, type EndPorts, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
@@ -70,6 +72,8 @@ export class Simulation {
   readonly #weights: number[];
   readonly #sampler: Sampler;
   readonly #estimators: PathEstimator[] = [];
+  readonly #ease = new EaseIn();
+  readonly #easer: number;
 
   constructor(module: WebAssembly.Module, run: SimRun) {
     this.#run = run;
@@ -98,6 +102,7 @@ export class Simulation {
     };
     this.mag = end('mag', this.sides.uplink, this.sides.downlink);
     this.lma = end('lma', this.sides.downlink, this.sides.uplink);
+    this.#easer = this.loop.register((now) => this.#stepEasing(now));
     spec.events.forEach((event) => this.#plan(event));
     this.#startEstimators();
     this.#sampler = new Sampler(this, spec.duration);
@@ -171,13 +176,9 @@ export class Simulation {
     const at = (time: number, action: (now: number) => void): void => {
       this.loop.at(this.loop.register(action), time);
     };
-    const tell = (change: Parameters<End['change']>[0]): void => {
-      this.mag.change(change);
-      this.lma.change(change);
-    };
     if (event.change === 'weight') {
       at(event.at, () => {
-        tell((sessions) => sessions.setWeights(SESSION, new Map([[event.bid, event.weight]])));
+        this.#tell((sessions) => sessions.setWeights(SESSION, new Map([[event.bid, event.weight]])));
         this.#weights[path] = event.weight;
         for (const { shares } of Object.values(this.sides)) shares.setShares(sharesOf(this.#weights));
       });
@@ -191,10 +192,33 @@ export class Simulation {
       at(event.at, (now) => {
         for (const link of both) link.setUp(now, isUp);
       });
-      at(event.at + spec.detection, () => {
-        tell((sessions) => sessions.setPathState(SESSION, event.bid, isUp ? 'up' : 'down'));
+      at(event.at + spec.detection, (now) => {
+        if (isUp) this.#easeIn(event.bid, now);
+        else this.#ease.end({ session: SESSION, bid: event.bid });
+        this.#tell((sessions) => sessions.setPathState(SESSION, event.bid, isUp ? 'up' : 'down'));
       });
     }
+  }
+
+  /** Both ends change the session. */
+  #tell(change: Parameters<End['change']>[0]): void {
+    this.mag.change(change);
+    this.lma.change(change);
+  }
+
+  /** A path that comes back gets its weight step by step, as from the daemon. */
+  #easeIn(bid: number, now: number): void {
+    const first = this.#ease.begin({ session: SESSION, bid }, HEALTH_DEFAULTS, now / 1000);
+    if (!first) return;
+    this.#tell((sessions) => sessions.setPathDivisor(SESSION, bid, first.divisor));
+    this.loop.at(this.#easer, Math.ceil(this.#ease.nextUs * 1000));
+  }
+
+  #stepEasing(now: number): void {
+    for (const { bid, divisor } of this.#ease.due(now / 1000)) {
+      this.#tell((sessions) => sessions.setPathDivisor(SESSION, bid, divisor));
+    }
+    this.loop.at(this.#easer, Math.ceil(this.#ease.nextUs * 1000));
   }
 
   #startEstimators(): void {

@@ -130,3 +130,19 @@ it('shares are compared with the weights of the moment', () => {
   for (const { share, weightShare } of paths) expect(weightShare).toBeCloseTo(share, 3);
   expect(paths[0]!.weightShare).toBeCloseTo((1 / 2 + 3 / 4) / 2, 2);
 });
+
+it('a path that comes back is eased in', () => {
+  const spec = testSpec([testLink(60, 5), testLink(60, 5)], [CONSTANT], {
+    duration: 10e9,
+    events: [
+      { at: 1e9, bid: 1, change: 'down' },
+      { at: 3e9, bid: 1, change: 'up' },
+    ],
+  });
+  const { shares } = simulate(spec).directions.downlink.series;
+  // Known to be back at 3.5 s, then 1/16 of its weight, twice as much every 750 ms.
+  const shareAt = (second: number): number => shares[0]![Math.floor(second * 10)]!;
+  expect([3.3, 3.8, 4.6, 5.3, 6.1, 7].map(shareAt)).toEqual(
+    [0, 1 / 17, 1 / 9, 1 / 5, 1 / 3, 1 / 2].map((share) => expect.closeTo(share, 1)),
+  );
+});
