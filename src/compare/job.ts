@@ -1,20 +1,23 @@
 /** One cell of a sweep: a scheduler on a scenario with a seed, parameters applied; and what is kept of its result. */
 import { createHash } from 'node:crypto';
+import { integer, window } from '../config/schema-parts.ts';
 import type { DistributionSpec, SchedulerName } from '../dataplane/distribution-spec.ts';
 import type { SimResult } from '../sim/result.ts';
 import type { SimSpec } from '../sim/spec.ts';
 
-/** What may be swept beside schedulers, scenarios and seeds. */
-export const PARAMETERS = [
-  'window',
-  'minWaitUs',
-  'maxWaitUs',
-  'queueUs',
-  'gapUs',
-  'burstUs',
-  'peerWindow',
-] as const;
-export type ParameterName = (typeof PARAMETERS)[number];
+const microseconds = integer(0, 10e6);
+
+/** What may be swept beside schedulers, scenarios and seeds, and its values. */
+export const PARAMETERS = {
+  window,
+  minWaitUs: microseconds,
+  maxWaitUs: microseconds,
+  queueUs: microseconds,
+  gapUs: microseconds,
+  burstUs: microseconds,
+  peerWindow: integer(64, 65536),
+};
+export type ParameterName = keyof typeof PARAMETERS;
 export type Parameters = Readonly<Partial<Record<ParameterName, number>>>;
 
 /** A run by name, and digests of what the names stood for. */

@@ -4,7 +4,15 @@ import path from 'node:path';
 import { SCHEDULERS, type SchedulerName } from '../dataplane/distribution-spec.ts';
 import { compileScheduler } from '../dataplane/scheduler-compiler.ts';
 import { TunloomError } from '../errors.ts';
-import { type Job, PARAMETERS, type ParameterName, type Parameters, digestOf, jobKey } from './job.ts';
+import {
+  type Job,
+  PARAMETERS,
+  type ParameterName,
+  type Parameters,
+  applyParameters,
+  digestOf,
+  jobKey,
+} from './job.ts';
 import type { SimSpec } from '../sim/spec.ts';
 import { scenarioFile } from './library.ts';
 import { loadScenario } from './scenario.ts';
@@ -57,6 +65,7 @@ export async function planJobs(options: PlanOptions): Promise<Job[]> {
     );
   });
   refuseTwins(jobs);
+  refuseImpossible(jobs);
   return jobs;
 }
 
@@ -86,6 +95,16 @@ function refuseTwins(jobs: readonly Job[]): void {
   }
 }
 
+function refuseImpossible(jobs: readonly Job[]): void {
+  for (const job of jobs) {
+    const { minWaitUs, maxWaitUs } = applyParameters(job).spec.resequencer;
+    if (minWaitUs > maxWaitUs) {
+      const waits = `minWaitUs (${minWaitUs}) is more than maxWaitUs (${maxWaitUs})`;
+      throw new TunloomError('BAD_ARGUMENT', `compare: ${job.scenario}: ${waits}`);
+    }
+  }
+}
+
 async function planScheduler(name: string): Promise<PlannedScheduler> {
   const builtIn = SCHEDULERS.find((other) => other === name);
   if (builtIn && builtIn !== 'custom')
@@ -109,23 +128,24 @@ async function planScheduler(name: string): Promise<PlannedScheduler> {
   return { name: ownName, scheduler: 'custom', module, file: name, digest };
 }
 
+function isParameter(name: string): name is ParameterName {
+  return Object.hasOwn(PARAMETERS, name);
+}
+
 function combine(settings: readonly string[]): Parameters[] {
   let combinations: Parameters[] = [{}];
   for (const setting of settings) {
     const [name = '', list = ''] = setting.split('=');
-    const values = list.split(',').map(Number);
-    if (!PARAMETERS.includes(name as ParameterName) || !list || values.some((value) => !(value > 0))) {
-      throw new TunloomError(
-        'BAD_ARGUMENT',
-        `--set ${setting}: expected NAME=N,N... with one of ${PARAMETERS.join(', ')} and numbers above 0`,
-      );
-    }
-    if (name in combinations[0]!) {
-      throw new TunloomError(
-        'BAD_ARGUMENT',
-        `--set ${setting}: ${name} is set already; give all values at once: ${name}=N,N`,
-      );
-    }
+    const refuse = (why: string): never => {
+      throw new TunloomError('BAD_ARGUMENT', `--set ${setting}: ${why}`);
+    };
+    if (!isParameter(name))
+      return refuse(`expected NAME=N,N... with one of ${Object.keys(PARAMETERS).join(', ')}`);
+    const values = list.split(',').map((text) => {
+      const checked = PARAMETERS[name].safeParse(text ? Number(text) : text);
+      return checked.success ? checked.data : refuse(checked.error.issues[0]!.message);
+    });
+    if (name in combinations[0]!) refuse(`${name} is set already; give all values at once: ${name}=N,N`);
     combinations = combinations.flatMap((before) => values.map((value) => ({ ...before, [name]: value })));
   }
   return combinations;

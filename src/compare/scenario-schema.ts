@@ -10,11 +10,13 @@ import {
   list,
   oneOf,
   rate,
+  window,
 } from '../config/schema-parts.ts';
 import { LINK_KEYS } from '../emulator/model/link-text.ts';
 import { CONGESTION_CONTROLS } from '../sim/spec.ts';
 
 const time = durationWithin(0, 3600e6, '200ms or 10s');
+const meanTime = durationWithin(1, 3600e6, '200ms or 10s');
 const word = z.string(expected('text')).min(1);
 const linkValue = z.union([z.string(), z.number()], expected('text or a number')).transform(String);
 const link = keys(
@@ -25,11 +27,20 @@ const link = keys(
 const weight = integer(0, 1000);
 const direction = oneOf(['uplink', 'downlink']);
 
-export const TRAFFIC_MODELS = ['constant', 'poisson', 'on-off', 'pcap', 'tcp', 'requests'] as const;
+/** Models of traffic, and the keys that each needs, or takes, beside those of all. */
+export const TRAFFIC_MODELS = {
+  constant: { needs: ['rate', 'packet'], takes: [] },
+  poisson: { needs: ['rate', 'packet'], takes: [] },
+  'on-off': { needs: ['rate', 'packet', 'on', 'off'], takes: [] },
+  pcap: { needs: ['file'], takes: [] },
+  tcp: { needs: [], takes: ['congestion', 'octets'] },
+  requests: { needs: ['octets', 'pause'], takes: ['congestion'] },
+} as const;
+export type TrafficModel = keyof typeof TRAFFIC_MODELS;
 
 const traffic = keys({
   name: word.optional(),
-  model: oneOf(TRAFFIC_MODELS),
+  model: oneOf(Object.keys(TRAFFIC_MODELS) as TrafficModel[]),
   direction: direction.default('downlink'),
   start: time.default(0),
   stop: time.optional(),
@@ -37,9 +48,9 @@ const traffic = keys({
   dscp: integer(0, 63).default(0),
   rate: rate.optional(),
   packet: integer(28, 1468).optional(),
-  on: time.optional(),
-  off: time.optional(),
-  congestion: oneOf(CONGESTION_CONTROLS).default('cubic'),
+  on: meanTime.optional(),
+  off: meanTime.optional(),
+  congestion: oneOf(CONGESTION_CONTROLS).optional(),
   octets: integer(1, 1e12).optional(),
   pause: time.optional(),
   file: word.optional(),
@@ -61,7 +72,7 @@ export const scenarioSchema = keys({
   traffic: list(traffic).min(1),
   events: list(event).default([]),
   resequencer: keys({
-    window: integer(64, 65536, 'a power of two, 64..65536', (n) => (n & (n - 1)) === 0).default(4096),
+    window: window.default(4096),
     minWait: time.default(1000),
     maxWait: time.default(100_000),
     late: oneOf(['deliver', 'drop']).default('deliver'),

@@ -11,7 +11,7 @@ import { TunloomError } from '../errors.ts';
 import { SMALLEST_PACKET } from '../sim/end.ts';
 import type { SimEvent, SimPath, SimSpec, TrafficSpec } from '../sim/spec.ts';
 import { INNER_MTU } from '../sim/tunnel-session.ts';
-import { type ScenarioFile, scenarioSchema } from './scenario-schema.ts';
+import { type ScenarioFile, TRAFFIC_MODELS, type TrafficModel, scenarioSchema } from './scenario-schema.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -41,6 +41,7 @@ export function parseScenario(text: string, file: string): Scenario {
 
 type FileLink = ScenarioFile['paths'][number]['link'];
 type FileTraffic = ScenarioFile['traffic'][number];
+type WholeTraffic = { [K in keyof FileTraffic]-?: NonNullable<FileTraffic[K]> };
 
 class Builder {
   readonly #folder: string;
@@ -51,8 +52,8 @@ class Builder {
     this.#complaints = complaints;
   }
 
-  complain(at: Complaint['path'], message: string): void {
-    this.#complaints.push({ path: at, message });
+  complain(at: Complaint['path'], message: string, atKey = false): void {
+    this.#complaints.push({ path: at, message, atKey });
   }
 
   /** Both directions; what the file leaves out is the emulator's default. */
@@ -67,46 +68,51 @@ class Builder {
 
   traffic(entry: FileTraffic, i: number, duration: number): TrafficSpec | null {
     const at = ['traffic', i];
-    const need = <K extends keyof FileTraffic>(key: K): NonNullable<FileTraffic[K]> => {
-      const value = entry[key];
-      if (value === undefined) this.complain(at, `model ${entry.model} needs ${key}`);
-      return value as NonNullable<FileTraffic[K]>;
-    };
-    const { model, direction, flows, congestion } = entry;
+    if (!this.#hasKeys(entry, at)) return null;
+    const { model, direction, flows, start, stop = duration, congestion = 'cubic', octets = null } = entry;
+    if (start >= duration) this.complain([...at, 'start'], 'starts when the run is over');
+    else if (stop <= start) this.complain([...at, 'stop'], 'stops before it starts');
     const base = {
       name: entry.name ?? model,
       direction,
       flows,
-      start: entry.start * US,
-      stop: Math.min(entry.stop ?? duration, duration) * US,
+      start: start * US,
+      stop: Math.min(stop, duration) * US,
       tos: entry.dscp << 2,
     };
+    // What a model needs is there.
+    const { rate, packet, on, off, pause, file } = entry as WholeTraffic;
     switch (model) {
       case 'constant':
       case 'poisson':
-        return { ...base, model, rate: need('rate'), packet: need('packet') };
+        return { ...base, model, rate, packet };
       case 'on-off':
-        return {
-          ...base,
-          model,
-          rate: need('rate'),
-          packet: need('packet'),
-          on: need('on') * US,
-          off: need('off') * US,
-        };
+        return { ...base, model, rate, packet, on: on * US, off: off * US };
       case 'tcp':
-        return { ...base, model, congestion, octets: entry.octets ?? null };
+        return { ...base, model, congestion, octets };
       case 'requests':
-        return { ...base, model, congestion, octets: need('octets'), pause: need('pause') * US };
+        return { ...base, model, congestion, octets: octets!, pause: pause * US };
       case 'pcap': {
-        const recorded = this.#recording(need('file'), at);
+        const recorded = this.#recording(file, at);
         return recorded && { ...base, model: 'recorded', ...recorded };
       }
     }
   }
 
-  #recording(file: string | undefined, at: Complaint['path']): { times: number[]; sizes: number[] } | null {
-    if (file === undefined) return null;
+  /** Whether everything is there that the model needs, and nothing that it would not heed. */
+  #hasKeys(entry: FileTraffic, at: Complaint['path']): boolean {
+    const { model } = entry;
+    const { needs, takes }: Record<'needs' | 'takes', readonly ModelKey[]> = TRAFFIC_MODELS[model];
+    const missing = needs.filter((key) => entry[key] === undefined);
+    const idle = MODEL_KEYS.filter(
+      (key) => entry[key] !== undefined && !needs.includes(key) && !takes.includes(key),
+    );
+    for (const key of missing) this.complain(at, `model ${model} needs ${key}`);
+    for (const key of idle) this.complain([...at, key], `model ${model} has no ${key}`, true);
+    return !missing.length && !idle.length;
+  }
+
+  #recording(file: string, at: Complaint['path']): { times: number[]; sizes: number[] } | null {
     try {
       return readRecording(path.resolve(this.#folder, file));
     } catch (error) {
@@ -115,7 +121,13 @@ class Builder {
     }
   }
 
-  event(entry: ScenarioFile['events'][number], i: number, paths: readonly SimPath[]): SimEvent | null {
+  event(
+    entry: ScenarioFile['events'][number],
+    i: number,
+    paths: readonly SimPath[],
+    duration: number,
+  ): SimEvent | null {
+    if (entry.at >= duration) this.complain(['events', i, 'at'], 'comes when the run is over');
     const at = entry.at * US;
     const path = paths.find(({ bid }) => bid === entry.bid);
     if (!path) this.complain(['events', i, 'bid'], `there is no path with BID ${entry.bid}`);
@@ -127,13 +139,20 @@ class Builder {
     if (entry.weight !== undefined) return { at, bid, change: 'weight', weight: entry.weight };
     const links = this.links(entry.link ?? {}, ['events', i, 'link']);
     if (!links) return null;
-    // Only what is given changes; a new rate brings its own queue unless one is given.
+    // Only what is given changes, but a rate takes the place of a trace and the other way round.
     const changed = new Set(Object.keys(entry.link ?? {}).map((key) => FIELDS[key as LinkKey]));
+    if (changed.has('rate')) changed.add('trace');
+    if (changed.has('trace')) changed.add('rate');
     const pick = (spec: LinkSpec): Partial<LinkSpec> =>
       Object.fromEntries(Object.entries(spec).filter(([field]) => changed.has(field as keyof LinkSpec)));
     return { at, bid, change: 'link', uplink: pick(links.uplink), downlink: pick(links.downlink) };
   }
 }
+
+type ModelKey = (typeof TRAFFIC_MODELS)[TrafficModel]['needs' | 'takes'][number];
+const MODEL_KEYS = [
+  ...new Set(Object.values(TRAFFIC_MODELS).flatMap(({ needs, takes }): ModelKey[] => [...needs, ...takes])),
+];
 
 const FIELDS: Readonly<Record<LinkKey, keyof LinkSpec>> = {
   rate: 'rate',
@@ -162,7 +181,9 @@ function build(file: ScenarioFile, folder: string, complaints: Complaint[]): Sce
     return links ? [{ bid, name: name ?? `bid${bid}`, weight, ...links }] : [];
   });
   const traffic = file.traffic.flatMap((entry, i) => builder.traffic(entry, i, file.duration) ?? []);
-  const events = file.events.flatMap((entry, i) => builder.event(entry, i, paths) ?? []);
+  const events = file.events.flatMap((entry, i) => builder.event(entry, i, paths, file.duration) ?? []);
+  if (file.resequencer.minWait > file.resequencer.maxWait)
+    builder.complain(['resequencer', 'minWait'], 'is longer than maxWait');
   if (complaints.length) return null;
   const { window, minWait, maxWait, late, provenLoss } = file.resequencer;
   const spec: SimSpec = {

@@ -80,6 +80,9 @@ export function integer(
   );
 }
 
+/** Packets that a resequencer can hold. */
+export const window = integer(64, 65536, 'a power of two, 64..65536', (n) => (n & (n - 1)) === 0);
+
 export function oneOf<const T extends readonly string[]>(names: T): z.ZodEnum<{ [K in T[number]]: K }> {
   return z.enum(names, expected(`one of ${names.join(', ')}`)) as z.ZodEnum<{ [K in T[number]]: K }>;
 }

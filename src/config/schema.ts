@@ -26,12 +26,13 @@ import {
   prefix,
   rate,
   share,
+  window,
 } from './schema-parts.ts';
 
 const MAX_WORKERS = 16;
 
 const resequencer = keys({
-  window: integer(64, 65536, 'a power of two, 64..65536', (n) => (n & (n - 1)) === 0).optional(),
+  window: window.optional(),
   minWait: duration.optional(),
   maxWait: duration.optional(),
   longestWait: duration.optional(),

@@ -56,7 +56,10 @@ export class PacketStore {
   find(tag: number): number {
     const at = tag & this.#mask;
     if (this.#tags[at] !== tag) {
-      throw new TunloomError('STORE_TOO_SMALL', `packet ${tag} was on its way longer than the store reaches`);
+      throw new TunloomError(
+        'STORE_TOO_SMALL',
+        `more than ${this.#tags.length} packets were sent while one was on its way: the simulator does not keep more`,
+      );
     }
     return at;
   }

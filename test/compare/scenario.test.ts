@@ -47,14 +47,49 @@ it.each([
   ['{ model: tcp }', '{ model: pcap, file: none.pcap }', 'traffic[0].file: none.pcap: ENOENT'],
   [
     '{ model: tcp }',
-    '{ model: tcp }\nevents:\n  - { at: 1s, bid: 9, state: down }',
-    'small.yaml:10:20: events[0].bid: there is no path with BID 9',
+    '{ model: tcp }\nevents:\n  - { at: 100ms, bid: 9, state: down }',
+    'small.yaml:10:23: events[0].bid: there is no path with BID 9',
   ],
   [
     '{ model: tcp }',
-    '{ model: tcp }\nevents:\n  - { at: 1s, bid: 1 }',
+    '{ model: tcp }\nevents:\n  - { at: 100ms, bid: 1 }',
     'events[0]: expected one of state, weight, link',
   ],
+  [
+    '{ model: tcp }',
+    '{ model: tcp }\nevents:\n  - { at: 500ms, bid: 1, state: down }',
+    'small.yaml:10:11: events[0].at: comes when the run is over',
+  ],
+  [
+    '{ model: tcp }',
+    '{ model: tcp, rate: 3mbit }',
+    'small.yaml:8:19: traffic[0].rate: model tcp has no rate',
+  ],
+  [
+    '{ model: tcp }',
+    '{ model: poisson, rate: 1mbit, packet: 100, congestion: reno }',
+    'traffic[0].congestion: model poisson has no congestion',
+  ],
+  ['{ model: tcp }', '{ model: tcp, start: 1s }', 'traffic[0].start: starts when the run is over'],
+  ['{ model: tcp }', '{ model: tcp, start: 2ms, stop: 1ms }', 'traffic[0].stop: stops before it starts'],
+  [
+    '{ model: tcp }',
+    '{ model: on-off, rate: 1mbit, packet: 100, on: 0ms, off: 0ms }',
+    'traffic[0].on: got "0ms", expected at least 0.000001s',
+  ],
+  [
+    '{ model: tcp }',
+    '{ model: tcp }\nresequencer: { minWait: 20ms, maxWait: 10ms }',
+    'small.yaml:9:25: resequencer.minWait: is longer than maxWait',
+  ],
+  ['rate: 5mbit', 'rate: 5mbit, trace: x', 'paths[1].link: a link has a rate or a trace, not both'],
+  ['rate: 5mbit', 'rate: 5mbit/1mbit/2mbit', 'rate=5mbit/1mbit/2mbit: expected one value, or one for each'],
 ])('%s -> %s', (from, to, message) => {
   expect(() => parseScenario(GOOD.replace(from, to), 'small.yaml')).toThrow(message);
+});
+
+it('an event with a rate ends a trace', () => {
+  const events = '\nevents:\n  - { at: 100ms, bid: 2, link: { rate: 1mbit } }';
+  const { spec } = parseScenario(GOOD.replace('{ model: tcp }', `{ model: tcp }${events}`), 'small.yaml');
+  expect(spec.events[0]).toMatchObject({ downlink: { rate: 1e6, trace: null } });
 });

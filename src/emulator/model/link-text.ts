@@ -38,9 +38,12 @@ export function parseLinks(
   let uplink = LINK_DEFAULTS;
   let downlink = LINK_DEFAULTS;
   let queue = false;
+  const keys = new Set(settings.map(([key]) => key));
+  if (keys.has('rate') && keys.has('trace'))
+    throw new TunloomError('BAD_OPTION', 'a link has a rate or a trace, not both');
   for (const [key, value] of settings) {
     // File names may hold slashes.
-    const [up, down] = key === 'trace' || key === 'burst-loss' ? [value, value] : halves(value);
+    const [up, down] = key === 'trace' || key === 'burst-loss' ? [value, value] : halves(key, value);
     uplink = { ...uplink, ...parseSetting(key, up, read) };
     downlink = { ...downlink, ...parseSetting(key, down, read) };
     queue ||= key === 'queue';
@@ -48,8 +51,9 @@ export function parseLinks(
   return queue ? { uplink, downlink } : { uplink: withQueue(uplink), downlink: withQueue(downlink) };
 }
 
-function halves(value: string): [string, string] {
-  const [up = '', down] = value.split('/');
+function halves(key: string, value: string): [string, string] {
+  const [up = '', down, ...rest] = value.split('/');
+  if (rest.length) throw bad(key, value, 'one value, or one for each direction: uplink/downlink');
   return [up, down ?? up];
 }
 
