@@ -2,7 +2,6 @@
 import { AckFlag, type BindingAck } from '../wire/message/binding-ack.ts';
 import { Ipv4Status, Status } from '../wire/numbers.ts';
 import type { MobilityOption } from '../wire/options.ts';
-import { splitPrefix } from '../wire/octets.ts';
 import { timestampOf } from '../wire/option/timestamp.ts';
 import type { Binding, Session } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
@@ -127,8 +126,3 @@ export function accept(
 
 /** NATKATIMEOUT (RFC 5555 §5.3). */
 const NAT_KEEPALIVE_S = 110;
-
-/** Whether a home address lies under /32, for the data plane's prefixes. */
-export function homeAddressHost(homeAddress: string): string {
-  return `${splitPrefix(homeAddress).address}/32`;
-}

@@ -3,6 +3,7 @@ import { parsePrefix } from '../../ip.ts';
 import { ANY_IPV4, ANY_IPV6 } from '../any-prefix.ts';
 import { Ipv4Status, Status } from '../wire/numbers.ts';
 import { splitPrefix } from '../wire/octets.ts';
+import { hostPrefix } from './binding-cache.ts';
 import type { LmaConfig, NodeProfile } from './config.ts';
 import { PrefixPool } from './prefix-pool.ts';
 
@@ -162,15 +163,11 @@ export class Allocation {
 
 export { isGranted };
 
-const NOT_THIS_ADDRESS = {
+/** The node must not have the IPv4 home address that the PBU names (RFC 5844 §3.1.2.2). */
+export const NOT_THIS_ADDRESS = {
   status: Status.NOT_AUTHORIZED_FOR_IPV4_HOME_ADDRESS,
   ipv4Status: Ipv4Status.ADMINISTRATIVELY_PROHIBITED,
 };
-
-/** The /32 of an address with its subnet's length. */
-export function hostPrefix(homeAddress: string): string {
-  return `${splitPrefix(homeAddress).address}/32`;
-}
 
 function choose(pools: readonly PrefixPool[]): string | null {
   for (const pool of pools) {

@@ -2,6 +2,7 @@
 import { type Endpoint, endpointKey } from '../endpoint.ts';
 import type { FlowBinding } from '../flow-binding.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
+import { splitPrefix } from '../wire/octets.ts';
 import type { Identifier } from '../wire/option/identifier.ts';
 
 /** BID of a binding that was registered without a MAG Multipath Binding option. */
@@ -78,7 +79,7 @@ export class BindingCache {
     return this.byNode.get(nodeKey) ?? [];
   }
 
-  /** By home network prefix, home address (/32 text) or delegated prefix. */
+  /** By home network prefix, or home address (/32 text). */
   withPrefix(prefix: string): Session | undefined {
     return this.byPrefix.get(prefix);
   }
@@ -93,6 +94,7 @@ export class BindingCache {
     if (others) others.push(session);
     else this.byNode.set(session.nodeKey, [session]);
     for (const prefix of session.prefixes) this.byPrefix.set(prefix, session);
+    if (session.homeAddress) this.byPrefix.set(hostPrefix(session.homeAddress), session);
   }
 
   remove(session: Session): void {
@@ -101,6 +103,7 @@ export class BindingCache {
     if (others.length) this.byNode.set(session.nodeKey, others);
     else this.byNode.delete(session.nodeKey);
     for (const prefix of session.prefixes) this.byPrefix.delete(prefix);
+    if (session.homeAddress) this.byPrefix.delete(hostPrefix(session.homeAddress));
     const bindings = [...session.bindings.values()];
     session.bindings.clear();
     for (const binding of bindings) this.unindex(session, binding.careOf);
@@ -110,6 +113,12 @@ export class BindingCache {
     for (const prefix of session.prefixes) this.byPrefix.delete(prefix);
     session.prefixes = prefixes;
     for (const prefix of prefixes) this.byPrefix.set(prefix, session);
+  }
+
+  setHomeAddress(session: Session, homeAddress: string | null): void {
+    if (session.homeAddress) this.byPrefix.delete(hostPrefix(session.homeAddress));
+    session.homeAddress = homeAddress;
+    if (homeAddress) this.byPrefix.set(hostPrefix(homeAddress), session);
   }
 
   setBinding(session: Session, binding: Binding): void {
@@ -136,6 +145,11 @@ export class BindingCache {
     sessions?.delete(session);
     if (sessions?.size === 0) this.byCareOf.delete(key);
   }
+}
+
+/** The /32 of a home address that has the prefix length of its subnet. */
+export function hostPrefix(homeAddress: string): string {
+  return `${splitPrefix(homeAddress).address}/32`;
 }
 
 /** Takes a binding out; its order mark stays, so that an old message cannot bring it back. */

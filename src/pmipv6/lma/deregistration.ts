@@ -1,7 +1,7 @@
 /** A PBU with Lifetime 0 (RFC 5213 §5.3.5; RFC 8278: of one binding; RFC 5844 §3.1.2.5: of one address family). */
 import type { Instant } from '../endpoint.ts';
-import { accept, homeAddressHost } from './acknowledgement.ts';
-import type { Allocation } from './allocation.ts';
+import { accept } from './acknowledgement.ts';
+import type { Assignment } from './assignment.ts';
 import { type Binding, type BindingCache, type Session, unbind } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
 import type { Outcome } from './registration.ts';
@@ -10,12 +10,12 @@ import type { Request } from './request.ts';
 export class Deregistration {
   config: LmaConfig;
   private readonly cache: BindingCache;
-  private readonly allocation: Allocation;
+  private readonly assignment: Assignment;
 
-  constructor(config: LmaConfig, cache: BindingCache, allocation: Allocation) {
+  constructor(config: LmaConfig, cache: BindingCache, assignment: Assignment) {
     this.config = config;
     this.cache = cache;
-    this.allocation = allocation;
+    this.assignment = assignment;
   }
 
   handle(request: Request, session: Session, multipath: boolean, bid: number, now: Instant): Outcome {
@@ -35,6 +35,9 @@ export class Deregistration {
       binding.lastTimestamp = request.timestamp ?? binding.lastTimestamp;
       unbind(this.cache, session, binding);
     }
+    // It may have overtaken the registration that it ends.
+    const { update, timestamp } = request;
+    if (!named.length) session.past.set(bid, { sequence: update.sequence, timestamp: timestamp ?? null });
     const last = session.bindings.size === 0;
     if (last) session.flows = new Map();
     if (last && session.lingerUntil === null) {
@@ -68,13 +71,11 @@ export class Deregistration {
   private dropOneFamily(request: Request, session: Session): boolean {
     if (session.homeAddress === null || !session.prefixes.length) return false;
     if (request.ipv4Requests.length && !request.homePrefixes.length) {
-      this.allocation.release(homeAddressHost(session.homeAddress));
-      session.homeAddress = null;
+      this.assignment.dropHomeAddress(session);
       return true;
     }
     if (!request.ipv4Requests.length && request.homePrefixes.length) {
-      for (const prefix of session.prefixes) this.allocation.release(prefix);
-      this.cache.setPrefixes(session, []);
+      this.assignment.dropPrefixes(session);
       return true;
     }
     return false;

@@ -1,5 +1,6 @@
 /** Which Binding Cache Entry a PBU is about (RFC 5213 §5.4.1; before it, RFC 8278 with the choices of docs/multipath.md). */
 import { Handoff, Status } from '../wire/numbers.ts';
+import { NOT_THIS_ADDRESS } from './allocation.ts';
 import type { BindingCache, Session } from './binding-cache.ts';
 import type { Request } from './request.ts';
 
@@ -12,16 +13,20 @@ export type Match =
   | { readonly match: 'new' }
   /** New, but the old MAG's de-registration may still come (MaxDelayBeforeNewBCEAssign). */
   | { readonly match: 'wait'; readonly session: Session }
-  | { readonly match: 'refused'; readonly status: number };
+  | ({ readonly match: 'refused' } & Refusal);
+
+/** Statuses of the PBA, and of the IPv4 Home Address Reply in it. */
+interface Refusal {
+  readonly status: number;
+  readonly ipv4Status?: number;
+}
 
 const NEW: Match = { match: 'new' };
 
 export function findSession(cache: BindingCache, request: Request, multipath: boolean): Match {
-  return request.namedPrefixes.length
-    ? byPrefix(cache, request, multipath)
-    : multipath
-      ? byMag(cache, request)
-      : byNode(cache, request);
+  if (request.namedPrefixes.length) return byPrefix(cache, request, multipath);
+  if (request.namedAddress !== null) return byAddress(cache, request, multipath, request.namedAddress);
+  return multipath ? byMag(cache, request) : byNode(cache, request);
 }
 
 /** §5.4.1.1: the PBU names a prefix. */
@@ -29,12 +34,24 @@ function byPrefix(cache: BindingCache, request: Request, multipath: boolean): Ma
   const named = new Set(request.namedPrefixes);
   const session = [...named].map((prefix) => cache.withPrefix(prefix)).find((found) => found !== undefined);
   if (!session) return NEW;
-  if (session.nodeKey !== request.nodeKey) {
-    return { match: 'refused', status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
-  }
+  const stranger = { status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
+  if (session.nodeKey !== request.nodeKey) return { match: 'refused', ...stranger };
   if (named.size !== session.prefixes.length || !session.prefixes.every((prefix) => named.has(prefix))) {
     return { match: 'refused', status: Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH };
   }
+  return judge(session, request, multipath, stranger);
+}
+
+/** RFC 5844 §3.1.2.7: no prefix is named, but a home address; the rules are the same. */
+function byAddress(cache: BindingCache, request: Request, multipath: boolean, address: string): Match {
+  const session = cache.withPrefix(address);
+  if (!session) return multipath ? byMag(cache, request) : byNode(cache, request);
+  if (session.nodeKey !== request.nodeKey) return { match: 'refused', ...NOT_THIS_ADDRESS };
+  return judge(session, request, multipath, NOT_THIS_ADDRESS);
+}
+
+/** The session that the PBU names. `stranger`: for who must not have it. */
+function judge(session: Session, request: Request, multipath: boolean, stranger: Refusal): Match {
   const found = (handoff: boolean): Match => ({ match: 'session', session, handoff });
   if (multipath) return found(session.mag !== null && session.mag !== request.mag);
   const sameAccess = session.technology === request.technology;
@@ -50,7 +67,7 @@ function byPrefix(cache: BindingCache, request: Request, multipath: boolean): Ma
     if (request.handoff === Handoff.BETWEEN_MAGS) return found(true);
   }
   // A new session cannot have a prefix that is in use: nobody but this session gets it.
-  return { match: 'refused', status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
+  return { match: 'refused', ...stranger };
 }
 
 /** RFC 8278 with HNP ALL_ZERO: the MAG's session for this node, if there is one. */

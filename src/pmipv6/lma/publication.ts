@@ -2,8 +2,7 @@
 import { activeFlows } from '../flow-binding.ts';
 import type { TunnelPath, TunnelSession } from '../tunnel-session.ts';
 import { DATA_PORT } from '../wire/numbers.ts';
-import { homeAddressHost } from './acknowledgement.ts';
-import { PLAIN_BID, type Session } from './binding-cache.ts';
+import { hostPrefix, PLAIN_BID, type Session } from './binding-cache.ts';
 
 /** The session in the data plane's words. */
 export function tunnelSession(session: Session): TunnelSession {
@@ -29,7 +28,7 @@ export function tunnelSession(session: Session): TunnelSession {
     node: session.nodeKey,
     prefixes: [
       ...session.prefixes,
-      ...(session.homeAddress ? [homeAddressHost(session.homeAddress)] : []),
+      ...(session.homeAddress ? [hostPrefix(session.homeAddress)] : []),
       ...session.delegated,
     ],
     sendKey: session.gre?.downlinkKey ?? null,

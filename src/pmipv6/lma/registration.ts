@@ -5,8 +5,9 @@ import type { BindingAck } from '../wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
 import { Handoff, LIFETIME_UNIT_S, Status } from '../wire/numbers.ts';
 import type { MobilityOption } from '../wire/options.ts';
-import { accept, homeAddressHost, reject } from './acknowledgement.ts';
-import { type Allocation, isGranted } from './allocation.ts';
+import { accept, reject } from './acknowledgement.ts';
+import type { Allocation } from './allocation.ts';
+import { Assignment } from './assignment.ts';
 import { type Binding, type BindingCache, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import { admit, checkOrder, missingOption, multipathFault, type Rejection } from './checks.ts';
 import type { LmaConfig, MultipathPolicy, NodeProfile } from './config.ts';
@@ -37,7 +38,7 @@ export type Outcome =
 export class Registration {
   private config: LmaConfig;
   private readonly cache: BindingCache;
-  private readonly allocation: Allocation;
+  private readonly assignment: Assignment;
   private policy: Policy;
   private readonly tunnels: TunnelAgreement;
   private readonly deregistration: Deregistration;
@@ -48,10 +49,10 @@ export class Registration {
   constructor(config: LmaConfig, cache: BindingCache, allocation: Allocation, policy: Policy) {
     this.config = config;
     this.cache = cache;
-    this.allocation = allocation;
+    this.assignment = new Assignment(cache, allocation);
     this.policy = policy;
     this.tunnels = new TunnelAgreement(config);
-    this.deregistration = new Deregistration(config, cache, allocation);
+    this.deregistration = new Deregistration(config, cache, this.assignment);
   }
 
   reconfigure(config: LmaConfig, policy: Policy): void {
@@ -97,7 +98,7 @@ export class Registration {
       });
     }
     if (match.match === 'refused') {
-      return rejected({ status: match.status, why: 'prefixes are not those of the node' });
+      return rejected({ ...match, why: 'prefixes are not those of the node' });
     }
 
     if (request.deregistration) {
@@ -114,9 +115,7 @@ export class Registration {
   /** Takes the session out of the cache and gives its prefixes back. */
   forget(session: Session): void {
     this.cache.remove(session);
-    for (const prefix of session.prefixes) this.allocation.release(prefix);
-    if (session.homeAddress) this.allocation.release(homeAddressHost(session.homeAddress));
-    for (const prefix of session.delegated) this.allocation.release(prefix);
+    this.assignment.release(session);
     this.tunnels.release(session);
   }
 
@@ -156,7 +155,7 @@ export class Registration {
       past: new Map(),
       installed: false,
     };
-    const refused = this.assign(request, profile, session);
+    const refused = this.assignment.assign(request, profile, session);
     if (refused) {
       this.forget(session);
       return rejected(refused);
@@ -177,30 +176,6 @@ export class Registration {
     };
   }
 
-  /** Prefixes and addresses that the session lacks and the PBU asks for. What was taken stays in `session`. */
-  private assign(request: Request, profile: NodeProfile, session: Session): Rejection | undefined {
-    const { homePrefixes, namedPrefixes, ipv4Requests, delegatedRequests } = request;
-    if (homePrefixes.length && !session.prefixes.length) {
-      if (!profile.ipv6) {
-        return { status: Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE, why: 'node has no IPv6 service' };
-      }
-      const grant = this.allocation.homePrefixes(profile, namedPrefixes);
-      if (!isGranted(grant)) return { ...grant, why: 'no home network prefix' };
-      session.prefixes = grant.granted;
-    }
-    if (ipv4Requests[0] && session.homeAddress === null) {
-      const grant = this.allocation.homeAddress(profile, ipv4Requests[0].prefix);
-      if (!isGranted(grant)) return { ...grant, why: 'no IPv4 home address' };
-      session.homeAddress = grant.granted;
-    }
-    if (delegatedRequests.length && !session.delegated.length && this.allocation.delegates(profile)) {
-      const grant = this.allocation.delegatedPrefixes(profile, delegatedRequests);
-      if (!isGranted(grant)) return { ...grant, why: 'no delegated prefix' };
-      session.delegated = grant.granted;
-    }
-    return undefined;
-  }
-
   /** Extension of the lifetime, with or without handoff, and further bindings (§5.3.3, §5.3.4; RFC 8278 §4.1). */
   private extend(
     request: Request,
@@ -213,7 +188,7 @@ export class Registration {
   ): Outcome {
     const tunnel = this.tunnels.encapsulation(request);
     const before = dataPlaneText(session);
-    const refused = 'status' in tunnel ? tunnel : this.extendAssignment(request, profile, session);
+    const refused = 'status' in tunnel ? tunnel : this.assignment.extend(request, profile, session);
     if (refused || 'status' in tunnel) {
       const rejection = refused ?? (tunnel as Rejection);
       return {
@@ -234,6 +209,8 @@ export class Registration {
       if (otherMag && handoff && binding.careOf.address !== request.careOf.address) replaced.push(binding);
       unbind(this.cache, session, binding);
     }
+    // None of the bindings before goes on, also if they have ended already.
+    if (handoff || !session.bindings.size) this.assignment.dropUnnamed(request, session);
     session.mag = multipath ? request.mag! : null;
     session.technology = request.technology!;
     session.linkLayerId = request.linkLayerId;
@@ -264,18 +241,6 @@ export class Registration {
       session.flows = new Map();
       this.flows = [];
     }
-  }
-
-  private extendAssignment(request: Request, profile: NodeProfile, session: Session): Rejection | undefined {
-    const had = session.prefixes.length;
-    const refused = this.assign(request, profile, session);
-    // assign() has put new ones into the session only; the index has to know them.
-    if (!had && session.prefixes.length) {
-      const { prefixes } = session;
-      session.prefixes = [];
-      this.cache.setPrefixes(session, prefixes);
-    }
-    return refused;
   }
 
   private bind(
@@ -347,7 +312,7 @@ export class Registration {
 
 /** Equal texts mean that the data plane need not be touched. */
 function dataPlaneText(session: Session): string {
-  let text = `${session.gre?.downlinkKey}/${session.gre?.uplinkKey}/${session.homeAddress}/${session.prefixes.length}/${session.delegated.length}`;
+  let text = `${session.gre?.downlinkKey}/${session.gre?.uplinkKey}/${session.homeAddress}/${session.prefixes.length}/${session.delegated.join()}`;
   for (const { bid, careOf, local, encapsulation, label, technology, metrics } of session.bindings.values()) {
     text += `;${bid},${careOf.address},${local.address},${encapsulation},${label},${technology},${metrics.weight},${metrics.uplinkRate},${metrics.downlinkRate},${metrics.latency},${metrics.loss}`;
   }

@@ -2,7 +2,7 @@
 import type { Endpoint } from '../endpoint.ts';
 import type { WanMetrics } from '../tunnel-session.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
-import { hex } from '../wire/octets.ts';
+import { hex, splitPrefix } from '../wire/octets.ts';
 import { type Identifier, identifierText } from '../wire/option/identifier.ts';
 import type { MagMultipathBinding } from '../wire/option/mag-multipath-binding.ts';
 import type { VendorSpecific } from '../wire/option/vendor-specific.ts';
@@ -29,6 +29,8 @@ export interface Request {
   /** Hex; empty without the option. */
   readonly linkLayerId: string;
   readonly ipv4Requests: readonly OptionOf<'ipv4-home-address-request'>[];
+  /** The IPv4 home address asked for, as /32; null without one or if it is ALL_ZERO. */
+  readonly namedAddress: string | null;
   readonly delegatedRequests: readonly string[];
   readonly timestamp: bigint | undefined;
   readonly greKey: OptionOf<'gre-key'> | undefined;
@@ -53,6 +55,8 @@ export function readRequest(update: BindingUpdate, from: Endpoint, to: Endpoint,
   const multipath = findOption(options, 'mag-multipath-binding');
   const mag = findOption(options, 'mag-identifier');
   const vendorOptions = findOptions(options, 'vendor-specific').filter((option) => option.vendor === vendor);
+  const ipv4Requests = findOptions(options, 'ipv4-home-address-request');
+  const home = ipv4Requests[0] && splitPrefix(ipv4Requests[0].prefix).address;
   const qos = findOption(options, 'quality-of-service');
   const linkLayerId = findOption(options, 'mn-link-layer-identifier');
   return {
@@ -68,7 +72,8 @@ export function readRequest(update: BindingUpdate, from: Endpoint, to: Endpoint,
     handoff: findOption(options, 'handoff-indicator')?.indicator,
     technology: findOption(options, 'access-technology-type')?.technology,
     linkLayerId: linkLayerId ? hex(linkLayerId.identifier) : '',
-    ipv4Requests: findOptions(options, 'ipv4-home-address-request'),
+    ipv4Requests,
+    namedAddress: home === undefined || home === '0.0.0.0' ? null : `${home}/32`,
     delegatedRequests: findOptions(options, 'delegated-mobile-network-prefix').map(({ prefix }) => prefix),
     timestamp: findOption(options, 'timestamp')?.ticks,
     greKey: findOption(options, 'gre-key'),

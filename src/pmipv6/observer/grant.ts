@@ -1,7 +1,6 @@
 /** What an accepted PBA grants, read together with the PBU that it answers (RFC 5213, 5844, 5845, 7148, 7389, 8278). */
-import { homeAddressHost } from '../lma/acknowledgement.ts';
 import { ANY_IPV6 } from '../any-prefix.ts';
-import { PLAIN_BID } from '../lma/binding-cache.ts';
+import { hostPrefix, PLAIN_BID } from '../lma/binding-cache.ts';
 import type { Request } from '../lma/request.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
 import { AckFlag, type BindingAck } from '../wire/message/binding-ack.ts';
@@ -91,7 +90,7 @@ function prefixesOf(
   { options }: BindingAck,
 ): Pick<Grant, 'homePrefixes' | 'homeAddress' | 'delegated'> {
   const reply = findOption(options, 'ipv4-home-address-reply');
-  const address = reply && reply.status < FIRST_REJECTION ? homeAddressHost(reply.prefix) : null;
+  const address = reply && reply.status < FIRST_REJECTION ? hostPrefix(reply.prefix) : null;
   const named = (name: 'home-network-prefix' | 'delegated-mobile-network-prefix'): string[] =>
     findOptions(options, name)
       .map(({ prefix }) => prefix)

@@ -11,8 +11,7 @@ import { parseAddress, parsePrefix, prefixContains, type Prefix } from '../../ip
 import { Deadlines } from '../deadlines.ts';
 import type { Effect } from '../effect.ts';
 import type { Endpoint, Instant } from '../endpoint.ts';
-import { homeAddressHost } from '../lma/acknowledgement.ts';
-import { PLAIN_BID } from '../lma/binding-cache.ts';
+import { hostPrefix, PLAIN_BID } from '../lma/binding-cache.ts';
 import { readRequest, type Request } from '../lma/request.ts';
 import { AckFlag, type BindingAck } from '../wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
@@ -263,7 +262,7 @@ export class Observer {
       ? answered
       : [
           ...request.namedPrefixes,
-          ...request.ipv4Requests.map(({ prefix }) => homeAddressHost(prefix)),
+          ...request.ipv4Requests.map(({ prefix }) => hostPrefix(prefix)),
           ...request.delegatedRequests,
         ].filter((prefix) => prefix !== '0.0.0.0/32' && !prefix.endsWith('/0'));
     for (const session of [...this.#sessions.ofNode(request.nodeKey)]) {
