@@ -7,14 +7,14 @@ import { formatAddress, parseAddress, prefixContains } from '../ip.ts';
 import { Deadlines } from '../pmipv6/deadlines.ts';
 import type { Link } from '../net/netlink/link.ts';
 import { formatMac } from '../net/netlink/link.ts';
-import type { Route } from '../net/netlink/route.ts';
 import { type AccessInterfaceConfig, type AttachReason, identify } from './access-config.ts';
-import { type AccessContext, prepareRouter } from './access-context.ts';
+import type { AccessContext } from './access-context.ts';
 import { AccessPort, linkLocalText } from './access-port.ts';
 import type { Asker } from './advertiser.ts';
 import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
 import { PrefixDelegation, type ReceivedDhcp6, linkLayerDuid } from './prefix-delegation.ts';
+import { Installation } from './installation.ts';
 import { Reachability } from './reachability.ts';
 import type { ArpPacket } from './wire/arp-packet.ts';
 import type { DhcpMessage } from './wire/dhcp-message.ts';
@@ -32,23 +32,23 @@ const FALLBACK_LINK_LOCAL = 'fe80::1';
 
 export class AccessInterface {
   readonly port: AccessPort;
-  readonly #config: AccessInterfaceConfig;
+  #config: AccessInterfaceConfig;
   readonly #context: AccessContext;
   readonly #nodes = new Map<string, AttachedNode>();
   readonly #deadlines = new Deadlines<AttachedNode>((node) => deadlineOf(node));
-  /** How many nodes need an address of ours. */
-  readonly #addresses = new Map<string, number>();
+  readonly #installation: Installation;
   #up = false;
 
   constructor(config: AccessInterfaceConfig, context: AccessContext) {
     this.#config = config;
     this.#context = context;
+    this.#installation = new Installation(config.name, context);
     this.port = new AccessPort(config.name, context, {
       solicited: (linkLayer, asker) => this.#solicited(linkLayer, asker),
       dhcp: (message) => this.#dhcp(message),
       dhcp6: (received, from) => this.#dhcp6(received, from),
       arp: (linkLayer, packet) => this.#arp(linkLayer, packet),
-      heard: this.#silence === null ? null : (linkLayer, address) => this.#heard(linkLayer, address),
+      heard: (linkLayer, address) => this.#heard(linkLayer, address),
     });
   }
 
@@ -62,6 +62,10 @@ export class AccessInterface {
     return nodes.by === 'interface' || silence === null ? null : silence * 1000;
   }
 
+  get config(): AccessInterfaceConfig {
+    return this.#config;
+  }
+
   nodes(): AttachedNode[] {
     return [...this.#nodes.values()];
   }
@@ -71,14 +75,20 @@ export class AccessInterface {
     const fresh = this.port.link?.index !== link.index;
     const moved = !fresh && this.port.link?.address !== link.address;
     this.port.open(link);
-    if (fresh) this.#prepare();
+    if (fresh) this.#installation.prepare(this.#nodes.values());
     // RFC 4861 §7.2.6: hosts have to know our new link-layer address, and advertisements tell it.
     if (moved) this.#announce();
     if (up === this.#up && !fresh) return;
     this.#up = up;
-    if (!up) this.#detachAll();
-    else if (this.#config.nodes.by === 'interface' && this.#config.attachOn.includes('link')) {
-      this.#arrived(this.#config.nodes.identity, null, 'link');
+    if (up) this.#noticeLink();
+    else this.#detachAll();
+  }
+
+  /** The link is up: that may be all that is to be seen of the one node that an interface stands for. */
+  #noticeLink(): void {
+    const { nodes, attachOn } = this.#config;
+    if (this.#up && nodes.by === 'interface' && attachOn.includes('link')) {
+      this.#arrived(nodes.identity, null, 'link');
     }
   }
 
@@ -93,11 +103,12 @@ export class AccessInterface {
     const now = this.#context.now();
     const mtu = this.#mtu(node);
     node.grant = grant;
+    node.grantedUntil = grant ? now + grant.lifetime * 1000 : 0;
     if (grant) node.lasting = true;
     if (grant) this.#install(node, grant);
-    else this.#uninstall(node);
+    else this.#installation.uninstall(node);
     if (grant?.homePrefixes.length) {
-      node.advertiser.advertise({ prefixes: grant.homePrefixes, until: now + grant.lifetime * 1000 }, now);
+      node.advertiser.advertise({ prefixes: grant.homePrefixes, until: node.grantedUntil }, now);
       if (this.#mtu(node) !== mtu) node.advertiser.announce(now);
     } else {
       node.advertiser.withdraw(now);
@@ -122,7 +133,7 @@ export class AccessInterface {
     }
     const prefixes = grant.delegatedPrefixes.filter((prefix) => prefix.includes(':'));
     const dns = this.#config.dns.filter((server) => server.includes(':'));
-    const service = { prefixes, until: now + grant.lifetime * 1000, dns };
+    const service = { prefixes, until: node.grantedUntil, dns };
     const reply = node.delegation.serve(service, duid, now);
     if (reply) this.#replyDhcp6(node, reply);
   }
@@ -165,18 +176,57 @@ export class AccessInterface {
     }
   }
 
-  close(): void {
+  /** The interface is none of ours any more: nodes are told as much, and nothing is left behind. */
+  end(): void {
+    this.#detachAll();
+    for (const node of this.#nodes.values()) if (node.grant) this.serve(node, null);
+    this.tick(this.#context.now());
     this.port.close();
+    this.#installation.release();
   }
 
-  /** Kernel settings of an interface that a MAG stands on. */
-  #prepare(): void {
-    const { host } = this.#context;
-    const { name } = this.#config;
-    prepareRouter(this.#context, name);
-    // Of a device that had this name before nothing is left.
-    for (const address of this.#addresses.keys()) host.addAddress(name, address);
-    for (const { routes } of this.#nodes.values()) host.addRoutes(routes);
+  /** Goes on under another configuration of the same name. Nodes that it names otherwise leave, and come under their new names. */
+  reconfigure(config: AccessInterfaceConfig): void {
+    const before = this.#config;
+    const silence = this.#silence;
+    this.#config = config;
+    const now = this.#context.now();
+    const renamed = this.#nodesNamedOtherwise();
+    for (const { node } of renamed) {
+      if (node.attached) this.#detach(node);
+      if (node.grant) this.serve(node, null);
+    }
+    if (this.#silence !== silence) this.#watchSilence(now);
+    for (const node of this.#nodes.values()) {
+      // Times and name servers may be others.
+      if (node.grant)
+        this.serve(node, { ...node.grant, lifetime: Math.max(0, node.grantedUntil - now) / 1000 });
+      if (node.attached && config.technology !== before.technology) this.#tellAttached(node, 'link');
+    }
+    this.#announce();
+    for (const { identity, linkLayer } of renamed) {
+      if (identity !== null) this.#arrived(identity, linkLayer, 'sign-of-life');
+    }
+    this.#noticeLink();
+  }
+
+  /** Nodes that are there and are somebody else now, null: nobody. */
+  #nodesNamedOtherwise(): { node: AttachedNode; identity: string | null; linkLayer: Uint8Array | null }[] {
+    const { nodes } = this.#config;
+    return [...this.#nodes.values()].flatMap((node) => {
+      const { linkLayer, attached } = node;
+      const identity =
+        nodes.by === 'interface' ? nodes.identity : linkLayer && identify(nodes, formatMac(linkLayer));
+      return identity === node.identity ? [] : [{ node, identity: attached ? identity : null, linkLayer }];
+    });
+  }
+
+  #watchSilence(now: number): void {
+    const silence = this.#silence;
+    for (const node of this.#nodes.values()) {
+      node.reachability = silence === null ? null : new Reachability(silence, now);
+      this.#deadlines.watch(node);
+    }
   }
 
   #solicited(linkLayer: Uint8Array, asker: Asker | null): void {
@@ -258,7 +308,7 @@ export class AccessInterface {
    * address, which an answer would be a conflict about (RFC 5227 §2.4). The kernel's proxy_arp goes by routes, and has no such exception.
    */
   #arp(linkLayer: Uint8Array, packet: ArpPacket): void {
-    if (this.#silence !== null) this.#heard(linkLayer, null);
+    this.#heard(linkLayer, null);
     const identity = identify(this.#config.nodes, formatMac(linkLayer));
     const home = identity === null ? null : this.#nodes.get(identity)?.grant?.homeAddress;
     if (!home || packet.operation !== 'request') return;
@@ -273,6 +323,7 @@ export class AccessInterface {
 
   /** A sign of life of a node that we know; others have to ask for service. */
   #heard(linkLayer: Uint8Array, address: Uint8Array | null): void {
+    if (this.#silence === null) return;
     const identity = identify(this.#config.nodes, formatMac(linkLayer));
     if (identity === null || !this.#nodes.has(identity)) return;
     const node = this.#seen(identity);
@@ -324,14 +375,12 @@ export class AccessInterface {
     if (node.attached && node.grant && !moved) return;
     node.attached = true;
     node.lostUntil = null;
+    this.#tellAttached(node, trigger);
+  }
+
+  #tellAttached({ identity, linkLayer }: AttachedNode, trigger: AttachReason): void {
     const { name, technology } = this.#config;
-    this.#context.attached({
-      node: identity,
-      interface: name,
-      linkLayer: node.linkLayer,
-      technology,
-      trigger,
-    });
+    this.#context.attached({ node: identity, interface: name, linkLayer, technology, trigger });
   }
 
   #announce(): void {
@@ -370,7 +419,7 @@ export class AccessInterface {
 
   #add(identity: string): AttachedNode {
     const node = new AttachedNode(identity, {
-      maxInterval: this.#config.maxAdvertisementInterval * 1000,
+      maxInterval: () => this.#config.maxAdvertisementInterval * 1000,
       random: this.#context.random,
     });
     node.seen = this.#context.now();
@@ -400,46 +449,7 @@ export class AccessInterface {
   }
 
   #install(node: AttachedNode, grant: AccessGrant): void {
-    const { host } = this.#context;
-    const addresses = [`${this.#linkLocal(node)}/64`];
-    if (grant.homeAddress) addresses.push(`${grant.homeAddress.router}/32`);
-    const routes: Route[] = [
-      ...grant.homePrefixes.map(({ prefix }) => ({ prefix, device: this.name })),
-      ...(grant.homeAddress ? [{ prefix: `${grant.homeAddress.address}/32`, device: this.name }] : []),
-      ...grant.delegatedPrefixes
-        .filter((prefix) => !node.delegation.hasReleased(prefix))
-        .map((prefix) => this.#delegatedRoute(prefix, node, grant)),
-    ];
-    const wanted = new Set(routes.map(routeKey));
-    host.removeRoutes(node.routes.filter((route) => !wanted.has(routeKey(route))));
-    node.routes = routes;
-    for (const address of addresses) this.#hold(address, 1);
-    for (const address of node.addresses) this.#hold(address, -1);
-    node.addresses = addresses;
-    host.addRoutes(routes);
-  }
-
-  /** A mobile router has the network behind it: by its own address there, once that is known. */
-  #delegatedRoute(prefix: string, node: AttachedNode, grant: AccessGrant): Route {
-    const via = prefix.includes(':') ? node.linkLocal : (grant.homeAddress?.address ?? null);
-    return { prefix, device: this.name, ...(via === null ? {} : { via }) };
-  }
-
-  #uninstall(node: AttachedNode): void {
-    this.#context.host.removeRoutes(node.routes);
-    node.routes = [];
-    for (const address of node.addresses) this.#hold(address, -1);
-    node.addresses = [];
-  }
-
-  /** An address of ours is on the interface for as long as a node needs it; link-local ones stay. */
-  #hold(address: string, change: 1 | -1): void {
-    const before = this.#addresses.get(address) ?? 0;
-    this.#addresses.set(address, before + change);
-    if (before === 0) this.#context.host.addAddress(this.name, address);
-    if (before + change > 0) return;
-    this.#addresses.delete(address);
-    if (!address.startsWith('fe80:')) this.#context.host.removeAddress(this.name, address);
+    this.#installation.install(node, grant, this.#linkLocal(node));
   }
 }
 
@@ -469,8 +479,4 @@ function forgetAt(node: AttachedNode): number | null {
 
 function releasedPrefixes({ grant, delegation }: AttachedNode): number {
   return grant?.delegatedPrefixes.filter((prefix) => delegation.hasReleased(prefix)).length ?? 0;
-}
-
-function routeKey({ prefix, via }: Route): string {
-  return `${prefix} ${via ?? ''}`;
 }

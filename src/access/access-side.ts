@@ -41,8 +41,11 @@ export interface AccessNodeStatus {
 export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [Detachment] }> {
   readonly #options: AccessOptions;
   readonly #host: HostConfiguration;
-  readonly #interfaces: readonly AccessInterface[];
-  readonly #lans: readonly LanInterface[];
+  readonly #context: AccessContext;
+  #interfaces: readonly AccessInterface[] = [];
+  #lans: readonly LanInterface[] = [];
+  /** What logical nodes have, for networks that come later. */
+  readonly #logical = new Map<string, { readonly grant: AccessGrant; readonly until: number }>();
   readonly #monitor: InterfaceMonitor;
   #timer: NodeJS.Timeout | undefined;
 
@@ -51,7 +54,7 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
     super();
     this.#options = options;
     this.#host = new HostConfiguration(options.namespace);
-    const context: AccessContext = {
+    this.#context = {
       namespace: options.namespace,
       readiness: options.readiness,
       host: this.#host,
@@ -65,15 +68,13 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
       changed: () => this.#schedule(),
       log: options.log,
     };
-    this.#interfaces = options.interfaces.map((config) => new AccessInterface(config, context));
-    this.#lans = options.lans.map((config) => new LanInterface(config, context));
+    this.#interfaces = options.interfaces.map((config) => new AccessInterface(config, this.#context));
+    this.#lans = options.lans.map((config) => new LanInterface(config, this.#context));
     this.#monitor = new InterfaceMonitor(options.namespace, options.readiness, (event) => {
-      try {
+      this.#attempt(event.device, () => {
         if (event.event === 'link') this.#linkChanged(event.device);
         else if (event.event === 'link-gone') this.#linkGone(event.device);
-      } catch (error) {
-        options.log('warn', `${event.device}: ${error instanceof Error ? error.message : String(error)}`);
-      }
+      });
       this.#schedule();
     });
   }
@@ -82,6 +83,56 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
   begin(): void {
     for (const { name } of [...this.#interfaces, ...this.#lans]) this.#linkChanged(name);
     this.#schedule();
+  }
+
+  /**
+   * Goes over to other interfaces and networks. Nodes on those that stay are not disturbed; those that go are left as by stop(), and their
+   * nodes are told of. What cannot be opened is logged, as if its interface were not there.
+   */
+  reconfigure(interfaces: readonly AccessInterfaceConfig[], lans: readonly LanInterfaceConfig[]): void {
+    const now = this.#options.now();
+    const before = [...this.#interfaces, ...this.#lans];
+    this.#interfaces = interfaces.map((config) => {
+      const present = this.#interfaces.find(({ name }) => name === config.name);
+      return present ?? new AccessInterface(config, this.#context);
+    });
+    this.#lans = lans.map((config) => {
+      const { name, node, subnet } = config;
+      const present = this.#lans.find(
+        ({ config }) => config.name === name && config.node === node && config.subnet === subnet,
+      );
+      return present ?? this.#newLan(config, now);
+    });
+    const after = new Set<AccessInterface | LanInterface>([...this.#interfaces, ...this.#lans]);
+    for (const part of before) if (!after.has(part)) part.end();
+    for (const lan of this.#lans) lan.restore();
+    const changed = (one: object, other: object): boolean => JSON.stringify(one) !== JSON.stringify(other);
+    for (const [i, config] of interfaces.entries()) {
+      const access = this.#interfaces[i]!;
+      if (changed(access.config, config)) access.reconfigure(config);
+    }
+    for (const [i, config] of lans.entries()) {
+      const lan = this.#lans[i]!;
+      if (changed(lan.config, config)) lan.reconfigure(config);
+    }
+    for (const part of after)
+      if (!before.includes(part)) this.#attempt(part.name, () => this.#linkChanged(part.name));
+    this.#tick();
+  }
+
+  /** Nodes that are there. */
+  present(): Omit<Attachment, 'trigger'>[] {
+    return this.#interfaces.flatMap((access) =>
+      access
+        .nodes()
+        .filter(({ attached }) => attached)
+        .map(({ identity, linkLayer }) => ({
+          node: identity,
+          interface: access.name,
+          linkLayer,
+          technology: access.config.technology,
+        })),
+    );
   }
 
   /** A binding gives a node this from now on, or gives it again; its lifetime counts from now. */
@@ -131,20 +182,22 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
   stop(): void {
     clearTimeout(this.#timer);
     this.removeAllListeners();
-    for (const access of this.#interfaces) {
-      for (const node of access.nodes()) if (node.grant) access.serve(node, null);
-    }
-    for (const lan of this.#lans) lan.serve(null);
-    const now = this.#options.now();
-    for (const part of [...this.#interfaces, ...this.#lans]) {
-      part.tick(now);
-      part.close();
-    }
+    for (const part of [...this.#interfaces, ...this.#lans]) part.end();
     this.#monitor.stop();
     this.#host.undo();
   }
 
+  #newLan(config: LanInterfaceConfig, now: number): LanInterface {
+    const lan = new LanInterface(config, this.#context);
+    const known = this.#logical.get(config.node);
+    if (known) lan.serve({ ...known.grant, lifetime: Math.max(0, known.until - now) / 1000 });
+    return lan;
+  }
+
   #serve(identity: string, grant: AccessGrant | null): void {
+    if (grant?.interface === null) {
+      this.#logical.set(identity, { grant, until: this.#options.now() + grant.lifetime * 1000 });
+    } else this.#logical.delete(identity);
     for (const access of this.#interfaces) {
       // Elsewhere than where the binding says the node may have been before: nothing is granted there any more.
       const here = grant?.interface === access.name;
@@ -160,6 +213,14 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
     if (!link) return;
     for (const part of [...this.#interfaces, ...this.#lans]) {
       if (part.name === device) part.linkChanged(link, this.#monitor.isUp(device));
+    }
+  }
+
+  #attempt(device: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.log('warn', `${device}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -37,8 +37,8 @@ export interface DueAdvertisement {
 }
 
 export interface AdvertiserSettings {
-  /** MaxRtrAdvInterval, milliseconds. */
-  readonly maxInterval: number;
+  /** MaxRtrAdvInterval at present, milliseconds. */
+  readonly maxInterval: () => number;
   /** Equally distributed from 0 to 1. */
   readonly random: () => number;
 }
@@ -148,7 +148,7 @@ export class Advertiser {
   /** No longer than a third of what is left, so that two may be lost before a lifetime ends. */
   #maxInterval(now: number): number {
     const left = this.#current ? this.#current.until - now : 0;
-    return Math.max(LEAST_INTERVAL, Math.min(this.#settings.maxInterval, left / LIFETIME_INTERVALS));
+    return Math.max(LEAST_INTERVAL, Math.min(this.#settings.maxInterval(), left / LIFETIME_INTERVALS));
   }
 
   #compose(to: Asker | null, now: number): DueAdvertisement {

@@ -24,6 +24,8 @@ export class AttachedNode {
   /** The node is there, whether or not it has a binding. */
   attached = true;
   grant: AccessGrant | null = null;
+  /** Until when (milliseconds of the clock that never jumps). */
+  grantedUntil = 0;
   /** What the session's tunnels are known to carry now, if that is less than the grant says; octets. */
   learnedMtu = Infinity;
   /** When it last showed that it is there (milliseconds of the clock that never jumps). */

@@ -21,7 +21,7 @@ const UNREACHABLE_METRIC = 65_535;
 
 export class LanInterface {
   readonly port: AccessPort;
-  readonly config: LanInterfaceConfig;
+  #config: LanInterfaceConfig;
   readonly #context: AccessContext;
   readonly #advertiser: Advertiser;
   /** Of the tunnels (RFC 5213 §6.9.5). */
@@ -30,10 +30,10 @@ export class LanInterface {
   #routes: readonly Route[] = [];
 
   constructor(config: LanInterfaceConfig, context: AccessContext) {
-    this.config = config;
+    this.#config = config;
     this.#context = context;
     this.#advertiser = new Advertiser({
-      maxInterval: config.maxAdvertisementInterval * 1000,
+      maxInterval: () => this.#config.maxAdvertisementInterval * 1000,
       random: context.random,
     });
     this.port = new AccessPort(config.name, context, {
@@ -46,7 +46,17 @@ export class LanInterface {
   }
 
   get name(): string {
-    return this.config.name;
+    return this.#config.name;
+  }
+
+  get config(): LanInterfaceConfig {
+    return this.#config;
+  }
+
+  /** Other times and name servers; another node or subnet needs another LanInterface. */
+  reconfigure(config: LanInterfaceConfig): void {
+    this.#config = config;
+    this.#advertiser.announce(this.#context.now());
   }
 
   linkChanged(link: Link): void {
@@ -54,6 +64,11 @@ export class LanInterface {
     this.port.open(link);
     if (!fresh) return;
     prepareRouter(this.#context, this.name);
+    this.#configure(this.#addresses, this.#routes);
+  }
+
+  /** Another network of the node has taken with it what both had. */
+  restore(): void {
     this.#configure(this.#addresses, this.#routes);
   }
 
@@ -65,7 +80,7 @@ export class LanInterface {
     const now = this.#context.now();
     if (grant) this.setMtu(grant.mtu);
     const delegated = (grant?.delegatedPrefixes ?? []).filter((prefix) => prefix.includes(':'));
-    const prefixes = delegated.flatMap((prefix) => subnetOf(prefix, this.config.subnet) ?? []);
+    const prefixes = delegated.flatMap((prefix) => subnetOf(prefix, this.#config.subnet) ?? []);
     this.#configure(
       prefixes.map((prefix) => prefix.replace(/::\/64$/, '::1/64')),
       delegated.map((prefix) => ({ prefix, device: null, metric: UNREACHABLE_METRIC })),
@@ -94,13 +109,17 @@ export class LanInterface {
         linkLocal: this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL,
         linkLayer: null,
         mtu: Math.min(this.#mtu, this.port.link?.mtu ?? this.#mtu),
-        dns: this.config.dns,
+        dns: this.#config.dns,
       });
     }
   }
 
-  close(): void {
+  /** The network is none of ours any more: hosts are told as much, and nothing is left behind. */
+  end(): void {
+    this.serve(null);
+    this.tick(this.#context.now());
     this.port.close();
+    this.#context.host.releaseSettings(this.name);
   }
 
   #configure(addresses: readonly string[], routes: readonly Route[]): void {

@@ -59,7 +59,7 @@ function check(value: unknown): Checked<MagDaemonConfig> {
     lmas.flatMap(([lma, path]) =>
       [lma?.ipv6, lma?.ipv4].flatMap((text) => {
         if (text === undefined) return [];
-        const prefix = `${text}/${text.includes(':') ? 128 : 32}`;
+        const prefix = `${plain(text)}/${text.includes(':') ? 128 : 32}`;
         return [{ path, prefix, identity: null, authentication: lma?.authentication }];
       }),
     ),

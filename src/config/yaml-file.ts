@@ -27,15 +27,25 @@ export function readConfigFile(file: string): string {
   }
 }
 
+/** Where a key of a text without errors stands, or the nearest part of its path that is there: file, line and column. */
+export function placeOf(text: string, file: string, path: KeyPath): string {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
+  return placeAt(lines, file, offsetOf(document, path, true));
+}
+
+function placeAt(lines: LineCounter, file: string, offset: number): string {
+  // An empty document has no lines to count.
+  const { line, col } = lines.linePos(offset);
+  return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: `;
+}
+
 /** Parses and checks; `file` is only a name. Throws BAD_CONFIG with one line an error. The result is frozen. */
 export function parseYaml<T>(text: string, file: string, check: (value: unknown) => Checked<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
-  const place = (offset: number, path: KeyPath): string => {
-    // An empty document has no lines to count.
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${path.length ? `${formatKey(path)}: ` : ''}`;
-  };
+  const place = (offset: number, path: KeyPath): string =>
+    placeAt(lines, file, offset) + (path.length ? `${formatKey(path)}: ` : '');
   const faults = [...document.errors, ...document.warnings];
   if (faults.length) {
     throw badConfig(

@@ -74,19 +74,30 @@ export class HostConfiguration {
     this.#unmake(rules.map((rule) => deleteRule(rule, ROUTE_PROTOCOL)));
   }
 
+  /** Gives an interface its kernel settings back. */
+  releaseSettings(device: string): void {
+    for (const [key, value] of this.#sysctls) {
+      if (key.split('/').at(-2) !== device) continue;
+      this.#sysctls.delete(key);
+      this.#restore(key, value);
+    }
+  }
+
   /** Removes everything that was added, last first; what has gone with its device does not matter. Ends the use of this object. */
   undo(): void {
     this.#netlink.attempt([...this.#journal.values()].reverse());
     this.#journal.clear();
     this.#netlink.close();
-    for (const [key, value] of this.#sysctls) {
-      try {
-        exchangeSysctl(this.#namespace, key, value);
-      } catch {
-        // The interface has gone, and its settings with it.
-      }
-    }
+    for (const [key, value] of this.#sysctls) this.#restore(key, value);
     this.#sysctls.clear();
+  }
+
+  #restore(key: string, value: string): void {
+    try {
+      exchangeSysctl(this.#namespace, key, value);
+    } catch {
+      // The interface has gone, and its settings with it.
+    }
   }
 
   /** Sets `key` below /proc/sys/net, such as ipv4/conf/eth0/forwarding. Throws SYSCTL if it cannot be. */

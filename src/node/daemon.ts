@@ -1,6 +1,7 @@
 /** What all daemons have in common: the log, signals, reloading on SIGHUP, a clean end (docs/install.md). */
 import { isDeepStrictEqual } from 'node:util';
 import { type Logger, pino } from 'pino';
+import { placeOf, readConfigFile } from '../config/yaml-file.ts';
 import type { DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { tellServiceManager } from './service-manager.ts';
@@ -49,17 +50,16 @@ export function serveHangups(log: Logger, reload: () => Promise<unknown>): () =>
 }
 
 /**
- * Throws NEEDS_RESTART naming those of `keys` (such as `tun.name`) that are different and cannot be changed; `words` has what to call
- * one that does not stand in the file under its name.
+ * Those of `keys` (such as `tun.name`) that are different; `words` has what to call one that does not stand in the file under its
+ * name.
  */
-export function refuseFixed<T extends object>(
-  file: string,
+export function differences<T extends object>(
   before: T,
   after: T,
   keys: readonly (keyof T & string)[],
   words: Readonly<Record<string, string>> = {},
-): void {
-  const names = keys.flatMap((key) => {
+): string[] {
+  return keys.flatMap((key) => {
     if (isDeepStrictEqual(before[key], after[key])) return [];
     if (words[key] !== undefined) return [words[key]];
     const [old, fresh] = [before[key], after[key]] as [unknown, unknown];
@@ -70,11 +70,17 @@ export function refuseFixed<T extends object>(
       .filter(([name, value]) => !isDeepStrictEqual((old as Record<string, unknown>)[name], value))
       .map(([name]) => `${key}.${name}`);
   });
+}
+
+/** Throws NEEDS_RESTART with file, line and key of each of `names`, if there are any. */
+export function refuseFixed(file: string, names: readonly string[]): void {
   if (!names.length) return;
-  throw new TunloomError(
-    'NEEDS_RESTART',
-    `${file}: ${names.join(', ')} cannot be changed without a restart; nothing was changed`,
-  );
+  const text = readConfigFile(file);
+  const lines = names.map((name) => {
+    const place = placeOf(text, file, name.replaceAll('[]', '').split('.'));
+    return `${place}${name}: cannot be changed without a restart; nothing was changed`;
+  });
+  throw new TunloomError('NEEDS_RESTART', lines.join('\n'));
 }
 
 /** Keys of what concerns the process and its devices: a running daemon keeps them. */
@@ -90,14 +96,12 @@ export const PROCESS_KEYS = [
   'state',
 ] as const;
 
-/** Probes may change, but not come or go. Throws NEEDS_RESTART. */
-export function refuseProbeSwitch(
-  file: string,
+/** Probes may change, but not come or go. */
+export function probeSwitch(
   before: { readonly probes: { readonly enabled: boolean } },
   after: { readonly probes: { readonly enabled: boolean } },
-): void {
-  const only = ({ probes: { enabled } }: typeof before) => ({ probes: { enabled } });
-  refuseFixed(file, only(before), only(after), ['probes']);
+): string[] {
+  return before.probes.enabled === after.probes.enabled ? [] : ['probes.enabled'];
 }
 
 /** What is routine with many sessions is for those who ask for it. */

@@ -12,7 +12,15 @@ import {
   metricsText,
   refuseSecondInstance,
 } from '../control/server.ts';
-import { levelOf, openLog, refuseFixed, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
+import {
+  differences,
+  levelOf,
+  openLog,
+  probeSwitch,
+  refuseFixed,
+  serveHangups,
+  stopSignal,
+} from './daemon.ts';
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane } from './host-dataplane.ts';
@@ -65,8 +73,8 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
   const reload = async (): Promise<ReloadResult> => {
     const next = load();
     // Gateways are no key of the file, but what its paths' `gateway` keys come to.
-    refuseFixed(file, config, next, FIXED_KEYS, { gateways: "the paths' gateway" });
-    refuseProbeSwitch(file, config, next);
+    const words = { gateways: 'sessions[].paths[].gateway' };
+    refuseFixed(file, [...differences(config, next, FIXED_KEYS, words), ...probeSwitch(config, next)]);
     const health = healthOf(next.probes);
     if (health) host.pathWatch?.setDefaults(health);
     const changes = diffSessions(config.sessions, next.sessions);

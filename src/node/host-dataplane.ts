@@ -2,6 +2,7 @@
  * A data plane on a real host: TUN device, addresses, routes and rules around it, sockets for its paths. Everything is
  * taken back on stop(); what a killed predecessor left is removed at the start.
  */
+import type { Gateway } from '../config/session-defaults.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import type { MemorySizes } from '../dataplane/memory.ts';
 import { compileScheduler } from '../dataplane/scheduler-compiler.ts';
@@ -11,6 +12,7 @@ import { EventCounter } from '../net/event-counter.ts';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { addressOf, close } from '../net/libc.ts';
 import { MAIN_TABLE } from '../net/netlink/route.ts';
+import type { Rule } from '../net/netlink/rule.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { pathMtu } from '../net/path-mtu.ts';
 import { Readiness } from '../net/readiness.ts';
@@ -23,6 +25,7 @@ import type { OffloadOptions } from './offload-options.ts';
 import { PathWatch } from './path-watch.ts';
 import { PathMtuMonitor } from './path-mtu.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
+import { SourceRoutes } from './source-routes.ts';
 
 export interface HostDataplaneOptions {
   readonly role: 'mag' | 'lma';
@@ -56,11 +59,7 @@ export interface HostDataplaneOptions {
     readonly routes: readonly string[];
   };
   /** Source routing for paths: packets from `local` go by `via`. */
-  readonly gateways: readonly {
-    readonly local: string;
-    readonly via: string;
-    readonly interface?: string | undefined;
-  }[];
+  readonly gateways: readonly Gateway[];
   readonly sessions: readonly SessionSpec[];
   /** Addresses of ours that ICMP errors may come from if the TUN has none. */
   readonly sources?: readonly string[];
@@ -85,6 +84,9 @@ export class HostDataplane {
   readonly #release: () => void;
   #mtu: number;
   readonly #routes: SessionRoutes;
+  /** Null if routing is somebody else's business. */
+  readonly #sources: SourceRoutes | null;
+  #accessRules: readonly Rule[] = [];
   #mtuTimer: NodeJS.Timeout | null = null;
   readonly #pathMtus: PathMtuMonitor;
   readonly #tooBig: TooBigListener;
@@ -195,7 +197,9 @@ export class HostDataplane {
     });
     this.#links = watchLinks(options, dataplane);
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
-    this.#routes = new SessionRoutes(host, routingStyle(options, tunName), options.routing.routes);
+    const { manage, table, rulePriority, routes } = options.routing;
+    this.#routes = new SessionRoutes(host, routingStyle(options, tunName), routes);
+    this.#sources = manage ? new SourceRoutes(host, table + 1, rulePriority - 1) : null;
   }
 
   get mtu(): number {
@@ -204,6 +208,21 @@ export class HostDataplane {
 
   get tunName(): string {
     return this.#tunName;
+  }
+
+  /** Other gateways from now on. Throws NETLINK or BAD_CONFIG; then everything is as before. */
+  setGateways(gateways: readonly Gateway[]): void {
+    this.#sources?.set(gateways);
+  }
+
+  /** MAG: other interfaces whose traffic goes into the TUN besides. Throws NETLINK. */
+  setAccess(also: readonly string[]): void {
+    if (!this.#options.routing.manage) return;
+    const before = this.#accessRules;
+    this.#accessRules = accessRules(this.#options.routing, also);
+    const wanted = new Set(this.#accessRules.map(({ iif }) => iif));
+    this.#host.removeRules(before.filter(({ iif }) => !wanted.has(iif)));
+    this.#host.addRules(this.#accessRules);
   }
 
   /** Stops the workers, then removes routes, rules and the TUN device. */
@@ -281,7 +300,7 @@ export class HostDataplane {
     if (this.#options.role === 'mag') this.#routeUplink();
     for (const { name, prefixes } of sessions) this.#routes.set(name, prefixes);
     this.#routes.flush();
-    this.#routeSources(gateways);
+    this.#sources?.set(gateways);
   }
 
   /**
@@ -290,8 +309,8 @@ export class HostDataplane {
    * it may be from a node of ours, nor by a default route to where it came from.
    */
   #routeUplink(): void {
-    const { table, rulePriority: priority, access, also = [] } = this.#options.routing;
-    const tun = { iif: this.#tunName, priority: priority - 1 };
+    const { table, rulePriority, also = [] } = this.#options.routing;
+    const tun = { iif: this.#tunName, priority: rulePriority - 1 };
     this.#host.addRoutes([
       { prefix: '0.0.0.0/0', device: this.#tunName, table },
       { prefix: '::/0', device: this.#tunName, table },
@@ -300,24 +319,21 @@ export class HostDataplane {
       ([4, 6] as const).flatMap((family) => [
         { ...tun, family, table: MAIN_TABLE, specificOnly: true },
         { ...tun, family, table: null },
-        ...[...new Set([...access, ...also])].map((iif) => ({ iif, family, table, priority })),
       ]),
     );
+    this.setAccess(also);
   }
+}
 
-  #routeSources(gateways: HostDataplaneOptions['gateways']): void {
-    const { table, rulePriority } = this.#options.routing;
-    gateways.forEach((gateway, i) => {
-      if (gateway.interface === undefined) {
-        throw new TunloomError('BAD_CONFIG', `gateway ${gateway.via}: the path needs an interface`);
-      }
-      const family = gateway.local.includes(':') ? 6 : 4;
-      const own = table + 1 + i;
-      const prefix = family === 6 ? '::/0' : '0.0.0.0/0';
-      this.#host.addRoutes([{ prefix, via: gateway.via, device: gateway.interface, table: own }]);
-      this.#host.addRules([{ from: gateway.local, family, table: own, priority: rulePriority - 1 }]);
-    });
-  }
+/** What comes from access interfaces goes into the TUN, whoever it is from. */
+function accessRules(
+  { table, rulePriority: priority, access }: HostDataplaneOptions['routing'],
+  also: readonly string[],
+): Rule[] {
+  return [...new Set([...access, ...also])].flatMap((iif) => [
+    { iif, family: 4, table, priority } as const,
+    { iif, family: 6, table, priority } as const,
+  ]);
 }
 
 function watchLinks(

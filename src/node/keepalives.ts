@@ -18,25 +18,33 @@ const YOUNG_TIMES = 3;
 export class Keepalives {
   readonly #ports: HostPorts;
   readonly #log: Logger;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #sessions: () => readonly TunnelSession[];
+  readonly #youngTimer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   /** Sessions installed of late, and how often they were told since. */
   readonly #young = new Map<string, { session: TunnelSession; times: number }>();
 
-  /** `sessions` gives those that there are; `intervalMs` 0: only young sessions have keepalives. */
+  /** `sessions` gives those that there are; `intervalMs` as in setInterval(). */
   constructor(ports: HostPorts, sessions: () => readonly TunnelSession[], intervalMs: number, log: Logger) {
     this.#ports = ports;
     this.#log = log;
-    this.#timers.push(setInterval(() => this.#tellYoung(), YOUNG_MS));
+    this.#sessions = sessions;
+    this.#youngTimer = setInterval(() => this.#tellYoung(), YOUNG_MS);
+    this.setInterval(intervalMs);
+  }
+
+  /** Another interval from now on; 0: only young sessions have keepalives. */
+  setInterval(intervalMs: number): void {
+    clearInterval(this.#timer);
     if (!intervalMs) return;
-    this.#timers.push(
-      setInterval(() => {
-        for (const session of sessions()) this.#send(session);
-      }, intervalMs),
-    );
+    this.#timer = setInterval(() => {
+      for (const session of this.#sessions()) this.#send(session);
+    }, intervalMs);
   }
 
   stop(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#youngTimer);
+    clearInterval(this.#timer);
   }
 
   /** The session was installed or has changed. */

@@ -1,6 +1,6 @@
 /** `tunloom lma`: an LMA as a daemon (signaling-daemon.ts). */
 import { type LmaDaemonConfig, loadLmaConfig } from '../config/lma-config.ts';
-import { PROCESS_KEYS, refuseFixed } from './daemon.ts';
+import { PROCESS_KEYS, differences } from './daemon.ts';
 import { LmaNode } from './lma-node.ts';
 import { runSignalingDaemon } from './signaling-daemon.ts';
 
@@ -9,25 +9,22 @@ export function runLmaDaemon(file: string): Promise<void> {
   return runSignalingDaemon<LmaDaemonConfig, LmaNode>(file, {
     load: loadLmaConfig,
     start: (config, log) => LmaNode.start({ config, namespace: null, log }),
-    refuseReload,
+    fixed,
     control: (node) => ({ revoke: (name, bid) => node.revoke(name, bid) }),
     about: ({ addresses }) => ({ addresses }),
   });
 }
 
-function refuseReload(file: string, before: LmaDaemonConfig, after: LmaDaemonConfig): void {
-  refuseFixed(file, before.host, after.host, PROCESS_KEYS);
-  refuseFixed(file, before, after, ['addresses']);
-  refuseFixed(
-    file,
-    before.machine,
-    after.machine,
-    ['homePrefixPools', 'homePrefixLength', 'ipv4', 'delegatedPools'],
-    {
-      homePrefixPools: 'pools.homePrefixes',
-      homePrefixLength: 'pools.homePrefixLength',
-      ipv4: 'pools.ipv4',
-      delegatedPools: 'pools.delegated',
-    },
-  );
+function fixed(before: LmaDaemonConfig, after: LmaDaemonConfig): string[] {
+  const words = {
+    homePrefixPools: 'pools.homePrefixes',
+    homePrefixLength: 'pools.homePrefixLength',
+    ipv4: 'pools.ipv4',
+    delegatedPools: 'pools.delegated',
+  } as const;
+  return [
+    ...differences(before.host, after.host, PROCESS_KEYS),
+    ...differences(before, after, ['addresses']),
+    ...differences(before.machine, after.machine, Object.keys(words) as (keyof typeof words)[], words),
+  ];
 }

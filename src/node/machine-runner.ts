@@ -42,11 +42,13 @@ export interface RunnerOptions<E> {
   readonly installed?: (session: TunnelSession) => void;
   /** MAG: what bindings give to nodes on access links. */
   readonly access?: { grant(grant: AccessGrant): void; withdraw(node: string): void };
+  /** MAG: nothing goes by a WAN interface any more. */
+  readonly close?: (wan: string) => void;
 }
 
 type Send = Extract<Effect, { readonly effect: 'send' }>;
 /** What waits until the routes of its batch stand. */
-type Later = Send | Extract<Effect, { readonly effect: 'grant' | 'withdraw' }>;
+type Later = Send | Extract<Effect, { readonly effect: 'grant' | 'withdraw' | 'close' }>;
 
 /** setTimeout() takes no longer ones. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -125,6 +127,7 @@ export class MachineRunner<E> {
           break;
         case 'grant':
         case 'withdraw':
+        case 'close':
           this.#later.push(effect);
           break;
         case 'log':
@@ -151,7 +154,7 @@ export class MachineRunner<E> {
   }
 
   #finish(): void {
-    const { host, log, access } = this.#options;
+    const { host, log, access, close } = this.#options;
     try {
       host.flush();
     } catch (error) {
@@ -160,6 +163,7 @@ export class MachineRunner<E> {
     for (const effect of this.#later.splice(0)) {
       if (effect.effect === 'send') this.#send(effect);
       else if (effect.effect === 'grant') access?.grant(effect.grant);
+      else if (effect.effect === 'close') close?.(effect.interface);
       else access?.withdraw(effect.node);
     }
     this.#arm();

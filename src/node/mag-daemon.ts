@@ -1,6 +1,6 @@
 /** `tunloom mag`: a MAG as a daemon (signaling-daemon.ts). SIGTERM and SIGINT de-register first. */
 import { type MagDaemonConfig, loadMagConfig } from '../config/mag-config.ts';
-import { PROCESS_KEYS, refuseFixed } from './daemon.ts';
+import { PROCESS_KEYS, differences } from './daemon.ts';
 import { MagNode } from './mag-node.ts';
 import { runSignalingDaemon } from './signaling-daemon.ts';
 
@@ -9,7 +9,7 @@ export function runMagDaemon(file: string): Promise<void> {
   return runSignalingDaemon<MagDaemonConfig, MagNode>(file, {
     load: loadMagConfig,
     start: (config, log) => MagNode.start({ config, namespace: null, log }),
-    refuseReload,
+    fixed,
     control: (node) => ({
       attach: (attachment) => node.attach(attachment),
       detach: (name) => node.detach(name),
@@ -22,21 +22,10 @@ export function runMagDaemon(file: string): Promise<void> {
   });
 }
 
-/** Everything but keys, weights, tunnels, the log level, flow bindings of nodes and what the LMA is told of interfaces. */
-function refuseReload(file: string, before: MagDaemonConfig, after: MagDaemonConfig): void {
-  refuseFixed(file, before.host, after.host, PROCESS_KEYS);
-  refuseFixed(file, before, after, ['gateways', 'access', 'lans', 'natKeepalive'], {
-    gateways: 'interfaces[].gateway',
-  });
-  const machine = ({ interfaces, nodes, logicalNodes, ...rest }: MagDaemonConfig['machine']): object => ({
-    ...rest,
-    nodes: nodes.map((node) => ({ ...node, flows: [] })),
-    logicalNodes: logicalNodes.map((node) => ({ ...node, flows: [] })),
-    interfaces: interfaces.map((wan) => ({ ...wan, metrics: {} })),
-  });
-  const [old, fresh] = [machine(before.machine), machine(after.machine)] as [
-    MagDaemonConfig['machine'],
-    MagDaemonConfig['machine'],
+/** What a MAG is to its LMAs, and to this host. */
+function fixed(before: MagDaemonConfig, after: MagDaemonConfig): string[] {
+  return [
+    ...differences(before.machine, after.machine, ['identity']),
+    ...differences(before.host, after.host, PROCESS_KEYS),
   ];
-  refuseFixed(file, old, fresh, Object.keys(fresh) as (keyof MagDaemonConfig['machine'])[]);
 }

@@ -3,6 +3,7 @@
  * named, so that a process can hold several. The daemon (mag-daemon.ts), the lab and tests start one.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { AccessMessage } from '../access/access-config.ts';
 import { AccessSide } from '../access/access-side.ts';
@@ -10,12 +11,15 @@ import type { MagDaemonConfig } from '../config/mag-config.ts';
 import type { Attachment } from '../control/signaling-routes.ts';
 import type { BindingStatus, SignalingStatus } from '../control/signaling-status.ts';
 import type { DataplaneEvent } from '../dataplane/status.ts';
+import type { Gateway } from '../config/session-defaults.ts';
 import { TunloomError } from '../errors.ts';
 import { MobilityTransport } from '../net/mobility-transport.ts';
 import { Readiness } from '../net/readiness.ts';
+import type { MagConfig } from '../pmipv6/mag/config.ts';
 import type { MagEvent } from '../pmipv6/mag/event.ts';
 import { MagMachine } from '../pmipv6/mag/machine.ts';
 import type { MagSessionStatus } from '../pmipv6/mag/status.ts';
+import type { WanState } from '../pmipv6/mag/wan-links.ts';
 import type { TunnelSession } from '../pmipv6/tunnel-session.ts';
 import type { WanMetrics } from '../pmipv6/tunnel-session.ts';
 import { EventHub } from './event-hub.ts';
@@ -28,7 +32,7 @@ import { PeerSecurity } from './peer-security.ts';
 import { raiseRestartCounter } from './restart-counter.ts';
 import { SessionInstaller } from './session-installer.ts';
 import { Signaling } from './signaling.ts';
-import { WanSockets, type WanState } from './wan-sockets.ts';
+import { WanSockets } from './wan-sockets.ts';
 
 export interface MagNodeOptions {
   readonly config: MagDaemonConfig;
@@ -58,6 +62,8 @@ export class MagNode {
   readonly #keepalives: Keepalives;
   readonly #wan: WanSockets;
   #config: MagDaemonConfig;
+  /** WAN interfaces that are not configured any more, and how packets leave by them until the LMA has been told. */
+  readonly #closing = new Map<string, readonly Gateway[]>();
   /** By interface, where they are other than configured. */
   readonly #metrics = new Map<string, WanMetrics>();
 
@@ -71,7 +77,7 @@ export class MagNode {
       ...hostOptions(config.host, namespace),
       routing: {
         ...config.host.routing,
-        also: [...config.access, ...config.lans].map(({ name }) => name),
+        also: accessNames(config),
       },
       gateways: config.gateways,
     });
@@ -99,20 +105,13 @@ export class MagNode {
     this.#config = config;
     this.#restartCounter = restartCounter;
     this.#readiness = readiness;
-    // Nodes are told what their tunnels carry (RFC 5213 §6.9.5).
-    const tellMtu = ({ node, name }: TunnelSession): void =>
-      this.access.setMtu(node, host.dataplane.innerMtu(name));
     host.dataplane.on('event', (event) => {
       this.events.tell(event);
-      if (event.event === 'pathMtuChanged') this.installer.sessions().forEach(tellMtu);
+      if (event.event === 'pathMtuChanged') this.installer.sessions().forEach(this.#tellMtu);
     });
     this.installer = new SessionInstaller(host, 'uplink', this.events, config.weights, config.tunnels);
     this.#keepalives = new Keepalives(host.ports, () => this.installer.sessions(), config.natKeepalive, log);
-    this.#machine = new MagMachine({
-      ...config.machine,
-      restartCounter,
-      random: () => randomBytes(4).readUInt32BE(),
-    });
+    this.#machine = new MagMachine(this.#machineConfig(config));
     this.#transport = new MobilityTransport(namespace, readiness, (datagrams) =>
       this.#runner.receive(datagrams),
     );
@@ -150,9 +149,14 @@ export class MagNode {
       refused: (_session, message) => message,
       takeBack: ({ node }) => ({ event: 'deregister', node }),
       access: this.access,
+      close: (name) => {
+        this.#wan.close(name);
+        this.#closing.delete(name);
+        this.#setGateways();
+      },
       installed: (session) => {
         this.#keepalives.installed(session);
-        tellMtu(session);
+        this.#tellMtu(session);
       },
     });
   }
@@ -168,6 +172,10 @@ export class MagNode {
     this.#wan.begin();
     this.access.begin();
   }
+
+  /** Nodes are told what their tunnels carry (RFC 5213 §6.9.5). */
+  readonly #tellMtu = ({ node, name }: TunnelSession): void =>
+    this.access.setMtu(node, this.host.dataplane.innerMtu(name));
 
   /** What probes say of paths, for the machine; not in the middle of what that has just ordered. */
   readonly #tellMachine = (event: DataplaneEvent): void => {
@@ -281,19 +289,90 @@ export class MagNode {
     this.#runner.handle({ event: 'metrics', name, metrics });
   }
 
-  /** Goes over to what can be changed while running. */
+  /** Goes over to another configuration. Throws NETLINK if the kernel does not take its gateways; then nothing has changed. */
   reconfigure(config: MagDaemonConfig): { readonly sessions: number } {
     const before = this.#config;
+    this.#changeRouting(before, config);
     this.#config = config;
-    this.#signaling.setSecurity(new PeerSecurity('mag', config.keys, config.clockWindow));
+    this.#changeKeys(before, config);
+    if (before.natKeepalive !== config.natKeepalive) this.#keepalives.setInterval(config.natKeepalive);
     this.installer.setTunnels(config.tunnels);
-    this.#runner.run((now) => this.#machine.reconfigure(config.machine, now));
-    config.machine.interfaces.forEach(({ name, metrics }, i) => {
-      const old = before.machine.interfaces[i]!.metrics;
-      if (JSON.stringify(old) !== JSON.stringify(metrics)) this.setMetrics(name, metrics);
-    });
+    const news = this.#wan.setNames(config.machine.interfaces.map(({ name }) => name));
+    for (const { name, up, addresses } of news)
+      this.events.tell({ event: 'interface', interface: name, up, addresses });
+    this.#forgetMetrics(before, config);
+    this.#runner.run((now) => this.#machine.reconfigure(this.#machineConfig(config), now, news));
+    this.access.reconfigure(config.access, config.lans);
+    this.#attachPresent();
+    this.installer.sessions().forEach(this.#tellMtu);
     this.installer.setRules(config.weights);
     return { sessions: this.#machine.sessions().length };
+  }
+
+  /** Interfaces that are configured no more keep their gateways until the LMA has been told by them. */
+  #changeRouting(before: MagDaemonConfig, after: MagDaemonConfig): void {
+    const names = (config: MagDaemonConfig): Set<string> =>
+      new Set(config.machine.interfaces.map(({ name }) => name));
+    const old = new Map(this.#closing);
+    for (const name of names(before)) {
+      this.#closing.set(
+        name,
+        before.gateways.filter((gateway) => gateway.interface === name),
+      );
+    }
+    for (const name of names(after)) this.#closing.delete(name);
+    try {
+      this.host.setAccess(accessNames(after));
+      this.#setGateways(after);
+    } catch (error) {
+      this.#closing.clear();
+      for (const [name, gateways] of old) this.#closing.set(name, gateways);
+      this.host.setAccess(accessNames(before));
+      throw error;
+    }
+  }
+
+  #setGateways({ gateways }: MagDaemonConfig = this.#config): void {
+    this.host.setGateways([...gateways, ...[...this.#closing.values()].flat()]);
+  }
+
+  /** Messages to LMAs that are configured no more are protected as before. What was seen with keys that stay is remembered. */
+  #changeKeys(before: MagDaemonConfig, after: MagDaemonConfig): void {
+    const { keys, clockWindow } = after;
+    if (isDeepStrictEqual([before.keys, before.clockWindow], [keys, clockWindow])) return;
+    const { lma, logicalNodes, nodes } = after.machine;
+    const lmas = [lma, ...[...logicalNodes, ...nodes].map((node) => node.lma)];
+    const addresses = new Set(lmas.flatMap((lma) => [lma?.ipv6, lma?.ipv4]));
+    const former = before.keys.filter(({ prefix }) => !addresses.has(prefix.split('/')[0]));
+    this.#signaling.setSecurity(new PeerSecurity('mag', [...keys, ...former], clockWindow));
+  }
+
+  /** The operator's word on an interface holds until the file says something new. */
+  #forgetMetrics(before: MagDaemonConfig, after: MagDaemonConfig): void {
+    for (const name of this.#metrics.keys()) {
+      const [old, fresh] = [before, after].map(({ machine }) =>
+        machine.interfaces.find((wan) => wan.name === name),
+      );
+      if (!fresh || !isDeepStrictEqual(old?.metrics, fresh.metrics)) this.#metrics.delete(name);
+    }
+  }
+
+  /** Nodes that are there already and had no profile before. */
+  #attachPresent(): void {
+    const served = new Set(
+      this.#machine.sessions().flatMap(({ node, attached }) => (attached ? [node] : [])),
+    );
+    for (const attachment of this.access.present()) {
+      if (!served.has(attachment.node)) this.#runner.handle({ event: 'attach', ...attachment });
+    }
+  }
+
+  #machineConfig(config: MagDaemonConfig): MagConfig {
+    return {
+      ...config.machine,
+      restartCounter: this.#restartCounter,
+      random: () => randomBytes(4).readUInt32BE(),
+    };
   }
 
   #session(node: string): MagSessionStatus {
@@ -338,4 +417,9 @@ export class MagNode {
       })),
     };
   }
+}
+
+/** Interfaces that hosts are behind. */
+function accessNames({ access, lans }: MagDaemonConfig): string[] {
+  return [...access, ...lans].map(({ name }) => name);
 }

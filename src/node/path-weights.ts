@@ -25,13 +25,25 @@ const LARGEST_WEIGHT = 65_535;
 
 /**
  * Weights by BID. A source counts only if it speaks of every path, as ratios of unlike things mean nothing; the operator's word alone
- * may speak of some and leave the others as they are.
+ * may speak of some and leave the others as they are. Paths that are being given up have no part in it, and weight 0.
  */
 export function weighPaths(
   paths: readonly TunnelPath[],
   direction: 'uplink' | 'downlink',
   rules: WeightRules,
   operator: ReadonlyMap<number, number> = new Map(),
+): PathWeights {
+  const used = paths.filter(({ draining }) => !draining);
+  const { source, weights } = weighUsed(used, direction, rules, operator);
+  const all = paths.map(({ bid, draining }) => [bid, draining ? 0 : weights.get(bid)!] as const);
+  return { source, weights: new Map(all) };
+}
+
+function weighUsed(
+  paths: readonly TunnelPath[],
+  direction: 'uplink' | 'downlink',
+  rules: WeightRules,
+  operator: ReadonlyMap<number, number>,
 ): PathWeights {
   const signaled = weighBySignaling(paths, direction, rules);
   if (!paths.some(({ bid }) => operator.has(bid))) return signaled;

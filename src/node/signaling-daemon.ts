@@ -7,7 +7,7 @@ import type { LmaFile } from '../config/lma-schema.ts';
 import { listenMetrics } from '../control/metrics-server.ts';
 import { buildControlServer, listenControl, metricsText, refuseSecondInstance } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
-import { levelOf, openLog, refuseProbeSwitch, serveHangups, stopSignal } from './daemon.ts';
+import { levelOf, openLog, probeSwitch, refuseFixed, serveHangups, stopSignal } from './daemon.ts';
 import type { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import type { HostDataplane } from './host-dataplane.ts';
@@ -37,8 +37,8 @@ export interface SignalingDaemon<C extends DaemonConfig, N extends SignalingNode
   /** Throws BAD_CONFIG. */
   load(file: string): C;
   start(config: C, log: Logger): Promise<N>;
-  /** Throws NEEDS_RESTART. */
-  refuseReload(file: string, before: C, after: C): void;
+  /** Keys that are different and that a reload cannot change. */
+  fixed(before: C, after: C): string[];
   /** What its control socket can do besides what both can. */
   control(node: N): Partial<SignalingControl>;
   /** What the log says when it listens. */
@@ -59,8 +59,7 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
   node.host.dataplane.on('event', (event) => log[levelOf(event)](event));
   const reload = async (): Promise<object> => {
     const next = daemon.load(file);
-    daemon.refuseReload(file, config, next);
-    refuseProbeSwitch(file, config.host, next.host);
+    refuseFixed(file, [...daemon.fixed(config, next), ...probeSwitch(config.host, next.host)]);
     const health = healthOf(next.host.probes);
     if (health) node.host.pathWatch?.setDefaults(health);
     const result = node.reconfigure(next);

@@ -7,15 +7,8 @@ import type { MobilityTransport } from '../net/mobility-transport.ts';
 import type { Readiness } from '../net/readiness.ts';
 import { TunloomError } from '../errors.ts';
 import type { Endpoint } from '../pmipv6/endpoint.ts';
+import type { WanState } from '../pmipv6/mag/wan-links.ts';
 import { SIGNALING_PORT } from '../pmipv6/wire/numbers.ts';
-
-/** An interface as the state machine wants to know it. */
-export interface WanState {
-  readonly name: string;
-  readonly up: boolean;
-  /** Global addresses of both families that can be used. */
-  readonly addresses: readonly string[];
-}
 
 interface Sockets {
   /** Index of the device that they are bound to. */
@@ -27,7 +20,9 @@ interface Sockets {
 const SCOPE_UNIVERSE = 0;
 
 export class WanSockets {
-  readonly #names: readonly string[];
+  #names: readonly string[];
+  /** No longer wanted, but not closed yet. */
+  #leaving: readonly string[] = [];
   readonly #transport: MobilityTransport;
   readonly #monitor: InterfaceMonitor;
   readonly #changed: (state: WanState) => void;
@@ -59,6 +54,22 @@ export class WanSockets {
     for (const name of this.#names) this.#tell(name);
   }
 
+  /** Other interfaces from now on. Opens the new ones and gives their state; the others stay open until close(). */
+  setNames(names: readonly string[]): WanState[] {
+    const before = [...this.#names, ...this.#leaving];
+    this.#names = names;
+    this.#leaving = before.filter((name) => !names.includes(name));
+    for (const name of this.#leaving) this.#closed.delete(name);
+    return names.filter((name) => !before.includes(name)).map((name) => this.#stateOf(name));
+  }
+
+  /** Nothing is sent by the interface any more. */
+  close(name: string): void {
+    this.#leaving = this.#leaving.filter((other) => other !== name);
+    this.#told.delete(name);
+    this.#shut(name);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#monitor.stop();
@@ -79,7 +90,7 @@ export class WanSockets {
 
   /** The socket for a message from `from`, by interface `device` or, if null, by the one that has the address. */
   socketFor(from: Endpoint, device: string | null): number | null {
-    const name = device ?? this.#names.find((name) => this.#addresses(name).includes(from.address));
+    const name = device ?? this.#followed().find((name) => this.#addresses(name).includes(from.address));
     const sockets = name === undefined ? undefined : this.#sockets.get(name);
     if (!sockets) return null;
     return from.port === null ? sockets.ipv6 : sockets.ipv4;
@@ -87,25 +98,33 @@ export class WanSockets {
 
   /** Several events of one interface in a row, such as link and addresses, are one piece of news. */
   #look(device: string): void {
-    if (!this.#names.includes(device) || this.#waiting.has(device)) return;
+    if (!this.#followed().includes(device) || this.#waiting.has(device)) return;
     this.#waiting.add(device);
     setImmediate(() => {
       this.#waiting.delete(device);
-      if (!this.#stopped) this.#tell(device);
+      if (!this.#stopped && this.#followed().includes(device)) this.#tell(device);
     });
   }
 
+  #followed(): string[] {
+    return [...this.#names, ...this.#leaving];
+  }
+
   #tell(name: string): void {
+    const before = this.#told.get(name);
+    const state = this.#stateOf(name);
+    if (this.#told.get(name) !== before) this.#changed(state);
+  }
+
+  #stateOf(name: string): WanState {
     this.#open(name);
     const state: WanState = {
       name,
       up: this.#sockets.has(name) && !this.#closed.has(name) && this.#monitor.isUp(name),
       addresses: this.#addresses(name),
     };
-    const text = JSON.stringify(state);
-    if (this.#told.get(name) === text) return;
-    this.#told.set(name, text);
-    this.#changed(state);
+    this.#told.set(name, JSON.stringify(state));
+    return state;
   }
 
   /** Sockets are bound to a device, not to its name: one that went and came again is another. */
@@ -113,11 +132,7 @@ export class WanSockets {
     const link = this.#monitor.links().find((link) => link.name === name);
     const present = this.#sockets.get(name);
     if (present?.device === link?.index) return;
-    if (present) {
-      this.#transport.close(present.ipv6);
-      this.#transport.close(present.ipv4);
-      this.#sockets.delete(name);
-    }
+    this.#shut(name);
     if (!link) return;
     let ipv6: number | undefined;
     try {
@@ -129,6 +144,14 @@ export class WanSockets {
       if (ipv6 !== undefined) this.#transport.close(ipv6);
       this.#log(`${name}: ${(error as Error).message}`);
     }
+  }
+
+  #shut(name: string): void {
+    const present = this.#sockets.get(name);
+    if (!present) return;
+    this.#transport.close(present.ipv6);
+    this.#transport.close(present.ipv4);
+    this.#sockets.delete(name);
   }
 
   #addresses(name: string): string[] {

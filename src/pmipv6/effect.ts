@@ -20,6 +20,8 @@ export type Effect =
   | { readonly effect: 'grant'; readonly grant: AccessGrant }
   /** MAG: take back everything that was granted to the node. */
   | { readonly effect: 'withdraw'; readonly node: string }
+  /** MAG: nothing goes by this WAN interface any more, which the configuration does not have. */
+  | { readonly effect: 'close'; readonly interface: string }
   | {
       readonly effect: 'log';
       readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -30,6 +30,8 @@ export interface TunnelPath {
   readonly metrics: WanMetrics;
   /** MAG only: name of the WAN interface. */
   readonly interface: string | null;
+  /** MAG only: the path is being given up. Nothing is sent by it, but packets come until the LMA has let go of it. */
+  readonly draining?: boolean;
 }
 
 export interface TunnelSession {

@@ -13,7 +13,7 @@ class Bench {
   now = 1000;
 
   constructor(random = () => 0.5) {
-    this.advertiser = new Advertiser({ maxInterval: 600_000, random });
+    this.advertiser = new Advertiser({ maxInterval: () => 600_000, random });
   }
 
   advertise(prefixes: readonly { prefix: string; onLink: boolean }[], seconds: number): void {

@@ -20,16 +20,18 @@ const NODES = ['mna@example.org', 'mnb@example.org', 'mnc@example.org'];
 function network(seed: number, ordering: 'timestamp' | 'sequence'): SignalingNetwork {
   const net: SignalingNetwork = new SignalingNetwork(
     seed,
-    (restartCounter) => ({
-      ...lmaConfig(),
-      // Few, so that prefixes come back to others soon.
-      homePrefixPools: ['2001:db8:1000::/61'],
-      delegatedPools: [{ pool: '2001:db8:d000::/53', length: 56 }],
-      maxLifetime: LIFETIME,
-      heartbeat: { intervalSeconds: 10, missingAllowed: 3 },
-      restartCounter,
-      randomKey: () => Math.floor(net.random() * 2 ** 32),
-    }),
+    [
+      (restartCounter) => ({
+        ...lmaConfig(),
+        // Few, so that prefixes come back to others soon.
+        homePrefixPools: ['2001:db8:1000::/61'],
+        delegatedPools: [{ pool: '2001:db8:d000::/53', length: 56 }],
+        maxLifetime: LIFETIME,
+        heartbeat: { intervalSeconds: 10, missingAllowed: 3 },
+        restartCounter,
+        randomKey: () => Math.floor(net.random() * 2 ** 32),
+      }),
+    ],
     ['a', 'b'].map(
       (letter, n) => (restartCounter: number) =>
         magConfig({
@@ -154,10 +156,10 @@ function act(net: SignalingNetwork, action: Step, invariant: () => void): void {
       net.restartMag(net.mags[action.mag]!);
       break;
     case 'restart-lma':
-      net.restartLma();
+      net.lma.restart();
       break;
     case 'clock':
-      if (action.who === 2) net.lmaClock += action.milliseconds;
+      if (action.who === 2) net.lma.clock += action.milliseconds;
       else net.mags[action.who]!.clock += action.milliseconds;
       break;
   }
@@ -166,19 +168,19 @@ function act(net: SignalingNetwork, action: Step, invariant: () => void): void {
 /** No prefix at two sessions, in the cache and in the LMA's data plane. */
 function noPrefixTwice(net: SignalingNetwork): void {
   const seen = new Set<string>();
-  for (const session of net.lma.sessions()) {
+  for (const session of net.lma.machine.sessions()) {
     for (const prefix of [...session.prefixes, ...session.delegated]) {
       expect(seen.has(prefix)).toBe(false);
       seen.add(prefix);
     }
   }
-  const routed = [...net.lmaWorld.installed.values()].flatMap(({ prefixes }) => prefixes);
+  const routed = [...net.lma.world.installed.values()].flatMap(({ prefixes }) => prefixes);
   expect(new Set(routed).size).toBe(routed.length);
 }
 
 function heal(net: SignalingNetwork): void {
   net.weather = FAIR;
-  net.lmaClock = 0;
+  net.lma.clock = 0;
   for (const each of net.mags) {
     each.clock = 0;
     for (const bid of [1, 2, 3]) {
@@ -212,7 +214,7 @@ function views(net: SignalingNetwork): { mags: string[]; lma: string[] } {
       ),
     ),
   );
-  const lma = [...net.lmaWorld.installed.values()].map((session) =>
+  const lma = [...net.lma.world.installed.values()].map((session) =>
     text(
       session,
       session.paths.map(({ bid, remote }) => `${bid}=${remote.address}`),
@@ -252,10 +254,10 @@ function run(seed: number, ordering: 'timestamp' | 'sequence', steps: readonly S
     net.tell(each, { event: 'deregister' });
   }
   net.pass(3 * LIFETIME * 1000);
-  expect([...net.lma.sessions()]).toEqual([]);
-  expect(net.lma.prefixesInUse).toBe(0);
-  expect(net.lma.nextDeadline()).toBe(null);
-  expect(net.lmaWorld.installed.size).toBe(0);
+  expect([...net.lma.machine.sessions()]).toEqual([]);
+  expect(net.lma.machine.prefixesInUse).toBe(0);
+  expect(net.lma.machine.nextDeadline()).toBe(null);
+  expect(net.lma.world.installed.size).toBe(0);
   for (const { machine, world } of net.mags) {
     expect(world.installed.size + world.grants.size).toBe(0);
     expect(machine.idle).toBe(true);

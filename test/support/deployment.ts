@@ -5,11 +5,13 @@
  *   host eth0 -- acc0 [MAG] == wan0, wan1 == [LMA] 2001:db8:c::1
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import { callControl } from '../../src/control/client.ts';
+import { startTraffic } from '../../src/lab/traffic.ts';
 import type { SessionStatus } from '../../src/dataplane/status.ts';
 import { exchangeSysctl } from '../../src/net/sysctl.ts';
 import { Daemon, run, waitFor } from './daemon.ts';
@@ -22,6 +24,16 @@ export const WAN = [
   { mag: '2001:db8:a::1', lma: '2001:db8:a::ff' },
   { mag: '2001:db8:b::1', lma: '2001:db8:b::ff' },
 ] as const;
+
+interface End {
+  readonly namespace: string;
+  readonly address: string;
+}
+
+interface TcpReport {
+  readonly bytes: number;
+  readonly sha256: string;
+}
 
 function memory({ sessions, paths }: { sessions: number; paths: number }): string {
   return `memory: { sessions: ${sessions}, paths: ${paths}, heapMiB: 64, buffers: 4096 }`;
@@ -199,6 +211,73 @@ ${extra}`,
     const args = ['netns', 'exec', this.host.namespace, 'ping', '-c', '1', '-W', '1', CORRESPONDENT];
     const ping = spawn('ip', args, { stdio: 'ignore' });
     return new Promise((resolve) => ping.once('exit', (status) => resolve(status === 0)));
+  }
+
+  /** A TCP stream between host and correspondent; `meanwhile` happens in its middle. Gives the octets that arrived whole and unchanged. */
+  async tcp(
+    direction: 'uplink' | 'downlink',
+    address: string,
+    seconds: number,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<number> {
+    const [from, to] = this.#ends(direction, address);
+    const { namespace, address: host } = to;
+    const server = startTraffic<TcpReport>({ kind: 'tcp-server', namespace, host, port: 5001 });
+    await server.ready;
+    const client = startTraffic<TcpReport>({
+      kind: 'tcp-client',
+      namespace: from.namespace,
+      host,
+      port: 5001,
+      source: from.address,
+      seconds,
+    });
+    await meanwhile();
+    const [received, sent] = await Promise.all([server.result, client.result]);
+    expect(received).toMatchObject({ bytes: sent.bytes, sha256: sent.sha256 });
+    return received.bytes;
+  }
+
+  /** Numbered datagrams between host and correspondent, 4000 a second; `meanwhile` happens in their middle. */
+  async datagrams(
+    direction: 'uplink' | 'downlink',
+    address: string,
+    count: number,
+    meanwhile: () => Promise<void>,
+  ): Promise<{ lost: number; outOfOrder: number; duplicates: number }> {
+    const [from, to] = this.#ends(direction, address);
+    const { namespace, address: host } = to;
+    const sink = startTraffic<{ received: number; outOfOrder: number; duplicates: number }>({
+      kind: 'udp-sink',
+      namespace,
+      host,
+      port: 5002,
+    });
+    await sink.ready;
+    const source = startTraffic<{ sent: number }>({
+      ...{ kind: 'udp-source', namespace: from.namespace, host, port: 5002, source: from.address },
+      ...{ count, size: 600, perSecond: 4000 },
+    });
+    await meanwhile();
+    const { sent } = await source.result;
+    // What waits for a number that will not come is given up by then.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    sink.finish();
+    const { received, ...rest } = await sink.result;
+    return { lost: sent - received, ...rest };
+  }
+
+  #ends(direction: 'uplink' | 'downlink', address: string): [from: End, to: End] {
+    const host = { namespace: this.host.namespace, address };
+    const correspondent = { namespace: this.lma, address: CORRESPONDENT };
+    return direction === 'uplink' ? [host, correspondent] : [correspondent, host];
+  }
+
+  /** Changes the MAG's file and has it read again. Throws what the daemon answers. */
+  async reloadMag(change: (text: string) => string): Promise<unknown> {
+    const file = join(this.folder, 'mag.yaml');
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+    return callControl(this.magDaemon!.socket, 'POST', '/v1/reload');
   }
 
   async stop(): Promise<void> {

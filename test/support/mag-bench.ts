@@ -18,6 +18,7 @@ import {
 } from '../../src/pmipv6/mag/config.ts';
 import type { MagEvent } from '../../src/pmipv6/mag/event.ts';
 import { MagMachine } from '../../src/pmipv6/mag/machine.ts';
+import type { WanState } from '../../src/pmipv6/mag/wan-links.ts';
 import type { TunnelSession } from '../../src/pmipv6/tunnel-session.ts';
 import type { BindingAck } from '../../src/pmipv6/wire/message/binding-ack.ts';
 import type { BindingUpdate } from '../../src/pmipv6/wire/message/binding-update.ts';
@@ -96,7 +97,7 @@ export function lmaConfig(config: Partial<LmaConfig> = {}, profile: Partial<Node
 }
 
 export class MagBench {
-  readonly config: MagConfig;
+  config: MagConfig;
   mag: MagMachine;
   lma: LmaMachine | null = null;
   now: Instant = { elapsed: 1000, utc: 1_700_000_000_000 };
@@ -130,8 +131,12 @@ export class MagBench {
     return this.sent.slice(first);
   }
 
-  reconfigure(config: Pick<MagConfig, 'nodes' | 'logicalNodes'>): void {
-    this.carryOut(this.mag.reconfigure(config, this.now));
+  /** A reload with these keys changed; what is sent because of it. */
+  reconfigure(changes: Partial<MagConfig>, news: readonly WanState[] = []): SentUpdate[] {
+    const first = this.sent.length;
+    this.config = { ...this.config, ...changes };
+    this.carryOut(this.mag.reconfigure(this.config, this.now, news));
+    return updatesOf(this.sent.slice(first));
   }
 
   up(name: string, ...addresses: string[]): SentUpdate[] {

@@ -1,5 +1,5 @@
 /**
- * MAGs and an LMA under virtual time, joined by a network that loses, doubles, delays and thereby reorders messages. Everything
+ * MAGs and LMAs under virtual time, joined by a network that loses, doubles, delays and thereby reorders messages. Everything
  * random comes from one seed.
  */
 import type { AccessGrant } from '../../src/pmipv6/access-grant.ts';
@@ -10,6 +10,7 @@ import { LmaMachine } from '../../src/pmipv6/lma/machine.ts';
 import type { MagConfig } from '../../src/pmipv6/mag/config.ts';
 import type { MagEvent } from '../../src/pmipv6/mag/event.ts';
 import { MagMachine } from '../../src/pmipv6/mag/machine.ts';
+import type { WanState } from '../../src/pmipv6/mag/wan-links.ts';
 import type { TunnelSession } from '../../src/pmipv6/tunnel-session.ts';
 import type { Message } from '../../src/pmipv6/wire/mobility-header.ts';
 import { overTheWire } from './mag-bench.ts';
@@ -53,18 +54,59 @@ export class MagNode {
   clock = 0;
   /** Nodes on its access links. */
   readonly attached = new Set<string>();
+  /** Those that the host has, configured or not, with their addresses. */
   readonly interfaces = new Map<string, string[]>();
+  /** Those that the daemon has sockets on. */
+  open: Set<string>;
+  config: MagConfig;
   private readonly configOf: (restartCounter: number) => MagConfig;
 
   constructor(configOf: (restartCounter: number) => MagConfig) {
     this.configOf = configOf;
-    this.machine = new MagMachine(configOf(0));
+    this.config = configOf(0);
+    this.machine = new MagMachine(this.config);
+    this.open = namesOf(this.config);
   }
 
   reset(): void {
-    this.machine = new MagMachine(this.configOf(++this.restarts));
+    this.config = this.configOf(++this.restarts);
+    this.machine = new MagMachine(this.config);
+    this.open = namesOf(this.config);
     this.world.installed.clear();
     this.world.grants.clear();
+  }
+
+  has(address: string): boolean {
+    return [...this.open].some((name) => this.interfaces.get(name)?.includes(address));
+  }
+
+  stateOf(name: string): WanState {
+    const addresses = this.interfaces.get(name) ?? [];
+    return { name, up: addresses.length > 0, addresses };
+  }
+}
+
+function namesOf({ interfaces }: MagConfig): Set<string> {
+  return new Set(interfaces.map(({ name }) => name));
+}
+
+export class LmaNode {
+  readonly address: string;
+  readonly world = new World();
+  machine: LmaMachine;
+  clock = 0;
+  private restarts = 0;
+  private readonly configOf: (restartCounter: number) => LmaConfig;
+
+  constructor(address: string, configOf: (restartCounter: number) => LmaConfig) {
+    this.address = address;
+    this.configOf = configOf;
+    this.machine = new LmaMachine(configOf(0));
+  }
+
+  restart(): void {
+    this.machine = new LmaMachine(this.configOf(++this.restarts));
+    this.world.installed.clear();
   }
 }
 
@@ -72,26 +114,27 @@ export class SignalingNetwork {
   weather: Weather = FAIR;
   elapsed = 0;
   readonly utc = 1_700_000_000_000;
-  lma: LmaMachine;
-  lmaRestarts = 0;
-  lmaClock = 0;
-  readonly lmaWorld = new World();
+  readonly lmas: readonly LmaNode[];
   readonly mags: readonly MagNode[];
   delivered = 0;
-  private readonly lmaConfigOf: (restartCounter: number) => LmaConfig;
   private queue: Delivery[] = [];
   private order = 0;
   private state: number;
 
+  /** The LMAs have the addresses 2001:db8:f::1, ::2 ... */
   constructor(
     seed: number,
-    lmaConfigOf: (restartCounter: number) => LmaConfig,
+    lmaConfigs: readonly ((restartCounter: number) => LmaConfig)[],
     magConfigs: readonly ((restartCounter: number) => MagConfig)[],
   ) {
     this.state = seed | 1;
-    this.lmaConfigOf = lmaConfigOf;
-    this.lma = new LmaMachine(lmaConfigOf(0));
+    this.lmas = lmaConfigs.map((configOf, i) => new LmaNode(`2001:db8:f::${i + 1}`, configOf));
     this.mags = magConfigs.map((configOf) => new MagNode(configOf));
+  }
+
+  /** The first one. */
+  get lma(): LmaNode {
+    return this.lmas[0]!;
   }
 
   /** xorshift32, 0..1. */
@@ -107,16 +150,39 @@ export class SignalingNetwork {
   }
 
   tell(mag: MagNode, event: MagEvent): void {
-    for (const effect of mag.machine.handle(event, this.now(mag.clock))) {
+    this.carryOut(mag, mag.machine.handle(event, this.now(mag.clock)));
+  }
+
+  /** The MAG reads this configuration; what it does at once. */
+  reload(mag: MagNode, config: MagConfig): Effect[] {
+    const before = mag.open;
+    const fresh = namesOf(config);
+    mag.config = config;
+    mag.open = new Set([...before, ...fresh]);
+    const news = [...fresh].filter((name) => !before.has(name)).map((name) => mag.stateOf(name));
+    const effects = mag.machine.reconfigure(config, this.now(mag.clock), news);
+    this.carryOut(mag, effects);
+    // Who is there and had no profile is noticed again, as by src/node/mag-node.ts.
+    for (const node of mag.attached) {
+      if (!mag.machine.sessions().some((session) => session.node === node && session.attached)) {
+        this.attach(mag, node);
+      }
+    }
+    return effects;
+  }
+
+  private carryOut(mag: MagNode, effects: readonly Effect[]): void {
+    for (const effect of effects) {
       mag.world.apply(effect);
       // A packet leaves only from an address that the interface has.
-      if (effect.effect === 'send' && addresses(mag).includes(effect.from.address)) this.post(effect);
+      if (effect.effect === 'send' && mag.has(effect.from.address)) this.post(effect);
+      if (effect.effect === 'close') mag.open.delete(effect.interface);
     }
   }
 
   setInterface(mag: MagNode, name: string, list: string[]): void {
     mag.interfaces.set(name, list);
-    this.tell(mag, { event: 'interface', name, up: list.length > 0, addresses: list });
+    if (mag.open.has(name)) this.tell(mag, { event: 'interface', ...mag.stateOf(name) });
   }
 
   attach(mag: MagNode, node: string): void {
@@ -136,18 +202,13 @@ export class SignalingNetwork {
     for (const node of mag.attached) this.attach(mag, node);
   }
 
-  restartLma(): void {
-    this.lma = new LmaMachine(this.lmaConfigOf(++this.lmaRestarts));
-    this.lmaWorld.installed.clear();
-  }
-
   pass(milliseconds: number, invariant: () => void = () => {}): void {
     const end = this.elapsed + milliseconds;
     for (;;) {
       const message = this.queue[0];
       const times = [
         message?.at,
-        this.lma.nextDeadline(),
+        ...this.lmas.map(({ machine }) => machine.nextDeadline()),
         ...this.mags.map(({ machine }) => machine.nextDeadline()),
       ];
       const next = Math.min(...times.map((time) => time ?? Infinity));
@@ -161,21 +222,22 @@ export class SignalingNetwork {
   }
 
   private tick(): void {
-    this.runLma({ event: 'tick' });
+    for (const lma of this.lmas) this.runLma(lma, { event: 'tick' });
     for (const mag of this.mags) this.tell(mag, { event: 'tick' });
   }
 
   private deliver({ message, from, to }: Delivery): void {
     this.delivered++;
     const event = { event: 'message', message: overTheWire(message), from, to } as const;
-    const mag = this.mags.find((each) => addresses(each).includes(to.address));
+    const mag = this.mags.find((each) => each.has(to.address));
     if (mag) this.tell(mag, event);
-    else if (to.address === '2001:db8:f::1') this.runLma(event);
+    const lma = this.lmas.find(({ address }) => address === to.address);
+    if (lma) this.runLma(lma, event);
   }
 
-  private runLma(event: Parameters<LmaMachine['handle']>[0]): void {
-    for (const effect of this.lma.handle(event, this.now(this.lmaClock))) {
-      this.lmaWorld.apply(effect);
+  private runLma(lma: LmaNode, event: Parameters<LmaMachine['handle']>[0]): void {
+    for (const effect of lma.machine.handle(event, this.now(lma.clock))) {
+      lma.world.apply(effect);
       if (effect.effect === 'send') this.post(effect);
     }
   }
@@ -189,8 +251,4 @@ export class SignalingNetwork {
     }
     this.queue.sort((a, b) => a.at - b.at || a.order - b.order);
   }
-}
-
-function addresses(mag: MagNode): string[] {
-  return [...mag.interfaces.values()].flat();
 }

@@ -168,7 +168,7 @@ test('SIGHUP adds, changes and removes sessions; a broken file changes nothing a
 
   writeFileSync(file, configYaml([sessionYaml(1, [3, 1])], 'probes: { enabled: false }\n'));
   child.kill('SIGHUP');
-  await waitFor(() => log().includes('probes.enabled cannot be changed'));
+  await waitFor(() => log().includes('probes.enabled: cannot be changed'));
 
   writeFileSync(file, configYaml([sessionYaml(1, [0, 0])]));
   child.kill('SIGHUP');

@@ -263,7 +263,7 @@ test('SIGHUP: nodes that are no longer authorised are revoked, new rules weigh a
   expect(bindings()[0]).toMatchObject({ weightsFrom: 'labels', paths: [{ weight: 7 }] });
   writeFileSync(file, written.replace('2001:db8:1000::/48', '2001:db8:2000::/48'));
   daemon.child.kill('SIGHUP');
-  await waitFor(() => daemon.log.includes('pools.homePrefixes cannot be changed without a restart'));
+  await waitFor(() => daemon.log.includes('pools.homePrefixes: cannot be changed without a restart'));
   writeFileSync(file, written.replace('*@example.org', '*@example.com'));
   daemon.child.kill('SIGHUP');
   expect((await probe.next())!.message).toMatchObject({ message: 'revocation', acknowledgement: false });

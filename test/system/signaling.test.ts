@@ -3,14 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SignalingStatus } from '../../src/control/signaling-status.ts';
-import { startTraffic } from '../../src/lab/traffic.ts';
-import { CORRESPONDENT, Deployment, LMAA, NODE, WAN } from '../support/deployment.ts';
+import { Deployment, LMAA, NODE, WAN } from '../support/deployment.ts';
 import { run, waitFor } from '../support/daemon.ts';
-
-interface TcpReport {
-  readonly bytes: number;
-  readonly sha256: string;
-}
 
 let net: Deployment;
 let tests = 0;
@@ -28,44 +22,6 @@ async function up(lma = '', mag = ''): Promise<string> {
   net.host.set(true);
   await net.pathsAre([1, 2]);
   return net.address();
-}
-
-/** A TCP stream between host and correspondent; `meanwhile` happens in its middle. Gives the octets that arrived whole and unchanged. */
-async function tcp(
-  direction: 'uplink' | 'downlink',
-  address: string,
-  seconds: number,
-  meanwhile: () => Promise<void> = () => Promise.resolve(),
-): Promise<number> {
-  const [from, to] =
-    direction === 'uplink'
-      ? [
-          { namespace: net.host.namespace, address },
-          { namespace: net.lma, address: CORRESPONDENT },
-        ]
-      : [
-          { namespace: net.lma, address: CORRESPONDENT },
-          { namespace: net.host.namespace, address },
-        ];
-  const server = startTraffic<TcpReport>({
-    kind: 'tcp-server',
-    namespace: to.namespace,
-    host: to.address,
-    port: 5001,
-  });
-  await server.ready;
-  const client = startTraffic<TcpReport>({
-    kind: 'tcp-client',
-    namespace: from.namespace,
-    host: to.address,
-    port: 5001,
-    source: from.address,
-    seconds,
-  });
-  await meanwhile();
-  const [received, sent] = await Promise.all([server.result, client.result]);
-  expect(received).toMatchObject({ bytes: sent.bytes, sha256: sent.sha256 });
-  return received.bytes;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -99,8 +55,8 @@ test('figure 2: the call flow on the wire, SLAAC, TCP both ways over both paths'
       ],
     });
     expect(address.startsWith(binding!.prefixes[0]!.replace('::/64', ':'))).toBe(true);
-    expect(await tcp('uplink', address, 1)).toBeGreaterThan(1e6);
-    expect(await tcp('downlink', address, 1)).toBeGreaterThan(1e6);
+    expect(await net.tcp('uplink', address, 1)).toBeGreaterThan(1e6);
+    expect(await net.tcp('downlink', address, 1)).toBeGreaterThan(1e6);
     for (const end of ['mag', 'lma'] as const) {
       const [session] = await net.sessions(end);
       const [first, second] = session!.paths;
@@ -145,7 +101,7 @@ test('figure 2: the call flow on the wire, SLAAC, TCP both ways over both paths'
 
 test('a WAN link goes and comes back in the middle of a transfer', async () => {
   const address = await up();
-  await tcp('downlink', address, 4, async () => {
+  await net.tcp('downlink', address, 4, async () => {
     await pause(700);
     run('ip', '-n', net.lma, 'link', 'set', 'wan1', 'down');
     await net.pathsAre([1]);
@@ -153,7 +109,7 @@ test('a WAN link goes and comes back in the middle of a transfer', async () => {
     await net.pathsAre([1, 2]);
   });
   // The other one, the path that registered first.
-  await tcp('uplink', address, 4, async () => {
+  await net.tcp('uplink', address, 4, async () => {
     await pause(700);
     run('ip', '-n', net.lma, 'link', 'set', 'wan0', 'down');
     await net.pathsAre([2]);
@@ -191,24 +147,6 @@ test(
 
 test('new weights from the signaling in the middle of a stream: no datagram is lost, doubled or misordered', async () => {
   const address = await up();
-  const count = 12_000;
-  const sink = startTraffic<{ received: number; outOfOrder: number; duplicates: number }>({
-    kind: 'udp-sink',
-    namespace: net.host.namespace,
-    host: address,
-    port: 5002,
-  });
-  await sink.ready;
-  const source = startTraffic<{ sent: number }>({
-    kind: 'udp-source',
-    namespace: net.lma,
-    host: address,
-    port: 5002,
-    source: CORRESPONDENT,
-    count,
-    size: 600,
-    perSecond: 4000,
-  });
   const weightsAre = (weights: readonly number[], from: string): Promise<void> =>
     waitFor(async () => {
       const [binding] = await net.bindings('lma');
@@ -216,23 +154,22 @@ test('new weights from the signaling in the middle of a stream: no datagram is l
         binding!.weightsFrom === from && binding!.paths.map(({ weight }) => weight).join() === weights.join()
       );
     });
-  for (const [weights, second] of [
-    [[5, 1], 1],
-    [[5, 7], 7],
-  ] as const) {
-    net.magDaemon!.json('interface', 'wan0', '--weight', '5');
-    net.magDaemon!.json('interface', 'wan1', '--weight', String(second));
-    await weightsAre(weights, 'signaled weight');
-  }
-  net.magDaemon!.json('interface', 'wan0', '--downlink', '50Mbit');
-  net.magDaemon!.json('interface', 'wan1', '--downlink', '20Mbit');
-  await weightsAre([5, 2], 'rates');
-  net.lmaDaemon!.json('weights', NODE, '1=1', '2=4');
-  await weightsAre([1, 4], 'operator');
-  expect(await source.result).toEqual({ sent: count });
-  await pause(300);
-  sink.finish();
-  expect(await sink.result).toEqual({ received: count, outOfOrder: 0, duplicates: 0 });
+  const result = await net.datagrams('downlink', address, 12_000, async () => {
+    for (const [weights, second] of [
+      [[5, 1], 1],
+      [[5, 7], 7],
+    ] as const) {
+      net.magDaemon!.json('interface', 'wan0', '--weight', '5');
+      net.magDaemon!.json('interface', 'wan1', '--weight', String(second));
+      await weightsAre(weights, 'signaled weight');
+    }
+    net.magDaemon!.json('interface', 'wan0', '--downlink', '50Mbit');
+    net.magDaemon!.json('interface', 'wan1', '--downlink', '20Mbit');
+    await weightsAre([5, 2], 'rates');
+    net.lmaDaemon!.json('weights', NODE, '1=1', '2=4');
+    await weightsAre([1, 4], 'operator');
+  });
+  expect(result).toEqual({ lost: 0, outOfOrder: 0, duplicates: 0 });
 });
 
 describe('restarts', () => {
@@ -247,7 +184,7 @@ describe('restarts', () => {
       await net.startLma();
       await net.pathsAre([1, 2]);
       await waitFor(() => net.pings(), 20_000);
-      expect(await tcp('downlink', await net.address(), 1)).toBeGreaterThan(1e5);
+      expect(await net.tcp('downlink', await net.address(), 1)).toBeGreaterThan(1e5);
       expect(await net.address()).toBe(address);
     },
   );
@@ -265,7 +202,7 @@ describe('restarts', () => {
       await net.pathsAre([1, 2]);
       await waitFor(() => net.pings(), 20_000);
       expect(await net.address()).toBe(address);
-      expect(await tcp('uplink', address, 1)).toBeGreaterThan(1e5);
+      expect(await net.tcp('uplink', address, 1)).toBeGreaterThan(1e5);
     },
   );
 });

@@ -22,20 +22,28 @@ export class Anchor {
   /** It answers heartbeats, as far as we know; null: nobody knows. */
   knowsHeartbeats: boolean | null = null;
   restartCounter: number | null = null;
-  readonly timers: AnchorTimers;
-  heartbeat: { interval: number; retransmissionDelay: number; missingAllowed: number } | null;
-  readonly pace: Pace;
+  timers!: AnchorTimers;
+  heartbeat!: { interval: number; retransmissionDelay: number; missingAllowed: number } | null;
+  pace: Pace;
+  /** It has told us timers of its own, or those of heartbeats. */
+  private readonly controls = { registration: false, heartbeat: false };
   /** Sequence numbers of revocations and how they were answered. */
   readonly revocations = new Map<number, number>();
 
   constructor(address: string, config: MagConfig) {
     this.address = address;
     this.pace = new Pace(config.maxUpdatesPerLma);
-    this.timers = {
-      refreshBefore: config.refreshBefore * 1000,
-      firstTimeout: config.firstTimeout,
-      maxTimeout: config.maxTimeout,
-    };
+    this.configure(config);
+  }
+
+  /** Our own values, from now on. */
+  configure(config: MagConfig): void {
+    if (this.pace.perSecond !== config.maxUpdatesPerLma) this.pace = new Pace(config.maxUpdatesPerLma);
+    if (!this.controls.registration) {
+      const { refreshBefore, firstTimeout, maxTimeout } = config;
+      this.timers = { refreshBefore: refreshBefore * 1000, firstTimeout, maxTimeout };
+    }
+    if (this.controls.heartbeat) return;
     this.heartbeat = config.heartbeat && {
       interval: config.heartbeat.intervalSeconds * 1000,
       retransmissionDelay: 0,
@@ -46,12 +54,14 @@ export class Anchor {
   /** The LMA's parameters go before ours (RFC 8127 §3). */
   control({ registration, heartbeat }: LmaControlledMagParameters): void {
     if (registration) {
+      this.controls.registration = true;
       this.timers.refreshBefore = registration.start * 4000;
       this.timers.firstTimeout = registration.firstRetransmission * 1000;
       this.timers.maxTimeout =
         Math.max(registration.maximumRetransmission, registration.firstRetransmission) * 1000;
     }
     if (heartbeat) {
+      this.controls.heartbeat = true;
       this.knowsHeartbeats = true;
       this.heartbeat = {
         interval: heartbeat.interval * 1000,
@@ -79,14 +89,27 @@ export class Anchor {
 
 export class Anchors {
   private readonly byAddress = new Map<string, Anchor>();
-  private readonly config: MagConfig;
+  private config: MagConfig;
 
   /** Addresses of the configuration alone: what others say is no LMA's word. */
   constructor(config: MagConfig) {
     this.config = config;
-    for (const { lma } of [config, ...config.logicalNodes, ...config.nodes]) {
-      for (const address of [lma?.ipv6, lma?.ipv4]) if (address) this.of(address);
-    }
+    for (const address of addressesOf(config)) this.of(address);
+  }
+
+  /** Goes over to another configuration. Addresses that it does not have stay known until forget(). */
+  configure(config: MagConfig): void {
+    this.config = config;
+    for (const anchor of this.byAddress.values()) anchor.configure(config);
+    for (const address of addressesOf(config)) this.of(address);
+  }
+
+  /** Forgets addresses that are neither configured nor `inUse`; false: some have to stay. */
+  forget(inUse: ReadonlySet<string>): boolean {
+    const configured = new Set(addressesOf(this.config));
+    const others = [...this.byAddress.keys()].filter((address) => !configured.has(address));
+    for (const address of others) if (!inUse.has(address)) this.byAddress.delete(address);
+    return others.every((address) => !inUse.has(address));
   }
 
   of(address: string): Anchor {
@@ -98,4 +121,9 @@ export class Anchors {
   find(address: string): Anchor | undefined {
     return this.byAddress.get(address);
   }
+}
+
+function addressesOf(config: MagConfig): string[] {
+  const lmas = [config, ...config.logicalNodes, ...config.nodes].map(({ lma }) => lma);
+  return lmas.flatMap((lma) => [lma?.ipv6, lma?.ipv4].filter((address) => typeof address === 'string'));
 }

@@ -8,12 +8,14 @@ import { UpdateList } from './update-list.ts';
 import { WanLinks } from './wan-links.ts';
 
 export class MagContext {
-  readonly config: MagConfig;
+  config: MagConfig;
   readonly list = new UpdateList();
   readonly links: WanLinks;
   readonly anchors: Anchors;
   now: Instant = { elapsed: 0, utc: 0 };
   effects: Effect[] = [];
+  /** When the last binding ends that was asked for with a longer lifetime than now; elapsed milliseconds. */
+  oldUntil = 0;
   readonly received = new Map<string, number>();
   readonly sent = new Map<string, number>();
   readonly answered = new Map<string, number>();

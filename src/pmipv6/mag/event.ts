@@ -3,6 +3,7 @@ import type { Endpoint } from '../endpoint.ts';
 import type { FlowBinding } from '../flow-binding.ts';
 import type { WanMetrics } from '../tunnel-session.ts';
 import type { Message } from '../wire/mobility-header.ts';
+import type { WanState } from './wan-links.ts';
 
 export type MagEvent =
   /** A mobility message has come. `to` is the address of ours that it came to. */
@@ -23,13 +24,8 @@ export type MagEvent =
     }
   /** The node has left; of another interface than the one that it is on now: nothing. */
   | { readonly event: 'detach'; readonly node: string; readonly interface: string }
-  /** A WAN interface as it is now; its first event lets it be used. `addresses`: global ones, of both families. */
-  | {
-      readonly event: 'interface';
-      readonly name: string;
-      readonly up: boolean;
-      readonly addresses: readonly string[];
-    }
+  /** A WAN interface as it is now; its first event lets it be used. */
+  | ({ readonly event: 'interface' } & WanState)
   /** What the data plane's probes say of a path, by the names that it has from `install`: nothing comes through, or it does again. */
   | { readonly event: 'path'; readonly session: string; readonly bid: number; readonly dead: boolean }
   /** What is known of a WAN interface has changed: the LMA is told by a re-registration of its paths. */

@@ -45,15 +45,18 @@ export class Heartbeats {
   }
 
   /** The path has a binding: the two ends keep an eye on each other from now on. */
-  watch({ careOf, lma, link }: Path): void {
-    const heartbeat = this.context.anchors.of(lma!.address).heartbeat;
-    const key = beatKey(careOf!, lma!);
-    const known = this.beats.get(key);
+  watch(path: Path): void {
+    const known = this.beats.get(beatKey(path.careOf!, path.lma!));
     // It is alive, whatever became of earlier heartbeats.
     if (known) known.missing = 0;
-    if (!heartbeat || known) return;
+    else this.start(path);
+  }
+
+  private start({ careOf, lma, link }: Path): void {
+    const heartbeat = this.context.anchors.of(lma!.address).heartbeat;
+    if (!heartbeat) return;
     const { elapsed } = this.context.now;
-    this.beats.set(key, {
+    this.beats.set(beatKey(careOf!, lma!), {
       careOf: careOf!,
       lma: lma!,
       wan: link.config.name,
@@ -63,6 +66,20 @@ export class Heartbeats {
       missing: 0,
       answered: false,
     });
+  }
+
+  /** Another configuration: the interval may be shorter, or heartbeats wanted that were not. */
+  reconfigure(): void {
+    const { elapsed } = this.context.now;
+    for (const beat of this.beats.values()) {
+      const { heartbeat } = this.context.anchors.of(beat.lma.address);
+      if (heartbeat) beat.next = Math.min(beat.next, elapsed + heartbeat.interval);
+    }
+    for (const { paths } of this.context.list.all()) {
+      for (const path of paths) {
+        if (path.active && !this.beats.has(beatKey(path.careOf!, path.lma!))) this.start(path);
+      }
+    }
   }
 
   tick(): void {

@@ -13,10 +13,12 @@ import { count, MagContext } from './context.ts';
 import type { MagEvent } from './event.ts';
 import { Heartbeats } from './heartbeat.ts';
 import { asksOf, newSession, Profiles } from './sessions.ts';
+import { Reconfiguration } from './reconfiguration.ts';
 import { Registration } from './registration.ts';
 import { Revocations } from './revocation.ts';
 import { type MagSessionStatus, sessionStatus } from './status.ts';
 import type { MagSession, Path } from './update-list.ts';
+import type { WanState } from './wan-links.ts';
 
 /** Why messages led to nothing, and how those that led to something ended. */
 export interface MagStatistics {
@@ -35,6 +37,7 @@ export class MagMachine {
   private readonly registration: Registration;
   private readonly revocations: Revocations;
   private readonly heartbeats: Heartbeats;
+  private readonly reconfiguration: Reconfiguration;
   private started = false;
 
   constructor(config: MagConfig) {
@@ -43,6 +46,7 @@ export class MagMachine {
     this.registration = new Registration(this.context, (path) => this.heartbeats.watch(path));
     this.revocations = new Revocations(this.context, this.registration);
     this.heartbeats = new Heartbeats(this.context, (sessions, path) => this.bindingsLost(sessions, path));
+    this.reconfiguration = new Reconfiguration(this.context, this.registration);
   }
 
   handle(event: MagEvent, now: Instant): Effect[] {
@@ -58,7 +62,7 @@ export class MagMachine {
         this.detach(event.node, event.interface);
         break;
       case 'interface':
-        this.interfaceIs(event.name, event.up, event.addresses);
+        this.interfaceIs(event);
         break;
       case 'path':
         this.pathIs(event);
@@ -85,23 +89,26 @@ export class MagMachine {
     return this.context.effects;
   }
 
-  /** Goes on with other flow bindings of the nodes; everything else of their profiles stays as it is. */
-  reconfigure({ nodes, logicalNodes }: Pick<MagConfig, 'nodes' | 'logicalNodes'>, now: Instant): Effect[] {
+  /**
+   * Goes over to another configuration, of which all but `identity` and `restartCounter` may be different. Sessions and paths that it does
+   * not concern go on as they are; the others end, begin, or are registered anew. `news`: interfaces that are new in it, as they are.
+   */
+  reconfigure(config: MagConfig, now: Instant, news: readonly WanState[] = []): Effect[] {
     this.begin(now);
-    this.profiles = new Profiles(nodes);
-    for (const session of [...this.context.list.all()]) {
-      const { node, logical } = session;
-      const profile = logical
-        ? logicalNodes.find(({ identity }) => identity === node)
-        : this.profiles.find(node);
-      if (profile) this.flowsAre(session, profile.flows);
-    }
+    this.profiles = new Profiles(config.nodes);
+    this.reconfiguration.carryOut(config, this.profiles, news);
+    this.heartbeats.reconfigure();
+    this.runTimers();
     return this.context.effects;
   }
 
   /** Elapsed milliseconds at which a `tick` is wanted; null: none. */
   nextDeadline(): number | null {
-    const next = Math.min(this.context.list.deadlines.next() ?? Infinity, this.heartbeats.nextDeadline());
+    const next = Math.min(
+      this.context.list.deadlines.next() ?? Infinity,
+      this.heartbeats.nextDeadline(),
+      this.reconfiguration.nextDeadline(),
+    );
     return next === Infinity ? null : next;
   }
 
@@ -145,6 +152,7 @@ export class MagMachine {
       this.registration.attend(due);
     }
     this.heartbeats.tick();
+    this.reconfiguration.tick();
   }
 
   private *named(node: string | undefined): Iterable<MagSession> {
@@ -211,13 +219,17 @@ export class MagMachine {
     const { context } = this;
     const before = context.list.ofNode(node);
     if (before?.logical) return context.log('warn', 'a logical node does not attach', node);
-    const profile = before?.profile ?? this.profiles.find(node);
+    const profile = this.profiles.find(node);
     if (!profile) {
       count(context.ignored, 'unknown-node');
       return context.log('warn', `node on ${access} has no profile: no service`, node);
     }
     const session = before ?? newSession(context, node, profile, false);
-    const here = before?.present && before.access === access && text(before.linkLayer) === text(linkLayer);
+    const here =
+      before?.present &&
+      before.access === access &&
+      before.technology === technology &&
+      text(before.linkLayer) === text(linkLayer);
     if (here && !session.suspended) return;
     if (!before?.present || session.suspended) {
       session.present = true;
@@ -244,11 +256,8 @@ export class MagMachine {
 
   // ---- WAN interfaces
 
-  private interfaceIs(name: string, up: boolean, addresses: readonly string[]): void {
-    const link = this.context.links.named(name);
-    if (!link) return count(this.context.ignored, 'unknown-interface');
-    link.up = up;
-    link.addresses = up ? addresses : [];
+  private interfaceIs(state: WanState): void {
+    if (!this.context.links.set(state)) return count(this.context.ignored, 'unknown-interface');
     for (const session of [...this.context.list.all()]) this.registration.attend(session);
   }
 

@@ -1,12 +1,14 @@
 /** Rate limits by the generic cell rate algorithm: one number of state, a time instead of a yes or no. */
 
 export class Pace {
+  readonly perSecond: number;
   private readonly interval: number;
   private readonly tolerance: number;
   private theoretical = -Infinity;
 
   /** `perSecond` events, as many at once as come in one second at most. */
   constructor(perSecond: number) {
+    this.perSecond = perSecond;
     this.interval = 1000 / perSecond;
     this.tolerance = this.interval * (Math.max(1, Math.floor(perSecond)) - 1);
   }

@@ -4,11 +4,12 @@
  */
 import type { MagContext } from './context.ts';
 import type { Rounds } from './rounds.ts';
+import type { TunnelPath } from '../tunnel-session.ts';
 import { clearPath, type Farewell, type MagSession, type Path } from './update-list.ts';
 import { type EndpointPair, pairOf } from './wan-links.ts';
 
-export function wanted({ present, suspended, denied }: MagSession): boolean {
-  return present && !suspended && denied === null;
+export function wanted({ present, suspended, renewing, denied }: MagSession): boolean {
+  return present && !suspended && !renewing && denied === null;
 }
 
 export function asksForMultipath({ config }: MagContext, { profile, multipath }: MagSession): boolean {
@@ -35,7 +36,7 @@ export class PathPlan {
       const pair = this.allowed(session, path);
       if (!pair) {
         // Where the LMA keeps one binding only, the next registration replaces it.
-        if (path.careOf) this.leave(session, path, session.multipath === 'on');
+        if (path.careOf) this.leave(session, path, session.multipath !== 'off');
       } else if (!same(path, pair)) {
         this.move(session, path, pair);
       } else if (!path.active && !path.round) {
@@ -44,19 +45,16 @@ export class PathPlan {
     }
   }
 
-  /** The path leaves service; `say`: the LMA is told to forget its binding. */
-  leave(session: MagSession, path: Path, say: boolean): void {
+  /** The path leaves service; `say`: the LMA is told to forget its binding. `draining`: what packets still come by until it has. */
+  leave(session: MagSession, path: Path, say: boolean, draining: TunnelPath | null = null): void {
     const { careOf, lma, round } = path;
     // A registration without an answer may have made a binding all the same.
-    const since = round?.purpose === 'register' ? round.sent.at(-1)?.at : undefined;
-    const until = Math.max(
-      path.expires ?? -Infinity,
-      since === undefined ? -Infinity : since + this.context.config.lifetime * 1000,
-    );
+    const perhaps = round?.purpose === 'register' ? round.sent.at(-1)?.until : undefined;
+    const until = Math.max(path.expires ?? -Infinity, perhaps ?? -Infinity);
     if (say && careOf && lma && until > this.context.now.elapsed) {
       const multipath =
         session.multipath === 'on' || (session.multipath === 'unknown' && (round?.multipath ?? false));
-      session.farewells.push({ path, careOf, lma, multipath, until, round: null });
+      session.farewells.push({ path, careOf, lma, multipath, until, draining, round: null });
     }
     clearPath(path);
     if (session.lead === path) session.lead = null;
@@ -123,7 +121,7 @@ export class PathPlan {
   }
 
   private register(session: MagSession, path: Path): void {
-    session.farewells = session.farewells.filter((farewell) => farewell.path !== path);
+    session.farewells = session.farewells.filter((farewell) => !isVoid(farewell, session, path));
     path.refreshAt = null;
     path.round = this.rounds.open('register', path.lma!);
   }
@@ -142,9 +140,11 @@ export class PathPlan {
   }
 }
 
-/** A farewell that can be said now and is not being said yet. */
-export function silent({ round }: Farewell): boolean {
-  return round === null;
+/** The registration of this path takes the place of the binding that the farewell is about. */
+function isVoid(farewell: Farewell, { lma }: MagSession, path: Path): boolean {
+  const { address } = farewell.lma;
+  if (address !== lma.ipv6 && address !== lma.ipv4) return false;
+  return farewell.path.bid === path.bid || !farewell.multipath;
 }
 
 function same({ careOf, lma }: Path, pair: EndpointPair): boolean {

@@ -5,6 +5,7 @@ import type { AccessGrant } from '../access-grant.ts';
 import { activeFlows } from '../flow-binding.ts';
 import type { TunnelEncapsulation, TunnelPath, TunnelSession } from '../tunnel-session.ts';
 import type { MagContext } from './context.ts';
+import { wanted } from './path-plan.ts';
 import type { MagSession, Path } from './update-list.ts';
 
 /** Octets in front of the inner packet, with GRE key and sequence number (RFC 2473, 2003, 2890, 5844, 5845). */
@@ -20,10 +21,10 @@ const MIN_MTU = 1280;
 /** Tunnels stand before the node is told to use them, and fall after it has been told not to. */
 export function publish(context: MagContext, session: MagSession): void {
   const { effects, now } = context;
-  const wanted = session.present && !session.suspended && session.denied === null;
-  const tunnel = wanted ? tunnelSession(session) : null;
+  const serves = wanted(session);
+  const tunnel = serves ? tunnelSession(session) : null;
   if (tunnel) session.mtu = session.paths.filter((path) => path.active).reduce(smallerMtu, Infinity);
-  const grant = wanted ? accessGrant(session, context) : null;
+  const grant = serves ? accessGrant(session, context) : null;
   if (!grant && session.granted !== null) {
     effects.push({ effect: 'withdraw', node: session.node });
     session.granted = null;
@@ -46,7 +47,7 @@ export function publish(context: MagContext, session: MagSession): void {
 
 /** The session in the data plane's words; null: no path. */
 export function tunnelSession(session: MagSession): TunnelSession | null {
-  const active = session.paths.filter((path) => path.active).sort((a, b) => a.bid - b.bid);
+  const active = session.paths.filter((path) => path.active);
   if (!active.length) return null;
   const flows =
     session.multipath === 'on'
@@ -62,12 +63,27 @@ export function tunnelSession(session: MagSession): TunnelSession | null {
     ],
     sendKey: session.gre?.sendKey ?? null,
     receiveKey: session.gre?.receiveKey ?? null,
-    paths: active.map((path) => tunnelPath(session, path)),
+    paths: [...active.map((path) => tunnelPath(session, path)), ...drainingPaths(session)].sort(
+      (a, b) => a.bid - b.bid,
+    ),
     ...(flows.length ? { flows } : {}),
   };
 }
 
-function tunnelPath(session: MagSession, path: Path): TunnelPath {
+/** Paths that are being given up while others go on. */
+function drainingPaths({ farewells, paths, multipath }: MagSession): TunnelPath[] {
+  if (multipath !== 'on') return [];
+  return farewells.flatMap(({ draining, round, path: { link } }) =>
+    draining &&
+    link.up &&
+    round?.due !== Infinity &&
+    !paths.some(({ bid, active }) => active && bid === draining.bid)
+      ? [{ ...draining, draining: true }]
+      : [],
+  );
+}
+
+export function tunnelPath(session: MagSession, path: Path): TunnelPath {
   const multipath = session.multipath === 'on';
   const { config, metrics } = path.link;
   const udp = path.encapsulation === 'udp' || path.encapsulation === 'udp-gre';

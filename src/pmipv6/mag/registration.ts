@@ -11,7 +11,7 @@ import { asksForMultipath, PathPlan, wanted } from './path-plan.ts';
 import { publish } from './publication.ts';
 import { Rejection } from './rejection.ts';
 import { FAREWELL_TRIES, Rounds } from './rounds.ts';
-import { asksOf } from './sessions.ts';
+import { asksOf, succeed } from './sessions.ts';
 import { bulkUnderWay, type Farewell, type MagSession, type Path, type Round } from './update-list.ts';
 
 /** Transmissions without an answer after which another path may lead, and after which a bulk re-registration is given up. */
@@ -44,6 +44,10 @@ export class Registration {
     for (const path of session.paths) this.advance(session, path, now);
     this.sayFarewells(session, now);
     publish(this.context, session);
+    if (session.renewing && session.present && !session.farewells.length) {
+      this.attend(succeed(this.context, session));
+      return;
+    }
     if (!wanted(session) && !session.farewells.length && !session.present) this.context.list.remove(session);
     else this.context.list.deadlines.watch(session);
   }
@@ -52,6 +56,15 @@ export class Registration {
   extend(session: MagSession, only?: Path): void {
     for (const path of session.paths) {
       if (path.active && (!only || path === only)) path.round = this.rounds.open('refresh', path.lma!);
+    }
+  }
+
+  /** The LMA is told anew of these paths, also where it is being told already. */
+  tellAgain(session: MagSession, only?: Path): void {
+    for (const path of session.paths) {
+      if ((only && path !== only) || (!path.active && !path.round)) continue;
+      const under = path.round?.purpose ?? 'bulk';
+      path.round = this.rounds.open(under === 'bulk' ? 'refresh' : under, path.lma!);
     }
   }
 
@@ -197,8 +210,9 @@ export class Registration {
     if (!found) return this.context.ignore('unmatched-pba', from);
     const { session, path, round, farewell } = found;
     const different = mismatch(ack, session, round, config.strict);
-    // Status 135 does not hold our number: if the rest differs as well, it is about a PBU from before our restart.
-    if (different && ack.sequence !== found.sequence) return this.context.ignore('unmatched-pba', from);
+    // Status 135 does not hold our number: if the rest differs as well, it is about another PBU, perhaps from before our restart.
+    if (different && ack.status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)
+      return this.context.ignore('unmatched-pba', from);
     if (different) {
       count(ignored, 'mismatch');
       session.denied = `answer of the LMA has another ${different}`;
@@ -271,11 +285,11 @@ interface Found {
   readonly farewell: Farewell | null;
 }
 
-/** The transmission that the PBA answers. Status 135 holds the LMA's number instead of ours, so it is about the last one. */
+/** The transmission that the PBA answers. Status 135 holds the LMA's number, which another request of ours may have as well: it is about the last one from there. */
 function matching(round: Round | null, { sequence, status }: BindingAck, here: boolean): number | undefined {
   if (!round?.sent.length) return undefined;
-  if (round.sent.some((transmission) => transmission.sequence === sequence)) return sequence;
-  return here && status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW ? round.sent.at(-1)!.sequence : undefined;
+  if (status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW) return here ? round.sent.at(-1)!.sequence : undefined;
+  return round.sent.some((transmission) => transmission.sequence === sequence) ? sequence : undefined;
 }
 
 function isLost({ round }: Farewell): boolean {

@@ -1,5 +1,6 @@
 /** Sending PBUs and repeating them: back-off, fresh numbers, limits of rate (RFC 6275 §11.8, RFC 5213 §6.9.4). */
 import type { Endpoint } from '../endpoint.ts';
+import { LIFETIME_UNIT_S } from '../wire/numbers.ts';
 import { findOptions } from '../wire/options.ts';
 import { count, type MagContext } from './context.ts';
 import { buildUpdate, handoffOf } from './request.ts';
@@ -113,6 +114,7 @@ export class Rounds {
     round.sent.push({
       sequence: update.sequence,
       at: elapsed,
+      until: elapsed + update.lifetime * LIFETIME_UNIT_S * 1000,
       overwrite: overwrite && multipath,
       flows: findOptions(update.options, 'flow-identification'),
     });

@@ -1,10 +1,12 @@
 /** Makes sessions: of attached nodes whose profile the MAG has, and of the logical nodes (RFC 8278 §3.1). */
+import { Handoff } from '../wire/numbers.ts';
 import { nai } from '../wire/option/identifier.ts';
 import type { MagContext } from './context.ts';
 import type { LogicalNode, MagNode } from './config.ts';
 import { Flows } from './flows.ts';
 import { Pace } from './pace.ts';
 import type { MagSession, Path } from './update-list.ts';
+import type { WanLink } from './wan-links.ts';
 
 /** The profile of an attached node: the first whose identity, or pattern, matches. */
 export class Profiles {
@@ -33,11 +35,8 @@ export function newSession(
   profile: MagNode | LogicalNode,
   logical: boolean,
 ): MagSession {
-  const { config, list, links, now } = context;
+  const { config, list, now } = context;
   const identity = nai(node);
-  const usable = links.all.filter(
-    (link) => profile.interfaces === null || profile.interfaces.includes(link.config.name),
-  );
   const session: MagSession = {
     name: list.freeName(identity),
     identity,
@@ -47,6 +46,7 @@ export function newSession(
     lma: profile.lma ?? config.lma,
     present: true,
     suspended: false,
+    renewing: false,
     denied: null,
     access: null,
     technology: 'technology' in profile ? profile.technology : 0,
@@ -55,22 +55,7 @@ export function newSession(
     multipath: 'unknown',
     lead: null,
     moved: false,
-    paths: usable.map((link): Path => ({
-      bid: link.config.bid,
-      link,
-      careOf: null,
-      lma: null,
-      encapsulation: 'ipip',
-      metrics: {},
-      active: false,
-      expires: null,
-      refreshAt: null,
-      round: null,
-      revoked: false,
-      known: false,
-      lastStatus: null,
-      dead: false,
-    })),
+    paths: usableLinks(context, profile).map(newPath),
     farewells: [],
     prefixes: [...profile.homePrefixes],
     offLink: new Set(),
@@ -85,7 +70,7 @@ export function newSession(
     sequence: config.random() & 0xffff,
     lastTimestamp: -1n,
     pace: new Pace(config.maxUpdatesPerNode),
-    bulkFrom: now.elapsed + config.lifetime * 1000,
+    bulkFrom: Math.max(now.elapsed + config.lifetime * 1000, context.oldUntil),
     bulkTurn: 0,
     boundUntil: null,
     mtu: 1280,
@@ -94,6 +79,46 @@ export function newSession(
   };
   list.add(session);
   return session;
+}
+
+/**
+ * The session that comes after one that has ended, of the same node under its present profile. The LMA compares numbers and times with
+ * those of the one before.
+ */
+export function succeed(context: MagContext, before: MagSession): MagSession {
+  const { node, profile, logical, suspended, access, linkLayer, sequence, lastTimestamp } = before;
+  context.list.remove(before);
+  const session = newSession(context, node, profile, logical);
+  if (!logical) session.technology = before.technology;
+  return Object.assign(session, {
+    ...{ suspended, access, linkLayer, sequence, lastTimestamp },
+    handoff: Handoff.UNKNOWN,
+    bulkFrom: Math.max(session.bulkFrom, before.bulkFrom),
+  });
+}
+
+/** The WAN interfaces that may carry a node, in the order in which they are tried. */
+export function usableLinks({ links }: MagContext, { interfaces }: MagNode): WanLink[] {
+  return links.all.filter(({ config }) => interfaces === null || interfaces.includes(config.name));
+}
+
+export function newPath(link: WanLink): Path {
+  return {
+    bid: link.config.bid,
+    link,
+    careOf: null,
+    lma: null,
+    encapsulation: 'ipip',
+    metrics: {},
+    active: false,
+    expires: null,
+    refreshAt: null,
+    round: null,
+    revoked: false,
+    known: false,
+    lastStatus: null,
+    dead: false,
+  };
 }
 
 /** What the profile and the configuration allow to ask for. */

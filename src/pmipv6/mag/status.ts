@@ -29,6 +29,8 @@ export interface MagSessionStatus {
   readonly node: string;
   /** Access interface; null for a logical mobile node. */
   readonly interface: string | null;
+  /** It is there: always of a logical node, otherwise on an access link. */
+  readonly attached: boolean;
   /** Whether the LMA has granted multipath for this node; `unknown` before its first answer. */
   readonly multipath: 'unknown' | 'on' | 'off';
   readonly homePrefixes: readonly string[];
@@ -52,6 +54,7 @@ export function sessionStatus(session: MagSession): MagSessionStatus {
     name: session.name,
     node: session.node,
     interface: session.access,
+    attached: session.present,
     multipath: session.multipath,
     homePrefixes: session.prefixes,
     homeAddress: session.homeAddress,

@@ -1,7 +1,7 @@
 /** The Binding Update List (RFC 6275 §11.1, RFC 5213 §6.1): the MAG's sessions, their paths, and what is on its way. */
 import { Deadlines } from '../deadlines.ts';
 import type { Endpoint } from '../endpoint.ts';
-import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
+import type { TunnelEncapsulation, TunnelPath, WanMetrics } from '../tunnel-session.ts';
 import { type Identifier, identifierText } from '../wire/option/identifier.ts';
 import type { Flows } from './flows.ts';
 import type { OptionOf } from '../wire/options.ts';
@@ -15,6 +15,8 @@ export interface Transmission {
   readonly sequence: number;
   /** Elapsed milliseconds. */
   readonly at: number;
+  /** When the LMA forgets what it has made of it. */
+  readonly until: number;
   /** O was set. */
   readonly overwrite: boolean;
   /** The flows that it defined (RFC 6089). */
@@ -71,6 +73,8 @@ export interface Farewell {
   readonly multipath: boolean;
   /** When the LMA forgets it by itself. */
   readonly until: number;
+  /** What packets still come by while the LMA has not let go; null: nothing. */
+  readonly draining: TunnelPath | null;
   /** null: there is no way to tell it at present. */
   round: Round | null;
 }
@@ -80,13 +84,15 @@ export interface MagSession {
   readonly name: string;
   readonly identity: Identifier;
   readonly node: string;
-  readonly profile: MagNode;
-  readonly logical: boolean;
-  readonly lma: LmaAddress;
+  profile: MagNode;
+  logical: boolean;
+  lma: LmaAddress;
   /** The node is attached; always of a logical one. */
   present: boolean;
   /** The operator has ended the session. */
   suspended: boolean;
+  /** What its profile asks for now is another session: this one ends first, then that one begins. */
+  renewing: boolean;
   /** Why the LMA refuses the node. */
   denied: string | null;
   /** Access interface; null for a logical node. */
@@ -100,7 +106,7 @@ export interface MagSession {
   lead: Path | null;
   /** PBUs of the node have gone out by another lead before. */
   moved: boolean;
-  readonly paths: readonly Path[];
+  paths: readonly Path[];
   farewells: Farewell[];
   /** Granted, or to be asked for again. */
   prefixes: string[];
@@ -117,7 +123,7 @@ export interface MagSession {
   gre: { readonly sendKey: number | null; readonly receiveKey: number | null } | null;
   sequence: number;
   lastTimestamp: bigint;
-  readonly pace: Pace;
+  pace: Pace;
   /** Before this time an old binding may be at the LMA, which a bulk re-registration would keep alive. */
   bulkFrom: number;
   /** BID of the last bulk re-registration. */

@@ -11,24 +11,68 @@ export interface EndpointPair {
 }
 
 export interface WanLink {
-  readonly config: WanInterface;
+  config: WanInterface;
   up: boolean;
   addresses: readonly string[];
   metrics: WanMetrics;
 }
 
+/** What the kernel says of a WAN interface. */
+export interface WanState {
+  readonly name: string;
+  readonly up: boolean;
+  /** Global addresses that can be used, of both families. */
+  readonly addresses: readonly string[];
+}
+
 export class WanLinks {
   /** In the order in which they are tried. */
-  readonly all: readonly WanLink[];
+  all: readonly WanLink[] = [];
+  /** No longer configured, but the LMA has yet to be told over them. */
+  leaving: readonly WanLink[] = [];
 
   constructor(interfaces: readonly WanInterface[]) {
+    this.configure(interfaces);
+  }
+
+  /** Goes over to these interfaces; those of the same name stay what they are. Gives those of which the LMA hears something new. */
+  configure(interfaces: readonly WanInterface[]): Set<WanLink> {
+    const before = [...this.all, ...this.leaving];
+    const changed = new Set<WanLink>();
     this.all = interfaces
       .toSorted((a, b) => a.priority - b.priority)
-      .map((config) => ({ config, up: false, addresses: [], metrics: config.metrics }));
+      .map((config): WanLink => {
+        const link = before.find((each) => each.config.name === config.name);
+        if (!link) return { config, up: false, addresses: [], metrics: config.metrics };
+        const old = link.config;
+        link.config = config;
+        // The operator's word on metrics holds until the file says something new.
+        const measured = JSON.stringify(old.metrics) !== JSON.stringify(config.metrics);
+        if (measured) link.metrics = config.metrics;
+        if (measured || old.label !== config.label || old.technology !== config.technology) changed.add(link);
+        return link;
+      });
+    this.leaving = before.filter((link) => !this.all.includes(link));
+    return changed;
+  }
+
+  /** Forgets those that are not configured any more and not `inUse`, and gives them. */
+  giveUp(inUse: ReadonlySet<WanLink>): WanLink[] {
+    const gone = this.leaving.filter((link) => !inUse.has(link));
+    this.leaving = this.leaving.filter((link) => inUse.has(link));
+    return gone;
   }
 
   named(name: string): WanLink | undefined {
-    return this.all.find(({ config }) => config.name === name);
+    return [...this.all, ...this.leaving].find(({ config }) => config.name === name);
+  }
+
+  set({ name, up, addresses }: WanState): boolean {
+    const link = this.named(name);
+    if (!link) return false;
+    link.up = up;
+    link.addresses = up ? addresses : [];
+    return true;
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MAG_NODE_DEFAULTS } from '../../../src/pmipv6/mag/config.ts';
 import type { MobilityOption } from '../../../src/pmipv6/wire/options.ts';
 import { timestampOf } from '../../../src/pmipv6/wire/option/timestamp.ts';
-import { HNP, LTE, MagBench, MN, optionOf, type SentUpdate } from '../../support/mag-bench.ts';
+import { HNP, LTE, MagBench, MN, optionOf, type SentUpdate, WLAN } from '../../support/mag-bench.ts';
 
 const PHYSICAL = 'mn7@example.org';
 const attach = (linkLayer: number[] | null = [2, 0, 0, 0, 0, 7], handoff?: number) =>
@@ -280,6 +280,17 @@ describe('MAG: RFC 5213 §6.9.1.2, answers', () => {
     bench.answer(pbu!, { status: 135, sequence: (pbu!.message.sequence + 1000) & 0xffff });
     const [again] = bench.updates();
     expect(again!.message.sequence).toBe((pbu!.message.sequence + 1001) & 0xffff);
+  });
+
+  it('135 holds the LMA’s number, which a PBU of another path may have too: it is about the path that it came to', () => {
+    const bench = new MagBench({ ordering: 'sequence' });
+    bench.answer(bench.up('lte', LTE)[0]!);
+    const [refresh] = bench.event({ event: 'metrics', name: 'lte', metrics: { weight: 2 } });
+    const [wlan] = bench.up('wlan', WLAN);
+    const { sequence } = refresh!.message as SentUpdate['message'];
+    bench.answer(wlan!, { status: 135, sequence });
+    expect(bench.status().denied).toBeNull();
+    expect(bench.status().paths.map(({ lastStatus }) => lastStatus)).toEqual([0, 135]);
   });
 
   it('a clock set back by an hour: the next timestamp follows it', () => {
