@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { LINK_DEFAULTS } from '../../src/emulator/model/link.ts';
 import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
 import { SESSION, planPaths } from '../../src/lab/plan.ts';
+import { waitFor } from '../support/daemon.ts';
 
 async function withLab(paths: string[], use: (lab: NamespaceLab) => Promise<void>): Promise<void> {
   const lab = await NamespaceLab.start({
@@ -69,14 +70,15 @@ test('frames that arrive twice are delivered once', async () => {
 test('links change while they run: a path goes silent and comes back, the transfer survives', async () => {
   await withLab(['a,rate=40mbit,delay=5ms', 'b,rate=40mbit,delay=5ms'], async (lab) => {
     const emulator = lab.topology.wan.emulator!;
+    const counters = () => emulator.counters(1, 'uplink');
+    const before = counters().sent;
     const transfer = lab.tcp('uplink');
-    await pause(200);
+    await waitFor(() => counters().sent > before + 100);
     emulator.change(1, 'uplink', { loss: { model: 'random', probability: 1 } });
-    await pause(300);
-    const silent = emulator.counters(1, 'uplink');
-    expect(silent.lost).toBeGreaterThan(0);
+    await waitFor(() => counters().lost > 0);
+    const silent = counters();
     emulator.change(1, 'uplink', { loss: LINK_DEFAULTS.loss });
     expect((await transfer).sha256Match).toBe(true);
-    expect(emulator.counters(1, 'uplink').sent).toBeGreaterThan(silent.sent);
+    expect(counters().sent).toBeGreaterThan(silent.sent);
   });
 });
