@@ -1,7 +1,7 @@
 /*
- * The C twin of bench/schedulers.ts: every scheduler's pick, with the same atomics and the same charging of models, behind the same switch
- * over the algorithms and in the same loop, which takes time and flow key through memory as the hot path does. Records have the sizes
- * and neighbours that assembly/layout.ts gives them. Groups come on standard input, as the hot path has them; for each the program
+ * The C twin of bench/schedulers.ts: every scheduler's pick, with the same shared words and the same charging of models, behind the same
+ * switch over the algorithms and in the same loop, which takes time and flow key through memory as the hot path does. Records have the
+ * sizes and neighbours that assembly/layout.ts gives them. Groups come on standard input, as the hot path has them; for each the program
  * prints a line: a sum over the sequence of all picks, which has to be the hot path's, and nanoseconds a pick of each round.
  */
 #include <stdint.h>
@@ -46,7 +46,7 @@ struct group {
   struct member members[16];
 } __attribute__((aligned(64)));
 struct entry { u64 check, data; };
-struct control { u32 pinned; u32 bits; struct entry *flowlets, *pins; };
+struct control { u32 workers, pinned; u64 bits; struct entry *flowlets, *pins; };
 /* Volatile: in the hot path other code than the pick writes these. */
 struct worker { volatile u64 now, flow; };
 
@@ -57,10 +57,12 @@ enum { TABLE, DEFICIT, RANDOM, FLOW_HASH, FLOWLET, LOWEST_DELAY, EARLIEST, OVERF
 static struct control control;
 static struct path paths[16];
 
-/* Where the hot path has atomics, the twin has them; flow tables, models and read-mostly words do without in both. */
+/* As assembly/memory/shared.ts: locked, unless there is one worker only. Flow tables, models and read-mostly words do without in both. */
+#define COMPANY (PLAIN_LOAD(&control.workers) != 1)
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
-#define ADD(p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)
-#define SWAP(p, seen, v) __atomic_compare_exchange_n(p, seen, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define ADD(p, v) (COMPANY ? __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST) : (*(p) += (v)) - (v))
+#define SWAP(p, seen, v) (COMPANY ? __atomic_compare_exchange_n(p, seen, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) \
+                                  : *(p) == *(seen) ? (*(p) = (v), 1) : (*(seen) = *(p), 0))
 #define PLAIN_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define PLAIN_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 
@@ -86,7 +88,7 @@ static u32 pick_deficit(struct group *g, u32 length) {
     u32 next = i + 1 < g->count ? i + 1 : 0, seen = i;
     if (SWAP(&g->cursor, &seen, next)) ADD(&g->members[next].deficit, (i32)g->members[next].quantum);
   }
-  __atomic_fetch_sub(&g->members[i].deficit, (i32)length, __ATOMIC_SEQ_CST);
+  ADD(&g->members[i].deficit, -(i32)length);
   return i;
 }
 static u32 pick_random(struct group *g) {
@@ -243,7 +245,7 @@ static u32 pick_ecf(struct group *g, u64 now) {
 }
 
 /* choosePath() of assembly/schedule/scheduler.ts. */
-static __attribute__((noinline)) struct path *choose_path(struct worker *w, struct group *g, u32 length) {
+static inline struct path *choose_path(struct worker *w, struct group *g, u32 length) {
   u64 us = w->now, flow = w->flow, now = us * 1000;
   u32 index;
   if (!g->count) return NULL;
@@ -270,9 +272,12 @@ static __attribute__((noinline)) struct path *choose_path(struct worker *w, stru
 /* pickMany() there. */
 static __attribute__((noinline)) u32 pick_many(struct worker *w, struct group *g, u32 length, u32 picks) {
   u32 sum = 0;
+  u64 now = w->now, flow = w->flow;
   for (u32 i = 0; i < picks; i++) {
-    w->now += 4;
-    w->flow = w->flow * 0x9e3779b97f4a7c15ull + 1;
+    w->now = now += 4;
+    w->flow = flow = flow * 0x9e3779b97f4a7c15ull + 1;
+    /* Each packet finds its group anew: nothing of it is known from the last one. */
+    __asm__ volatile("" ::: "memory");
     sum = sum * 31 + choose_path(w, g, length)->number;
   }
   return sum;
@@ -295,7 +300,7 @@ static struct group *read_group(struct worker *w) {
   struct group *g = aligned_alloc(64, sizeof *g);
   memset(g, 0, sizeof *g);
   memset(paths, 0, sizeof paths);
-  w->now = number(), w->flow = number(), control.bits = number();
+  control.workers = number(), w->now = number(), w->flow = number(), control.bits = number();
   free(control.flowlets);
   u64 octets = (4 * sizeof(struct entry)) << control.bits;
   control.flowlets = memset(aligned_alloc(64, octets), 0, octets);

@@ -8,10 +8,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Bench } from 'tinybench';
 import * as L from '../assembly/layout.ts';
 import type { FlowRule, SchedulerName } from '../src/dataplane/distribution-spec.ts';
 import { compileScheduler } from '../src/dataplane/scheduler-compiler.ts';
+import { compileHotPath } from '../src/dataplane/wasm.ts';
 import { BenchNode } from '../test/support/bench-node.ts';
 import { flowPacket } from '../test/support/flow-packet.ts';
 import { testPath, testSession } from '../test/support/session.ts';
@@ -131,6 +133,7 @@ function describeGroup(name: string, { node, group }: Picker): string {
   const slots = name.startsWith('flow-hash') ? L.FLOW_SLOTS : 0;
   return [
     name,
+    u32(L.CONTROL + L.CONTROL_WORKER_COUNT),
     u64(worker + L.WORKER_NOW),
     u64(worker + L.WORKER_FLOW),
     u64(L.CONTROL + L.CONTROL_FLOWLETS) >> 32n,
@@ -182,13 +185,14 @@ class BestCourse {
 }
 
 /** WASM and C take turns, so that what else the machine does meets both. Throws if the C twin picks other paths. */
-function measurePicks(): Picks {
+async function measurePicks(): Promise<Picks> {
   const twin = compileTwin();
   const wasm: Record<string, Row> = {};
   const c: Record<string, Row> = {};
   try {
     for (const name of NAMES) {
-      const pickers = PATHS.map((count) => picker(name, count));
+      const hotPath = await compileHotPath();
+      const pickers = PATHS.map((count) => picker(name, count, hotPath));
       const groups = pickers.map((each) => describeGroup(name, each));
       const bests = pickers.map(() => ({ wasm: new BestCourse(), c: new BestCourse() }));
       for (let turn = 0; turn < TURNS; turn++) {
@@ -321,7 +325,12 @@ async function measureRules(): Promise<Row> {
   return Object.fromEntries(await minima(tasks, L.BATCH));
 }
 
-const { wasm: picks, c } = measurePicks();
+/**
+ * V8 compiles a module by what it has seen run and keeps the code for the next module of the same octets. A daemon runs one scheduler, so
+ * each has code of its own here.
+ */
+setFlagsFromString('--no-wasm-native-module-cache');
+const { wasm: picks, c } = await measurePicks();
 const own = await measureOwn();
 const packet = await measureRules();
 

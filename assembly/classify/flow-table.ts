@@ -63,11 +63,11 @@ export function placeOf(table: u64, key: u64, now: u64): usize {
     const entry = set + way * FLOW_ENTRY;
     const old = load<u64>(entry, 8);
     if (!old || (load<u64>(entry) ^ old) == key) return entry;
+    // Which one is the oldest is no branch: nothing could predict it.
     const since = ticksSince(old, now);
-    if (since >= age) {
-      age = since;
-      victim = entry;
-    }
+    const older = since >= age;
+    age = select<u32>(since, age, older);
+    victim = select<usize>(entry, victim, older);
   }
   return victim;
 }

@@ -22,6 +22,7 @@ import {
   SESSION_LATENESS_TIME,
   SESSION_MASK,
 } from '../layout';
+import { storeShared } from '../memory/shared';
 import { distance, elapsed } from './sequence';
 
 /** A path's slack halves when it has not been needed for this long. */
@@ -44,7 +45,7 @@ const PATIENCE: u64 = 10_000_000;
 export function noteArrival(path: usize, session: usize, sequence: u32, now: u64, late: bool): void {
   store<u64>(path, load<u64>(session, SESSION_CLOCK), PATH_RX_CLOCK);
   if (!load<u32>(path, PATH_RX_SEEN)) {
-    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+    storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
     store<u32>(path, 1, PATH_RX_SEEN);
     return;
   }
@@ -54,10 +55,10 @@ export function noteArrival(path: usize, session: usize, sequence: u32, now: u64
     if (late) store<u64>(path, now + PATIENCE, PATH_RX_PATIENCE);
     const spacing = load<u32>(path, PATH_RX_SPACING);
     store<u32>(path, max<u32>(spacing - (spacing >> 3), min<u32>(<u32>ahead, <u32>window)), PATH_RX_SPACING);
-    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+    storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
   } else if (ahead <= -window) {
     // Not reordering but a new beginning.
-    atomic.store<u32>(path, sequence, PATH_RX_HIGHEST);
+    storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
   } else if (<u32>-ahead > load<u32>(path, PATH_RX_SLACK)) {
     store<u32>(path, <u32>-ahead, PATH_RX_SLACK);
     store<u64>(path, now, PATH_RX_SLACK_TIME);

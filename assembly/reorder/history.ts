@@ -3,6 +3,7 @@
  * packet from a duplicate. Words are cleared one ahead of the head, so no more than a store in 32 packets.
  */
 import { SESSION_HISTORY, SESSION_MASK } from '../layout';
+import { orShared } from '../memory/shared';
 import { distance } from './sequence';
 
 // @ts-ignore: decorator
@@ -17,7 +18,7 @@ function wordOf(session: usize, sequence: u32): usize {
 @inline
 export function markDelivered(session: usize, sequence: u32): bool {
   const bit: u32 = 1 << (sequence & 31);
-  return (atomic.or<u32>(wordOf(session, sequence), bit) & bit) != 0;
+  return (orShared(wordOf(session, sequence), bit) & bit) != 0;
 }
 
 /** To be called for every value that the head takes. */

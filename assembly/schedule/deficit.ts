@@ -4,11 +4,14 @@
  * The cursor moves by compare-and-swap, so a turn's quantum is paid once however many workers find the account empty.
  */
 import { GROUP_CURSOR, MEMBER_DEFICIT, MEMBER_QUANTUM } from '../layout';
+import { addShared, swapShared } from '../memory/shared';
 import { memberAt, memberCount } from './group';
 
 /** Turns after which a path is served on credit: more are due only if packets are far larger than the quanta. */
 const MOST_TURNS: u32 = 4096;
 
+// @ts-ignore: decorator
+@inline
 export function pickDeficit(group: usize, length: u32): u32 {
   const count = memberCount(group);
   let index: u32 = 0;
@@ -16,11 +19,11 @@ export function pickDeficit(group: usize, length: u32): u32 {
     index = atomic.load<u32>(group, GROUP_CURSOR);
     if (atomic.load<i32>(memberAt(group, index), MEMBER_DEFICIT) > 0) break;
     const next = index + 1 < count ? index + 1 : 0;
-    if (atomic.cmpxchg<u32>(group, index, next, GROUP_CURSOR) == index) {
+    if (swapShared<u32>(group + GROUP_CURSOR, index, next) == index) {
       const member = memberAt(group, next);
-      atomic.add<i32>(member, load<i32>(member, MEMBER_QUANTUM), MEMBER_DEFICIT);
+      addShared<i32>(member + MEMBER_DEFICIT, load<i32>(member, MEMBER_QUANTUM));
     }
   }
-  atomic.sub<i32>(memberAt(group, index), <i32>length, MEMBER_DEFICIT);
+  addShared<i32>(memberAt(group, index) + MEMBER_DEFICIT, -(<i32>length));
   return index;
 }

@@ -8,6 +8,8 @@ import { entryData, flowData, placeOf, storeEntry, ticksSince } from '../classif
 import { memberAt, memberBid, memberOfBid, pickTable } from './group';
 import { pinnedMember } from './pins';
 
+// @ts-ignore: decorator
+@inline
 export function pickFlowlet(group: usize, flow: u64, now: u64): u32 {
   const pinned = pinnedMember(group, flow, now);
   if (pinned) return pinned - 1;

@@ -15,6 +15,7 @@ import {
   MEMBER_PATH,
   MEMBER_STRIDE,
 } from '../layout';
+import { addShared } from '../memory/shared';
 
 // @ts-ignore: decorator
 @inline
@@ -78,7 +79,7 @@ export function memberOfBid(group: usize, bid: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function drawGroupTicket(group: usize): u64 {
-  return atomic.add<u64>(group, 1, GROUP_TICKET);
+  return addShared<u64>(group + GROUP_TICKET, 1);
 }
 
 /** The member whose turn it is in the group's weighted schedule: exact n:m, as with a session's own ticket. */

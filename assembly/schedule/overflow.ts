@@ -5,6 +5,7 @@
  *   bucket C (CBS) fills first, what it cannot take goes to bucket E (EBS); B octets: C >= B green, else E >= B yellow, else red
  */
 import { MEMBER_CBS, MEMBER_EBS, MEMBER_RATE, MEMBER_REFILL, MEMBER_TOKENS } from '../layout';
+import { swapShared } from '../memory/shared';
 import { memberAt, memberCount, memberHeader } from './group';
 
 /** Octets are counted in 1/64; buckets are refilled after so many microseconds, lest fractions get lost. */
@@ -32,7 +33,7 @@ function isGreenOrYellow(member: usize, size: u32, now: u64): bool {
     if (<u32>tokens >= size) left = tokens - <u64>size;
     else if (<u32>(tokens >> 32) >= size) left = tokens - ((<u64>size) << 32);
     else return false;
-    const seen = atomic.cmpxchg<u64>(member, tokens, left, MEMBER_TOKENS);
+    const seen = swapShared<u64>(member + MEMBER_TOKENS, tokens, left);
     if (seen == tokens) return true;
     tokens = seen;
   }

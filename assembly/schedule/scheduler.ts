@@ -24,6 +24,7 @@ import {
   WORKER_FLOW,
   WORKER_NOW,
 } from '../layout';
+import { addShared } from '../memory/shared';
 import { count } from '../stats';
 import { pickBlest } from './blest';
 import { pick as pickCustom } from './custom';
@@ -40,6 +41,8 @@ import { pickRandom } from './random';
 import { drawTicket } from './weighted';
 
 /** The path record for an inner packet of `length` octets, 0 if the group is empty. */
+// @ts-ignore: decorator
+@inline
 export function choosePath(worker: usize, group: usize, length: u32): usize {
   const members = memberCount(group);
   if (!members) return 0;
@@ -102,15 +105,19 @@ export function isSequencedGroup(group: usize): bool {
 // @ts-ignore: decorator
 @inline
 export function drawNumber(session: usize, group: usize): u32 {
-  return isSequencedGroup(group) ? <u32>drawTicket(session) : atomic.add<u32>(group, 1, GROUP_UNSEQUENCED);
+  return isSequencedGroup(group) ? <u32>drawTicket(session) : addShared<u32>(group + GROUP_UNSEQUENCED, 1);
 }
 
 /** For benchmarks: a sum over the paths that `picks` packets take, 4 microseconds apart, each of another flow. */
 export function pickMany(worker: usize, group: usize, length: u32, picks: u32): u32 {
   let sum: u32 = 0;
+  let now = load<u64>(worker, WORKER_NOW);
+  let flow = load<u64>(worker, WORKER_FLOW);
   for (let i: u32 = 0; i < picks; i++) {
-    store<u64>(worker, load<u64>(worker, WORKER_NOW) + 4, WORKER_NOW);
-    store<u64>(worker, load<u64>(worker, WORKER_FLOW) * 0x9e3779b97f4a7c15 + 1, WORKER_FLOW);
+    now += 4;
+    flow = flow * 0x9e3779b97f4a7c15 + 1;
+    store<u64>(worker, now, WORKER_NOW);
+    store<u64>(worker, flow, WORKER_FLOW);
     sum = sum * 31 + load<u32>(choosePath(worker, group, length), PATH_NUMBER);
   }
   return sum;

@@ -4,12 +4,13 @@
  * sequence number. So the shares are exact under any interleaving of workers, and nobody waits for anybody.
  */
 import { CONFIG_ORIGIN, CONFIG_PATH_LIST, CONFIG_PERIOD, CONFIG_SCHEDULE, SESSION_TICKET } from '../layout';
+import { addShared } from '../memory/shared';
 
 /** Draws the next ticket of a session; its lower 32 bits are the sequence number (RFC 2890 §2.2: from 0). */
 // @ts-ignore: decorator
 @inline
 export function drawTicket(session: usize): u64 {
-  return atomic.add<u64>(session, 1, SESSION_TICKET);
+  return addShared<u64>(session + SESSION_TICKET, 1);
 }
 
 /** The path record for a ticket, 0 if the schedule is empty. */

@@ -60,10 +60,13 @@ describe('packets on paths', () => {
         fc.integer({ min: 1, max: 12 }),
         fc.integer({ min: 1, max: 12 }),
         fc.constantFrom(0n, 0xffff_ff80n, 0x1_2345_6789_abcdn),
-        (n, m, ticket) => {
+        // One worker alone draws tickets in another way than several (assembly/memory/shared.ts).
+        fc.constantFrom(1, 2),
+        (n, m, ticket, workers) => {
           const node = new BenchNode('mag').add(
             testSession({ paths: [testPath(1, { weight: n }), testPath(2, { weight: m })] }),
           );
+          node.memory.setControl(L.CONTROL_WORKER_COUNT, workers);
           node.memory.u64[(node.memory.session(0) + L.SESSION_TICKET) / 8] = ticket;
           const used = pathsOf(node, 256);
           const period = buildSchedule([n, m]).length;

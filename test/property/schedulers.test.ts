@@ -24,12 +24,15 @@ const traffic = fc.array(
   { minLength: 1, maxLength: 300 },
 );
 
+/** One worker alone writes shared words in another way than several (assembly/memory/shared.ts). */
+const workers = fc.constantFrom(1, 2);
+
 const PARAMETERS = { queueUs: 2000, peerWindow: 300, gapUs: 5000, seed: 42, burstUs: 20_000 };
 
 describe.each(Object.keys(TWINS) as (keyof typeof TWINS & SchedulerName)[])('%s', (scheduler) => {
   test.each([true, false])('as its twin, estimates known: %s', (known) => {
     fc.assert(
-      fc.property(paths, traffic, (given, packets) => {
+      fc.property(paths, traffic, workers, (given, packets, count) => {
         const list = known ? given : given.map(({ weight, rate }, i) => (i ? { weight, rate } : { weight }));
         const bench = new DistributionBench(list, {
           scheduler,
@@ -38,6 +41,7 @@ describe.each(Object.keys(TWINS) as (keyof typeof TWINS & SchedulerName)[])('%s'
           sequence: scheduler === 'weighted' ? 'never' : 'auto',
         });
         const { memory } = bench.node;
+        memory.setControl(L.CONTROL_WORKER_COUNT, count);
         const group = memory.u32[(configOf(bench) + L.CONFIG_GROUP) / 4]!;
         const twin = new TWINS[scheduler](
           list.map((path, i): TwinPath => {
