@@ -20,7 +20,7 @@ import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
 import { noteArrival } from './reorder/estimate';
 import { distance } from './reorder/sequence';
-import { offer, settle } from './reorder/window';
+import { offerHere, settle } from './reorder/window';
 
 /** Looks `count` IPv6 addresses of 16 octets up, from `at` on; the sum of what was found, so that nothing is left out. */
 export function findSessions6(at: u32, count: u32): u32 {
@@ -56,7 +56,7 @@ export function resequence(
       store<u32>(buffer, session, BUFFER_SESSION);
       store<u64>(buffer, now, BUFFER_ARRIVAL);
       const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-      offer(worker, session, buffer);
+      offerHere(worker, session, buffer);
       noteArrival(path, session, sequence, now, late);
     }
     settle(worker);

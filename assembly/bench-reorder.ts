@@ -16,7 +16,7 @@ import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
 import { noteArrival } from './reorder/estimate';
 import { distance } from './reorder/sequence';
-import { offer, settle } from './reorder/window';
+import { offerHere, settle } from './reorder/window';
 
 /** Between batches, microseconds. */
 const STEP: u64 = 100;
@@ -49,8 +49,8 @@ export function resequence(
       store<u32>(buffer, sequence, BUFFER_SEQUENCE);
       store<u32>(buffer, session, BUFFER_SESSION);
       store<u64>(buffer, now, BUFFER_ARRIVAL);
-      const late = distance(atomic.load<u32>(session, SESSION_HEAD), sequence) < 0;
-      offer(worker, session, buffer);
+      const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
+      offerHere(worker, session, buffer);
       noteArrival(path, session, sequence, now, late);
     }
     settle(worker);

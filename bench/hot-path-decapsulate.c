@@ -159,7 +159,7 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   U64(buffer, BUFFER_ARRIVAL) = now + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
   int late = distance(PUBLISHED32(session, SESSION_HEAD), sequence) < 0;
   offer(m, worker, session, buffer);
-  note_arrival(path, session, sequence, now, late);
+  note_arrival(m, path, session, sequence, now, late);
   return 0;
 }
 
@@ -195,10 +195,9 @@ static uint32_t deliveries_done(uint8_t *m, uint8_t *worker, uint64_t now) {
   U64(worker, WORKER_NOW) = now;
   uint32_t n = U32(worker, WORKER_DELIVER_COUNT);
   uint64_t written = 0;
-  for (uint32_t i = 0; i < n; i++) {
+  for (uint32_t i = 0; i < n; i++)
     if (U64(worker, WORKER_DELIVER_IOVECS + i * IOVEC_SIZE + 8)) written++;
-    free_buffer(m, worker, AT(U32(worker, WORKER_DELIVER_BUFFERS + i * 4)));
-  }
+  free_buffers(m, worker, worker + WORKER_DELIVER_BUFFERS, n);
   count(worker, COUNTER_TUN_TX, written);
   U32(worker, WORKER_DELIVER_COUNT) = 0;
   uint32_t held = U32(worker, WORKER_HELD_COUNT), me = U32(worker, WORKER_INDEX) + 1;
@@ -241,7 +240,7 @@ double resequence_batches(uint8_t *m, uint32_t worker_address, uint32_t session_
       U64(buffer, BUFFER_ARRIVAL) = now;
       int late = distance(PUBLISHED32(session, SESSION_HEAD), sequence) < 0;
       offer(m, worker, session, buffer);
-      note_arrival(path, session, sequence, now, late);
+      note_arrival(m, path, session, sequence, now, late);
     }
     settle(m, worker);
     deliveries_done(m, worker, now);

@@ -291,8 +291,8 @@ static void sends_done(uint8_t *m, uint8_t *worker) {
       U64(at, PATH_STAT_TX_BYTES) += (uint64_t)length + U32(path, PATH_KERNEL_LENGTH);
       sent++;
     }
-    free_buffer(m, worker, AT(U32(packet, WORKER_SEND_BUFFERS)));
   }
+  free_buffers(m, worker, worker + WORKER_SEND_BUFFERS, n);
   count(worker, COUNTER_PATH_TX, sent);
   uint32_t messages = U32(worker, WORKER_MESSAGE_COUNT);
   for (uint32_t i = 0; i < messages; i++) merged += U32(worker, WORKER_MESSAGE_PACKETS + i * 4) > 1;
@@ -323,7 +323,7 @@ static inline void encapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *buffer,
     count(worker, COUNTER_MSS_CLAMPED, 1);
   if (U64(config, CONFIG_GROUP)) unreached();
   if ((uint32_t)total > mtu) unreached();
-  uint64_t ticket = __atomic_fetch_add(WORD64(session, SESSION_TICKET), 1, __ATOMIC_SEQ_CST);
+  uint64_t ticket = add_shared64(m, session + SESSION_TICKET, 1);
   uint8_t *path = path_of_ticket(m, config, ticket);
   if (!path) return drop(m, worker, buffer, DROP_NO_PATH);
   uint32_t tos = outer_tos(path, inner, family);

@@ -17,24 +17,20 @@ static inline uint64_t least64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static inline uint32_t delivery_room(uint8_t *worker) { return DELIVER_MAX - U32(worker, WORKER_DELIVER_COUNT); }
 
 static inline void deliver(uint8_t *m, uint8_t *worker, uint8_t *packet, uint32_t length, uint8_t *buffer) {
-  uint64_t base = U64(CONTROL_BLOCK, CONTROL_HOST_BASE);
   uint32_t n = U32(worker, WORKER_DELIVER_COUNT);
   uint8_t *iovec = worker + WORKER_DELIVER_IOVECS + n * IOVEC_SIZE;
-  uint8_t *header = worker + WORKER_DELIVER_HEADERS + n * MMSGHDR_SIZE;
-  U64(iovec, 0) = base + ADDRESS(packet);
+  U64(iovec, 0) = U64(CONTROL_BLOCK, CONTROL_HOST_BASE) + ADDRESS(packet);
   U64(iovec, 8) = length;
-  U64(header, MMSGHDR_IOV) = base + ADDRESS(iovec);
-  U64(header, MMSGHDR_IOVLEN) = 1;
   U32(worker, WORKER_DELIVER_BUFFERS + n * 4) = ADDRESS(buffer);
   U32(worker, WORKER_DELIVER_COUNT) = n + 1;
 }
 
 /* ----------------------------------------------------------------------- reorder/estimate.ts, history.ts */
 
-static inline void note_arrival(uint8_t *path, uint8_t *session, uint32_t sequence, uint64_t now, int late) {
+static inline void note_arrival(uint8_t *m, uint8_t *path, uint8_t *session, uint32_t sequence, uint64_t now, int late) {
   U64(path, PATH_RX_CLOCK) = U64(session, SESSION_CLOCK);
   if (!U32(path, PATH_RX_SEEN)) {
-    STORE32(path, PATH_RX_HIGHEST, sequence);
+    store_shared(m, path + PATH_RX_HIGHEST, sequence);
     U32(path, PATH_RX_SEEN) = 1;
     return;
   }
@@ -44,9 +40,9 @@ static inline void note_arrival(uint8_t *path, uint8_t *session, uint32_t sequen
     uint32_t spacing = U32(path, PATH_RX_SPACING), fallen = spacing - (spacing >> 3);
     uint32_t step = least((uint32_t)ahead, (uint32_t)window);
     U32(path, PATH_RX_SPACING) = fallen > step ? fallen : step;
-    STORE32(path, PATH_RX_HIGHEST, sequence);
+    store_shared(m, path + PATH_RX_HIGHEST, sequence);
   } else if (ahead <= -window) {
-    STORE32(path, PATH_RX_HIGHEST, sequence);
+    store_shared(m, path + PATH_RX_HIGHEST, sequence);
   } else if ((uint32_t)-ahead > U32(path, PATH_RX_SLACK)) {
     U32(path, PATH_RX_SLACK) = (uint32_t)-ahead;
     U64(path, PATH_RX_SLACK_TIME) = now;
@@ -126,7 +122,7 @@ static int lock_or_mark(uint8_t *m, uint8_t *worker, uint8_t *session) {
 static inline uint32_t advance(uint8_t *m, uint8_t *session, uint32_t head) {
   head++;
   if (!(head & 31)) STORE32(history_word(m, session, head + 32), 0, 0);
-  STORE32(session, SESSION_HEAD, head);
+  store_shared(m, session + SESSION_HEAD, head);
   return head;
 }
 
@@ -135,24 +131,13 @@ static inline void count_bucket(uint8_t *histogram, uint32_t value, uint32_t buc
   U64(histogram, least(bucket, buckets - 1) * 8)++;
 }
 
-static inline void deliver_head(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *config, uint8_t *buffer,
-                                uint8_t *ring, uint32_t mask, uint64_t now) {
-  uint32_t sequence = U32(buffer, BUFFER_SEQUENCE);
-  uint64_t arrival = U64(buffer, BUFFER_ARRIVAL);
-  __atomic_fetch_or(WORD32(history_word(m, session, sequence), 0), 1u << (sequence & 31), __ATOMIC_SEQ_CST);
-  if (U32(buffer, BUFFER_REORDERED)) {
-    U64(session, SESSION_STATS + STAT_REORDERED)++;
-    uint32_t next = LOAD32(ring, ((sequence + 1) & mask) * 4);
-    if (next) {
-      uint64_t next_arrival = U64(AT(next), BUFFER_ARRIVAL);
-      if (next_arrival <= arrival)
-        note_lateness(session, (uint32_t)least64(arrival - next_arrival, U32(config, CONFIG_MAX_WAIT)), now);
-    }
-  } else {
-    U64(session, SESSION_STATS + STAT_IN_ORDER)++;
-  }
-  count_bucket(session + SESSION_WAIT_HISTOGRAM, (uint32_t)least64(elapsed(arrival, now), UINT32_MAX), WAIT_BUCKETS);
-  deliver(m, worker, AT(U32(buffer, BUFFER_INNER)), U32(buffer, BUFFER_LENGTH), buffer);
+static void measure_lateness(uint8_t *m, uint8_t *session, uint8_t *config, uint64_t arrival, uint8_t *ring,
+                             uint32_t head, uint32_t mask, uint64_t now) {
+  uint32_t next = LOAD32(ring, ((head + 1) & mask) * 4);
+  if (!next) return;
+  uint64_t next_arrival = U64(AT(next), BUFFER_ARRIVAL);
+  if (next_arrival > arrival) return;
+  note_lateness(session, (uint32_t)least64(arrival - next_arrival, U32(config, CONFIG_MAX_WAIT)), now);
 }
 
 static uint32_t find_expired(uint8_t *m, uint8_t *session, uint8_t *config, uint32_t head, uint32_t mask, uint8_t *ring,
@@ -194,22 +179,33 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
   U64(session, SESSION_CLOCK) += least64(pause, max_wait >> CLOCK_STEP);
   U64(session, SESSION_LAST_RELEASE) = now;
   if (U64(session, SESSION_DUE)) U64(session, SESSION_DUE) = 0;
-  uint32_t head = LOAD32(session, SESSION_HEAD), room = delivery_room(worker), taken = 0;
+  uint32_t head = LOAD32(session, SESSION_HEAD), room_before = delivery_room(worker);
+  uint32_t room = room_before, taken = 0, reordered = 0, unwaited = 0;
   uint32_t proven = head, expired = head;
   int judged = 0;
   for (;;) {
     uint8_t *slot = ring + (head & mask) * 4;
-    uint32_t held = LOAD32(slot, 0);
+    uint32_t held = ALONE ? U32(slot, 0) : LOAD32(slot, 0);
     if (held) {
       if (!room) break;
       uint8_t *buffer = AT(held);
-      if (U64(buffer, BUFFER_ARRIVAL) > now) unreached();
-      STORE32(slot, 0, 0);
+      uint64_t arrival = U64(buffer, BUFFER_ARRIVAL);
+      if (arrival > now) unreached();
+      store_shared(m, slot, 0);
       U32(buffer, BUFFER_OWNER) = U32(worker, WORKER_INDEX) + 1;
       taken++;
       if (U32(buffer, BUFFER_SEQUENCE) != head) unreached();
       room--;
-      deliver_head(m, worker, session, config, buffer, ring, mask, now);
+      if (U32(buffer, BUFFER_REORDERED)) {
+        reordered++;
+        measure_lateness(m, session, config, arrival, ring, head, mask, now);
+      }
+      if (arrival < now)
+        count_bucket(session + SESSION_WAIT_HISTOGRAM, (uint32_t)least64(now - arrival, UINT32_MAX), WAIT_BUCKETS);
+      else
+        unwaited++;
+      or_shared(m, history_word(m, session, head), 1u << (head & 31));
+      deliver(m, worker, AT(U32(buffer, BUFFER_INNER)), U32(buffer, BUFFER_LENGTH), buffer);
       head = advance(m, session, head);
       continue;
     }
@@ -238,6 +234,9 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
     }
     head = advance(m, session, head);
   }
+  U64(session, SESSION_STATS + STAT_IN_ORDER) += room_before - room - reordered;
+  U64(session, SESSION_STATS + STAT_REORDERED) += reordered;
+  U64(session, SESSION_WAIT_HISTOGRAM) += unwaited;
   uint32_t left = __atomic_sub_fetch(WORD32(session, SESSION_HELD), taken, __ATOMIC_SEQ_CST);
   if (taken) count_bucket(session + SESSION_DEPTH_HISTOGRAM, left, DEPTH_BUCKETS);
   uint32_t force = LOAD32(session, SESSION_FORCE);
@@ -265,14 +264,15 @@ static inline uint8_t *touch(uint8_t *m, uint8_t *worker, uint8_t *session) {
 
 static inline void put(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *buffer, uint32_t sequence) {
   uint8_t *entry = touch(m, worker, session);
-  uint32_t highest = U32(entry, TOUCHED_HIGHEST), mask = U32(session, SESSION_MASK), none = 0;
+  uint32_t highest = U32(entry, TOUCHED_HIGHEST), mask = U32(session, SESSION_MASK);
   uint8_t *slot = AT(U32(session, SESSION_RING)) + (sequence & mask) * 4;
   U32(buffer, BUFFER_REORDERED) = distance(highest, sequence) < 0;
   U32(buffer, BUFFER_OWNER) = 0;
-  if (!__atomic_compare_exchange_n(WORD32(slot, 0), &none, ADDRESS(buffer), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-    unreached();
-  int32_t ahead = distance(LOAD32(session, SESSION_HEAD), sequence);
-  if (ahead < 0 || ahead > (int32_t)mask) unreached();
+  if (swap_shared(m, slot, 0, ADDRESS(buffer))) unreached();
+  if (!ALONE) {
+    int32_t ahead = distance(LOAD32(session, SESSION_HEAD), sequence);
+    if (ahead < 0 || ahead > (int32_t)mask) unreached();
+  }
   U32(entry, TOUCHED_COUNT)++;
   U32(entry, TOUCHED_HIGHEST) = distance(highest, sequence) > 0 ? sequence : highest;
 }
@@ -283,7 +283,7 @@ static inline void offer(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t 
   int32_t window = (int32_t)U32(session, SESSION_MASK) + 1;
   if (U32(session, SESSION_STARTED)) {
     int32_t ahead = distance(PUBLISHED32(session, SESSION_HEAD), sequence);
-    if (ahead >= 0 && ahead < window) return put(m, worker, session, buffer, sequence);
+    if ((uint32_t)ahead < (uint32_t)window) return put(m, worker, session, buffer, sequence);
     unreached();
   }
   if (!lock_or_mark(m, worker, session) || sequence >= (uint32_t)window) unreached();

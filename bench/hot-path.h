@@ -36,6 +36,32 @@ typedef uint64_t __attribute__((may_alias)) word64;
 #define ADDRESS(at) ((uint32_t)((at) - m))
 #define CONTROL_BLOCK (m + CONTROL)
 
+/* memory/shared.ts: locked, unless there is one worker alone. */
+#define ALONE (U32(CONTROL_BLOCK, CONTROL_WORKER_COUNT) == 1)
+static inline void store_shared(uint8_t *m, uint8_t *at, uint32_t value) {
+  if (ALONE) U32(at, 0) = value;
+  else STORE32(at, 0, value);
+}
+static inline uint64_t add_shared64(uint8_t *m, uint8_t *at, uint64_t value) {
+  if (!ALONE) return __atomic_fetch_add(WORD64(at, 0), value, __ATOMIC_SEQ_CST);
+  uint64_t before = U64(at, 0);
+  U64(at, 0) = before + value;
+  return before;
+}
+static inline uint32_t or_shared(uint8_t *m, uint8_t *at, uint32_t bits) {
+  if (!ALONE) return __atomic_fetch_or(WORD32(at, 0), bits, __ATOMIC_SEQ_CST);
+  uint32_t before = U32(at, 0);
+  U32(at, 0) = before | bits;
+  return before;
+}
+/* 0 if nothing but `expected` was there. */
+static inline int swap_shared(uint8_t *m, uint8_t *at, uint32_t expected, uint32_t value) {
+  if (!ALONE) return !__atomic_compare_exchange_n(WORD32(at, 0), &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  if (U32(at, 0) != expected) return 1;
+  U32(at, 0) = value;
+  return 0;
+}
+
 #define unreached() abort()
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
@@ -75,6 +101,17 @@ static inline void free_buffer(uint8_t *m, uint8_t *worker, uint8_t *buffer) {
   U32(buffer, BUFFER_OWNER) = U32(worker, WORKER_INDEX) + 1;
   U32(worker, WORKER_FREE + free * 4) = ADDRESS(buffer);
   U32(worker, WORKER_FREE_COUNT) = free + 1;
+}
+
+static inline void free_buffers(uint8_t *m, uint8_t *worker, uint8_t *list, uint32_t count) {
+  uint32_t free = U32(worker, WORKER_FREE_COUNT), owner = U32(worker, WORKER_INDEX) + 1;
+  if (unlikely(free + count > FREE_MAX)) unreached();
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t buffer = U32(list, i * 4);
+    U32(AT(buffer), BUFFER_OWNER) = owner;
+    U32(worker, WORKER_FREE + free++ * 4) = buffer;
+  }
+  U32(worker, WORKER_FREE_COUNT) = free;
 }
 
 static inline void drop(uint8_t *m, uint8_t *worker, uint8_t *buffer, uint32_t reason) {

@@ -59,15 +59,16 @@ export function freeBuffers(worker: usize, list: usize, count: u32): void {
   while (list < end) {
     const buffer = load<u32>(list);
     if (free == <u32>FREE_MAX) {
+      store<u32>(worker, free, WORKER_FREE_COUNT);
       giveChain(worker);
       free -= POOL_CHAIN;
     }
     store<u32>(<usize>buffer, owner, BUFFER_OWNER);
     store<u32>(worker + WORKER_FREE + ((<usize>free) << 2), buffer);
     free++;
-    store<u32>(worker, free, WORKER_FREE_COUNT);
     list += 4;
   }
+  store<u32>(worker, free, WORKER_FREE_COUNT);
 }
 
 /** Moves one chain from the pool to the worker's empty stack; gives the number of buffers on the stack. */

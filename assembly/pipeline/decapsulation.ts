@@ -114,7 +114,7 @@ import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
 import { distance } from '../reorder/sequence';
-import { offer, retryStash, settle } from '../reorder/window';
+import { offerHere, retryStash, settle } from '../reorder/window';
 import { count, countDrop } from '../stats';
 import { decapsulateEcn } from '../tunnel/ecn';
 import { readOuter } from '../tunnel/outer';
@@ -281,7 +281,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     // As if the path were as long as the longest (paths/equal-delay.ts): it is not delivered before.
     store<u64>(buffer, now + <u64>load<u32>(path, PATH_MODEL_BLOCK + MODEL_HOLD), BUFFER_ARRIVAL);
     const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-    offer(worker, session, buffer);
+    offerHere(worker, session, buffer);
     noteArrival(path, session, sequence, now, late);
     return 0;
   }

@@ -38,6 +38,7 @@ import { reclaimBuffers } from '../memory/buffers';
 import { lockOrMark } from '../reorder/lock';
 import { setTimer } from '../reorder/timers';
 import { emptyWindow } from '../reorder/window';
+import { layDeliveryHeaders } from './deliver';
 import { tellProbes } from './probe';
 
 /** Address of worker `index`'s region. */
@@ -52,6 +53,7 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, timers, WORKER_TIMERS);
   store<u32>(worker, 0, WORKER_FREE_COUNT);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);
+  layDeliveryHeaders(worker);
   store<u32>(worker, 0, WORKER_SEND_COUNT);
   store<u32>(worker, 0, WORKER_GROUP_COUNT);
   store<u32>(worker, 0, WORKER_HELD_COUNT);

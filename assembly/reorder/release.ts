@@ -48,6 +48,7 @@ import {
   WORKER_INDEX,
   WORKER_NOW,
 } from '../layout';
+import { loadShared, storeShared } from '../memory/shared';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { currentWait, noteLateness, provenAhead } from './estimate';
 import { clearAhead, markDelivered } from './history';
@@ -81,29 +82,39 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
 
   if (load<u64>(session, SESSION_DUE)) store<u64>(session, 0, SESSION_DUE);
   let head = atomic.load<u32>(session, SESSION_HEAD);
-  let room = deliveryRoom(worker);
+  const roomBefore = deliveryRoom(worker);
+  let room = roomBefore;
   let taken: u32 = 0;
+  let reordered: u32 = 0;
+  let unwaited: u32 = 0;
   // Numbers before these are given up by proof and by time-out; computed at the first gap.
   let proven = head;
   let expired = head;
   let judged = false;
   while (true) {
     const slot = ring + ((<usize>(head & mask)) << 2);
-    const buffer = <usize>atomic.load<u32>(slot);
+    const buffer = <usize>loadShared<u32>(slot);
     if (buffer) {
       if (!room) break;
-      const due = load<u64>(buffer, BUFFER_ARRIVAL);
-      if (due > now && distance(head, atomic.load<u32>(session, SESSION_FORCE)) <= 0) {
-        store<u64>(session, due, SESSION_DUE);
+      const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
+      if (arrival > now && distance(head, atomic.load<u32>(session, SESSION_FORCE)) <= 0) {
+        store<u64>(session, arrival, SESSION_DUE);
         setTimer(worker, session);
         break;
       }
-      atomic.store<u32>(slot, 0);
+      storeShared<u32>(slot, 0);
       store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
       taken++;
       if (load<u32>(buffer, BUFFER_SEQUENCE) == head) {
         room--;
-        deliverHead(worker, session, config, buffer, ring, mask, now);
+        if (load<u32>(buffer, BUFFER_REORDERED)) {
+          reordered++;
+          measureLateness(session, config, arrival, ring, head, mask, now);
+        }
+        if (arrival < now) countWait(session, now - arrival);
+        else unwaited++;
+        markDelivered(session, head);
+        deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
         head = advance(session, head);
       } else {
         // Put in by a worker that still believed in an older head: it finds its place again.
@@ -137,6 +148,10 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
     }
     head = advance(session, head);
   }
+  const delivered = roomBefore - room;
+  countMany(session + SESSION_STATS + STAT_IN_ORDER, delivered - reordered);
+  countMany(session + SESSION_STATS + STAT_REORDERED, reordered);
+  countMany(session + SESSION_WAIT_HISTOGRAM, unwaited);
   const held = atomic.sub<u32>(session, taken, SESSION_HELD) - taken;
   if (taken) countBucket(session + SESSION_DEPTH_HISTOGRAM, held, DEPTH_BUCKETS);
   const force = atomic.load<u32>(session, SESSION_FORCE);
@@ -155,46 +170,25 @@ export function headIsReady(session: usize): bool {
 function advance(session: usize, head: u32): u32 {
   head++;
   clearAhead(session, head);
-  atomic.store<u32>(session, head, SESSION_HEAD);
+  storeShared<u32>(session + SESSION_HEAD, head);
   return head;
 }
 
-// @ts-ignore: decorator
-@inline
-function deliverHead(
-  worker: usize,
+/** How much later the reordered head came than the number after it. */
+function measureLateness(
   session: usize,
   config: usize,
-  buffer: usize,
+  arrival: u64,
   ring: usize,
+  head: u32,
   mask: u32,
   now: u64,
 ): void {
-  const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
-  const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
-  markDelivered(session, sequence);
-  if (load<u32>(buffer, BUFFER_REORDERED)) {
-    countOne(session, STAT_REORDERED);
-    const next = <usize>atomic.load<u32>(ring + ((<usize>((sequence + 1) & mask)) << 2));
-    if (next) {
-      const nextArrival = load<u64>(next, BUFFER_ARRIVAL);
-      if (nextArrival <= arrival) {
-        noteLateness(
-          session,
-          <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)),
-          now,
-        );
-      }
-    }
-  } else {
-    countOne(session, STAT_IN_ORDER);
-  }
-  countBucket(
-    session + SESSION_WAIT_HISTOGRAM,
-    <u32>min<u64>(elapsed(arrival, now), u32.MAX_VALUE),
-    WAIT_BUCKETS,
-  );
-  deliver(worker, <usize>load<u32>(buffer, BUFFER_INNER), load<u32>(buffer, BUFFER_LENGTH), buffer);
+  const next = <usize>atomic.load<u32>(ring + ((<usize>((head + 1) & mask)) << 2));
+  if (!next) return;
+  const nextArrival = load<u64>(next, BUFFER_ARRIVAL);
+  if (nextArrival > arrival) return;
+  noteLateness(session, <u32>min<u64>(arrival - nextArrival, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
 }
 
 /**
@@ -236,8 +230,17 @@ function findExpired(
 // @ts-ignore: decorator
 @inline
 function countOne(session: usize, statistic: usize): void {
-  const at = session + SESSION_STATS + statistic;
-  store<u64>(at, load<u64>(at) + 1);
+  countMany(session + SESSION_STATS + statistic, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function countMany(at: usize, by: u32): void {
+  store<u64>(at, load<u64>(at) + <u64>by);
+}
+
+function countWait(session: usize, wait: u64): void {
+  countBucket(session + SESSION_WAIT_HISTOGRAM, <u32>min<u64>(wait, u32.MAX_VALUE), WAIT_BUCKETS);
 }
 
 /** Bucket 0 counts zeros, bucket i counts 2^(i-1) .. 2^i - 1, the last one everything above. */
@@ -245,6 +248,5 @@ function countOne(session: usize, statistic: usize): void {
 @inline
 function countBucket(histogram: usize, value: u32, buckets: u32): void {
   const bucket = min<u32>(32 - clz<u32>(value), buckets - 1);
-  const at = histogram + ((<usize>bucket) << 3);
-  store<u64>(at, load<u64>(at) + 1);
+  countMany(histogram + ((<usize>bucket) << 3), 1);
 }

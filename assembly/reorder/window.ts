@@ -62,6 +62,7 @@ import {
   WORKER_TOUCHED_COUNT,
 } from '../layout';
 import { freeBuffer } from '../memory/buffers';
+import { hasCompany, swapShared } from '../memory/shared';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { countDrop, countShared } from '../stats';
 import { noteLateness } from './estimate';
@@ -74,14 +75,26 @@ import { setTimer } from './timers';
 
 /** Takes a decapsulated packet whose buffer header is filled in. settle() must follow before deliveries are read. */
 export function offer(worker: usize, session: usize, buffer: usize): void {
+  offerHere(worker, session, buffer);
+}
+
+/** The same where it is done for every packet. */
+// @ts-ignore: decorator
+@inline
+export function offerHere(worker: usize, session: usize, buffer: usize): void {
   const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
   const window = <i32>load<u32>(session, SESSION_MASK) + 1;
   if (load<u32>(session, SESSION_STARTED)) {
     // An older head does no harm: putHere() looks again behind its compare-and-swap, and a late packet finds its bit in the history.
     const ahead = distance(load<u32>(session, SESSION_HEAD), sequence);
-    if (ahead >= 0 && ahead < window) return putHere(worker, session, buffer, sequence);
+    if (<u32>ahead < <u32>window) return putHere(worker, session, buffer, sequence);
     if (ahead < 0 && ahead >= -window) return takeLate(worker, session, buffer, sequence);
   }
+  takeElsewhere(worker, session, buffer, sequence, window);
+}
+
+/** The session's first packet, or a number far from the window. */
+function takeElsewhere(worker: usize, session: usize, buffer: usize, sequence: u32, window: i32): void {
   if (lockOrMark(worker, session)) {
     takeOutside(worker, session, buffer, sequence, window);
   } else {
@@ -102,15 +115,14 @@ function putHere(worker: usize, session: usize, buffer: usize, sequence: u32): v
   const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
   store<u32>(buffer, distance(highest, sequence) < 0 ? 1 : 0, BUFFER_REORDERED);
   store<u32>(buffer, 0, BUFFER_OWNER);
-  const before = <usize>atomic.cmpxchg<u32>(slot, 0, <u32>buffer);
+  const before = <usize>swapShared<u32>(slot, 0, <u32>buffer);
   if (before) {
     store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
     if (load<u32>(before, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
     return stash(worker, buffer);
   }
-  const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
-  if (ahead < 0 || ahead > <i32>mask) {
-    // The head moved past while we were looking: take the packet back, if its new owner did not.
+  if (hasCompany() && headMovedPast(session, sequence, mask)) {
+    // While we were looking: take the packet back, if its new owner did not.
     if (atomic.cmpxchg<u32>(slot, <u32>buffer, 0) == <u32>buffer) {
       store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
       return stash(worker, buffer);
@@ -118,6 +130,11 @@ function putHere(worker: usize, session: usize, buffer: usize, sequence: u32): v
   }
   store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
   store<u32>(entry, later(highest, sequence), TOUCHED_HIGHEST);
+}
+
+function headMovedPast(session: usize, sequence: u32, mask: u32): bool {
+  const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
+  return ahead < 0 || ahead > <i32>mask;
 }
 
 /** The same for a session that most probably is the one touched last. */

@@ -53,7 +53,9 @@ export class DataplaneMemory {
   /** Throws OUT_OF_MEMORY if the sizes do not fit into 4 GiB. */
   constructor(sizes: MemorySizes) {
     const buffers = Math.ceil(sizes.buffers / L.POOL_CHAIN) * L.POOL_CHAIN;
-    this.sizes = { ...sizes, buffers };
+    // An odd number of cache lines: otherwise the headers of all buffers would share a few sets of the caches.
+    const bufferSize = sizes.bufferSize | 64;
+    this.sizes = { ...sizes, buffers, bufferSize };
     const regions = sizes.workers + 1;
     const timerBytes = Math.ceil(sizes.sessions / 64) * 8;
     let end = L.WORKERS + regions * L.WORKER_STRIDE;
@@ -70,7 +72,7 @@ export class DataplaneMemory {
     const supers = sizes.supers
       ? Array.from({ length: sizes.workers }, () => take(L.BATCH * L.SUPER_STRIDE))
       : [];
-    const pool = take(buffers * sizes.bufferSize);
+    const pool = take(buffers * bufferSize);
     const flowTables = layFlowTables(sizes.flows ?? DEFAULT_FLOWS, take);
     this.xdp = take((sizes.xdpSockets ?? 0) * L.XDP_STRIDE, L.XDP_PAGE);
     const heap = take(sizes.heap);
@@ -93,7 +95,7 @@ export class DataplaneMemory {
     this.setControl(L.CONTROL_PATH_CAPACITY, sizes.paths);
     this.setControl(L.CONTROL_BUFFERS, pool);
     this.setControl(L.CONTROL_BUFFER_COUNT, buffers);
-    this.setControl(L.CONTROL_BUFFER_SIZE, sizes.bufferSize);
+    this.setControl(L.CONTROL_BUFFER_SIZE, bufferSize);
     this.setControl(L.CONTROL_WORKER_COUNT, sizes.workers);
     this.setControl(L.CONTROL_ENDPOINTS, this.endpoints);
     this.setControl(L.CONTROL_PATH_STATS, this.pathStats);
