@@ -39,7 +39,7 @@ export class PacketStore {
     this.sacks = new Int32Array(capacity * SACK_BLOCKS * 2);
   }
 
-  /** Gives the tag of a new record. */
+  /** Gives the position of a new record. */
   add(stream: number, number: number, size: number, now: number): number {
     const tag = this.#next++ | 0;
     const at = tag & this.#mask;
@@ -49,7 +49,11 @@ export class PacketStore {
     this.sizes[at] = size;
     this.sent[at] = now;
     this.arrived[at] = 0;
-    return tag;
+    return at;
+  }
+
+  tagAt(at: number): number {
+    return this.#tags[at]!;
   }
 
   /** Position of the record in the arrays. Throws STORE_TOO_SMALL if it was overwritten. */

@@ -157,7 +157,8 @@ export class Simulation {
         tos: spec.tos,
       });
       const stream = new Stream();
-      return { direction, header, stream, number: this.streams.push(stream) - 1 };
+      const side = this.sides[direction];
+      return { uplink, side, header, stream, number: this.streams.push(stream) - 1 };
     };
     const forward = way(direction);
     const backward = way(direction === 'uplink' ? 'downlink' : 'uplink');
@@ -261,7 +262,8 @@ function sharesOf(weights: readonly number[]): number[] {
 
 /** One direction of a flow. */
 interface FlowWay {
-  readonly direction: Direction;
+  readonly uplink: boolean;
+  readonly side: Side;
   readonly header: FlowHeader;
   readonly stream: Stream;
   /** Of the stream. */
@@ -292,14 +294,13 @@ class TunnelFlowPort implements FlowPort {
   }
 
   send(forward: boolean, size: number, segment: number): number {
-    const { direction, header, stream, number } = forward ? this.#forward : this.#backward;
-    const { store, sides, loop } = this.#simulation;
-    const tag = store.add(number, stream.sent++, size, loop.now);
-    const at = store.find(tag);
+    const { uplink, side, header, stream, number } = forward ? this.#forward : this.#backward;
+    const { store, loop, mag, lma } = this.#simulation;
+    const at = store.add(number, stream.sent++, size, loop.now);
     store.segments[at] = segment;
     stream.sentOctets += size;
-    sides[direction].sent++;
-    this.#simulation.sender(direction).send(tag, header);
+    side.sent++;
+    (uplink ? mag : lma).send(store.tagAt(at), header);
     return at;
   }
 }
@@ -309,8 +310,9 @@ class TunnelPorts implements EndPorts {
   readonly #simulation: Simulation;
   readonly #out: Side;
   readonly #into: Side;
-  /** Flows whose packets come out at this moment. */
+  /** Flows whose packets come out at this moment. The array is written over and never cut, which would give its memory back. */
   readonly #burst: Flow[] = [];
+  #burstLength = 0;
 
   constructor(simulation: Simulation, out: Side, into: Side) {
     this.#simulation = simulation;
@@ -345,11 +347,17 @@ class TunnelPorts implements EndPorts {
     streams[stream]!.delivered(store.numbers[at]!, size, now);
     const { flow } = flows[stream >> 1]!;
     flow.receive((stream & 1) === 0, at, now);
-    if (!this.#burst.includes(flow)) this.#burst.push(flow);
+    this.#addToBurst(flow);
+  }
+
+  #addToBurst(flow: Flow): void {
+    for (let i = 0; i < this.#burstLength; i++) if (this.#burst[i] === flow) return;
+    this.#burst[this.#burstLength++] = flow;
   }
 
   burstOver(): void {
-    for (const flow of this.#burst) flow.burstOver(this.#simulation.loop.now);
-    this.#burst.length = 0;
+    const { now } = this.#simulation.loop;
+    for (let i = 0; i < this.#burstLength; i++) this.#burst[i]!.burstOver(now);
+    this.#burstLength = 0;
   }
 }

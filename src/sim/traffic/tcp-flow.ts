@@ -12,6 +12,8 @@ import { TcpSender } from './tcp-sender.ts';
 
 /** IPv4, TCP, timestamps: what of a segment is no payload, and an acknowledgement without SACK. */
 export const SEGMENT_HEADERS = 52;
+/** In the place of a SACK block's end: there are no more. */
+const NO_BLOCK = 0;
 /** Inner octets of a request. */
 export const REQUEST = 300;
 /** Nanoseconds within which a transfer begins. */
@@ -110,7 +112,7 @@ export class TcpFlow implements Flow {
     }
     const blocks = at * SACK_BLOCKS * 2;
     let count = 0;
-    while (count < SACK_BLOCKS && this.#port.sacks[blocks + 2 * count + 1]! > 0) count++;
+    while (count < SACK_BLOCKS && this.#port.sacks[blocks + 2 * count + 1] !== NO_BLOCK) count++;
     this.#sender?.acknowledge(segment & SEGMENT_MASK, this.#port.sacks, blocks, count, now);
   }
 
@@ -142,14 +144,17 @@ export class TcpFlow implements Flow {
     const { octets, congestion } = this.#spec;
     const segments = octets === null ? SEGMENT_MASK : Math.ceil(octets / this.#payload);
     const size = this.#payload + SEGMENT_HEADERS;
-    this.#receiver = new TcpReceiver(this.#port.loop, (cumulative, blocks) => {
-      const room = blocks.length ? 4 + 8 * blocks.length : 0;
+    this.#receiver = new TcpReceiver(this.#port.loop, (cumulative, ranges) => {
+      const count = Math.min(ranges.length, SACK_BLOCKS);
+      const room = count ? 4 + 8 * count : 0;
       const at = this.#port.send(false, SEGMENT_HEADERS + room, tag | cumulative);
+      const { sacks } = this.#port;
       const base = at * SACK_BLOCKS * 2;
-      for (let i = 0; i < SACK_BLOCKS; i++) {
-        this.#port.sacks[base + 2 * i] = blocks[i]?.[0] ?? 0;
-        this.#port.sacks[base + 2 * i + 1] = blocks[i]?.[1] ?? 0;
+      for (let i = 0; i < count; i++) {
+        sacks[base + 2 * i] = ranges[i]![0];
+        sacks[base + 2 * i + 1] = ranges[i]![1];
       }
+      if (count < SACK_BLOCKS) sacks[base + 2 * count + 1] = NO_BLOCK;
     });
     this.#sender = new TcpSender(this.#port.loop, congestion, segments, this.#handshakeRtt, {
       transmit: (segment) => {

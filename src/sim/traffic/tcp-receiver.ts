@@ -4,7 +4,6 @@
  * in sequence comes as one super-packet, which the tunnel makes for the TUN, and gets one acknowledgement. Counts in segments.
  */
 import type { EventLoop } from '../event-loop.ts';
-import { SACK_BLOCKS } from '../packet-store.ts';
 
 const DELAY = 40e6;
 const QUICK_ACKS = 16;
@@ -25,6 +24,7 @@ export class TcpReceiver {
   #pending = 0;
   #quick = QUICK_ACKS;
 
+  /** `acknowledge` gets all ranges; the first ones are to go into the segment. */
   constructor(
     loop: EventLoop,
     acknowledge: (cumulative: number, blocks: readonly (readonly [number, number])[]) => void,
@@ -89,7 +89,7 @@ export class TcpReceiver {
   #send(duplicate?: readonly [number, number]): void {
     this.#pending = 0;
     this.#loop.at(this.#number, Infinity);
-    const blocks = duplicate ? [duplicate, ...this.#ranges] : this.#ranges;
-    this.#acknowledge(this.next, blocks.slice(0, SACK_BLOCKS));
+    if (duplicate) this.#acknowledge(this.next, [duplicate, ...this.#ranges]);
+    else this.#acknowledge(this.next, this.#ranges);
   }
 }

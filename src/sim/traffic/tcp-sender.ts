@@ -73,6 +73,8 @@ export class TcpSender {
   #undoable = 0;
   #probing = false;
   #nextSend = 0;
+  /** The segment sent last of those that this acknowledgement tells of; -1: none. */
+  #latest = -1;
   /** When the first segment that this acknowledgement covers was sent: Linux smooths what an acknowledgement took at most. */
   #oldest: number | null = null;
 
@@ -120,20 +122,10 @@ export class TcpSender {
   acknowledge(cumulative: number, blocks: Int32Array, at: number, count: number, now: number): void {
     if (this.#stopped || cumulative > this.#next) return;
     const deliveredBefore = this.#delivered;
-    let latest = -1;
-    const note = (segment: number): void => {
-      const place = segment & MASK;
-      const sent = this.#sentAt[place]!;
-      // RFC 8985 §6.2 step 1: the answer to the first sending is no answer to the second.
-      if (this.#flags[place]! & AGAIN && now - sent < this.#minRtt) return;
-      if (latest < 0 || sent > this.#sentAt[latest & MASK]!) latest = segment;
-      if (sent > this.#rackSent) {
-        this.#rackSent = sent;
-        this.#rackRtt = now - sent;
-      }
-    };
-    this.#takeCumulative(cumulative, note);
-    this.#takeBlocks(cumulative, blocks, at, count, note);
+    this.#latest = -1;
+    this.#takeCumulative(cumulative, now);
+    this.#takeBlocks(cumulative, blocks, at, count, now);
+    const latest = this.#latest;
     const delivered = this.#delivered - deliveredBefore;
     if (delivered) this.#deliveredAt = now;
     const rtt =
@@ -167,7 +159,20 @@ export class TcpSender {
     if (delivered || this.#una >= this.#next) this.#setTimer(now);
   }
 
-  #takeCumulative(cumulative: number, note: (segment: number) => void): void {
+  /** `segment` is acknowledged for the first time. */
+  #note(segment: number, now: number): void {
+    const place = segment & MASK;
+    const sent = this.#sentAt[place]!;
+    // RFC 8985 §6.2 step 1: the answer to the first sending is no answer to the second.
+    if (this.#flags[place]! & AGAIN && now - sent < this.#minRtt) return;
+    if (this.#latest < 0 || sent > this.#sentAt[this.#latest & MASK]!) this.#latest = segment;
+    if (sent > this.#rackSent) {
+      this.#rackSent = sent;
+      this.#rackRtt = now - sent;
+    }
+  }
+
+  #takeCumulative(cumulative: number, now: number): void {
     this.#oldest = null;
     for (; this.#una < cumulative; this.#una++) {
       const place = this.#una & MASK;
@@ -177,7 +182,7 @@ export class TcpSender {
       } else {
         this.#delivered++;
         if (this.#una < this.#highestSacked && !(flags & AGAIN)) this.#reorderSeen = true;
-        note(this.#una);
+        this.#note(this.#una, now);
         if (!(flags & AGAIN)) this.#oldest ??= this.#sentAt[place]!;
       }
       if (flags & LOST) this.#lost--;
@@ -186,13 +191,7 @@ export class TcpSender {
     }
   }
 
-  #takeBlocks(
-    cumulative: number,
-    blocks: Int32Array,
-    at: number,
-    count: number,
-    note: (segment: number) => void,
-  ): void {
+  #takeBlocks(cumulative: number, blocks: Int32Array, at: number, count: number, now: number): void {
     for (let block = 0; block < count; block++) {
       const first = blocks[at + 2 * block]!;
       const end = blocks[at + 2 * block + 1]!;
@@ -207,7 +206,7 @@ export class TcpSender {
         if (segment < this.#highestSacked && !(flags & AGAIN)) this.#reorderSeen = true;
         if (flags & LOST) this.#lost--;
         if (flags & RETRANSMITTED) this.#again--;
-        note(segment);
+        this.#note(segment, now);
         this.#flags[place] = (flags & AGAIN) | SACKED;
         this.#sacked++;
         this.#delivered++;
