@@ -12,8 +12,8 @@ import type { DataplaneMemory } from './memory.ts';
 import type { NextHop } from './path-links.ts';
 import type { XdpInterfaceStatus } from './status.ts';
 
-/** An interface that was refused is asked for again so much later. */
-const AGAIN_MS = 10_000;
+/** An interface that was refused is asked for again so much later: the kernel takes a while to let go of a queue that was given back. */
+const AGAIN_MS = 2000;
 
 interface Taken {
   readonly port: XdpPort;

@@ -23,7 +23,8 @@ const OFFSETS_SIZE = 128;
 /** struct xdp_statistics: six u64. */
 const STATISTICS_SIZE = 48;
 const XDP_COPY = 2;
-const EBUSY = 16;
+/** What a ring's place has for its indices, in front of the entries. */
+const PAGE = 4096;
 
 /** A ring: where it is to be mapped (page-aligned, with a page more than the entries take), and how many entries it has. */
 export interface RingPlace {
@@ -117,19 +118,12 @@ export function closeXdpSocket(fd: number, { rings }: Pick<XdpSocketSpec, 'rings
   }
 }
 
-const PAGE = 4096;
-
 /** Frames that found no chunk or no room in the ring (XDP_STATISTICS). */
 export function xdpDrops(fd: number): number {
   const bytes = getOption(fd, SOL_XDP, Option.STATISTICS, STATISTICS_SIZE, 'XDP_STATISTICS');
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   // u64 each: dropped, two kinds of bad descriptors, ring full, fill ring empty (told by the first one too).
   return Number(view.getBigUint64(0, true)) + Number(view.getBigUint64(24, true));
-}
-
-/** Whether the queue of a socket that was closed just now is not free yet. */
-export function isQueueBusy(error: unknown): boolean {
-  return error instanceof SystemCallError && error.errno === EBUSY;
 }
 
 function set(fd: number, option: number, value: Uint8Array, what: string): void {
