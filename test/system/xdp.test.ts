@@ -122,6 +122,31 @@ test('a path whose neighbour is lost goes by its socket again, and the interface
   });
 });
 
+test('a worker that crashes in the midst of a transfer: its successor goes on with the same rings, and no chunk is lost', async () => {
+  await withLab('generic', async (lab) => {
+    await eventually(() => seats(lab).every((end) => end.length === 2));
+    const transfer = lab.tcp('uplink');
+    const { dataplane } = lab.lma;
+    const { memory } = dataplane;
+    await eventually(() => dataplane.session(SESSION).paths[0]!.rxPackets > 1000);
+    // A timer bit set far outside the memory: the next look at it traps.
+    const region = memory.workerRegion(0) / 4;
+    memory.u32[region + L.WORKER_TIMERS / 4] = 0xffff_0000;
+    memory.u32[region + L.WORKER_TIMER_COUNT / 4] = 1;
+    expect((await transfer).sha256Match).toBe(true);
+    expect(dataplane.status().workers[0]!.restarts).toBe(1);
+    expect((await lab.tcp('downlink')).sha256Match).toBe(true);
+    const word = (address: number): number => memory.u32[address / 4]!;
+    for (const record of [memory.xdp, memory.xdp + L.XDP_STRIDE]) {
+      const done = (index: number): number => word(word(record + L.XDP_DONE + index));
+      await eventually(() => {
+        const returned = (done(L.RING_PRODUCER) - done(L.RING_CONSUMER)) >>> 0;
+        return word(record + L.XDP_UNUSED_COUNT) + returned === L.XDP_SEND_CHUNKS;
+      });
+    }
+  });
+});
+
 test('an interface with another program, and one with an MTU too large: packet and raw sockets', async () => {
   const held: number[] = [];
   const prepare = (lab: NamespaceLab): void => {
