@@ -68,6 +68,8 @@ export const CORRESPONDENT_PREFIXES = ['203.0.113.0/24', '2001:db8:ffff::/64'] a
 const UPLINK_KEY = 0x11111111;
 const DOWNLINK_KEY = 0x22222222;
 export const SESSION = 'mn1';
+/** Devices of MAG and LMA beside those of the paths. */
+const DEVICES = ['lo', 'tun0', 'acc0', 'core0'];
 /** A /30 a path out of 198.51.100.0/24. */
 const MAX_PATHS = 60;
 
@@ -159,6 +161,12 @@ export function planPaths(options: {
   }));
   if (paths.length > MAX_PATHS)
     throw new TunloomError('BAD_OPTION', `at most ${MAX_PATHS} paths are possible`);
+  const names = new Set(DEVICES);
+  for (const { name } of paths) {
+    if (names.has(name))
+      throw new TunloomError('BAD_OPTION', `--path ${name}: there is a device of this name already`);
+    names.add(name);
+  }
   if (!paths.some((path) => path.weight > 0)) throw new TunloomError('BAD_OPTION', 'all weights are 0');
   return paths;
 }
@@ -173,7 +181,9 @@ function parsePath(text: string, defaults: Omit<WishedPath, 'name' | 'link'>): W
   let path: WishedPath = { ...defaults, name, link: null };
   const link: [LinkKey, string][] = [];
   for (const setting of settings) {
-    const [key, value = ''] = setting.split('=');
+    // File names may have such a sign.
+    const [key, ...rest] = setting.split('=');
+    const value = rest.join('=');
     if (key === 'weight') path = { ...path, weight: parseWeight(value) };
     else if (key === 'encapsulation') path = { ...path, encapsulation: parseEncapsulation(value) };
     else if (key === 'family') path = { ...path, family: parseFamily(value) };

@@ -69,7 +69,7 @@ export function labCommand(): Command {
         {
           paths,
           ...schedulerOf(options),
-          seed: Math.floor(positive(options.seed, '--seed', 2 ** 32)),
+          seed: parseSeed(options.seed),
           duration: positive(options.duration, '--duration', 3600),
           workers: Math.floor(positive(options.workers, '--workers', 16)),
           memory: options.memory ?? false,
@@ -113,6 +113,12 @@ function schedulerOf(options: Options): { scheduler?: SchedulerName } {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
+}
+
+function parseSeed(text: string): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 0xffff_ffff)
+    throw new TunloomError('BAD_OPTION', `--seed ${text}: a number from 0 to 4294967295`);
+  return Number(text);
 }
 
 function positive(text: string, option: string, limit: number): number {
