@@ -156,6 +156,7 @@ export class HostDataplane {
       if (instance) instance.#pathMtus.stop();
       if (instance) instance.#tooBig.close();
       if (instance) await instance.#stopLinks();
+      if (instance) await instance.#sources?.stop();
       await dataplane?.stop();
       release();
       throw error;
@@ -199,7 +200,7 @@ export class HostDataplane {
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
     const { manage, table, rulePriority, routes } = options.routing;
     this.#routes = new SessionRoutes(host, routingStyle(options, tunName), routes);
-    this.#sources = manage ? new SourceRoutes(host, table + 1, rulePriority - 1) : null;
+    this.#sources = manage ? new SourceRoutes(options.namespace, host, table + 1, rulePriority - 1) : null;
   }
 
   get mtu(): number {
@@ -213,6 +214,11 @@ export class HostDataplane {
   /** Other gateways from now on. Throws NETLINK or BAD_CONFIG; then everything is as before. */
   setGateways(gateways: readonly Gateway[]): void {
     this.#sources?.set(gateways);
+  }
+
+  /** Interfaces have changed: what goes by a gateway does so at once, before the kernel's event is heard here too. */
+  renewGateways(): void {
+    this.#sources?.renew();
   }
 
   /** MAG: other interfaces whose traffic goes into the TUN besides. Throws NETLINK. */
@@ -232,6 +238,7 @@ export class HostDataplane {
     this.#pathMtus.stop();
     this.#tooBig.close();
     await this.#stopLinks();
+    await this.#sources?.stop();
     await this.dataplane.stop();
     this.#release();
   }

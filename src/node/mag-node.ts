@@ -382,6 +382,7 @@ export class MagNode {
   }
 
   #wanChanged(state: WanState): void {
+    this.host.renewGateways();
     const { name, up, addresses } = state;
     this.events.tell({ event: 'interface', interface: name, up, addresses });
     this.#runner.handle({ event: 'interface', ...state });

@@ -26,22 +26,20 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('interfaces may come, change and go while it runs; SIGTERM leaves nothing behind', async () => {
-  const before = [ip('-6', 'route', 'show', 'table', 'all'), ip('-6', 'rule'), ip('link')];
-  daemon = await Daemon.start(
-    NAMESPACE,
-    'mag',
-    join(folder, 'mag.yaml'),
-    `
+/** What every file of these tests has. */
+const common = (): string => `
 identity: mag1@example.org
-lma: { ipv6: '2001:db8:f::1', ipv4: 198.51.100.1 }
-interfaces: [{ name: wan0, bid: 1, label: 1 }]
+lma: { ipv6: '2001:db8:f::1', ipv4: 203.0.113.1 }
 state: ${folder}/state
 workers: 1
 memory: { sessions: 64, paths: 256, heapMiB: 16, buffers: 1024 }
-`,
-    join(folder, 'mag.sock'),
-  );
+`;
+const start = (config: string): Promise<Daemon> =>
+  Daemon.start(NAMESPACE, 'mag', join(folder, 'mag.yaml'), `${common()}${config}`, join(folder, 'mag.sock'));
+
+test('interfaces may come, change and go while it runs; SIGTERM leaves nothing behind', async () => {
+  const before = [ip('-6', 'route', 'show', 'table', 'all'), ip('-6', 'rule'), ip('link')];
+  daemon = await start('interfaces: [{ name: wan0, bid: 1, label: 1 }]');
   const events: { event: string; up?: boolean; addresses?: string[] }[] = [];
   followControl(daemon.socket, '/v1/events', (event) => events.push(event as { event: string })).catch(
     () => {},
@@ -70,4 +68,34 @@ memory: { sessions: 64, paths: 256, heapMiB: 16, buffers: 1024 }
   } satisfies Partial<SignalingStatus>);
   expect(await daemon.end()).toBe(0);
   expect([ip('-6', 'route', 'show', 'table', 'all'), ip('-6', 'rule'), ip('link')]).toEqual(before);
+});
+
+test('the route by a gateway is there whenever its interface is', async () => {
+  daemon = await start(`
+interfaces:
+  - { name: wan0, bid: 1, label: 1, careOf: '2001:db8:a::1', gateway: '2001:db8:a::ff' }
+  - { name: wan1, bid: 2, label: 2, careOf: 198.51.100.1, gateway: 198.51.100.126 }
+`);
+  const routes = (): string[] =>
+    [ip('-6', 'route', 'show', 'table', '8279'), ip('route', 'show', 'table', '8280')].map(
+      (text) => text.split(' proto ')[0]!,
+    );
+  const all = ['default via 2001:db8:a::ff dev wan0', 'default via 198.51.100.126 dev wan1'];
+  for (const name of ['wan0', 'wan1']) {
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`);
+    ip('link', 'set', `${name}p`, 'up');
+    ip('link', 'set', name, 'up');
+  }
+  ip('address', 'add', '198.51.100.1/25', 'dev', 'wan1');
+  ip('address', 'add', '2001:db8:a::1/64', 'dev', 'wan0', 'nodad');
+  await expect.poll(routes).toEqual(all);
+  // The kernel keeps the IPv4 address.
+  for (const name of ['wan0', 'wan1']) {
+    ip('link', 'set', name, 'down');
+    ip('link', 'set', name, 'up');
+  }
+  ip('address', 'add', '2001:db8:a::1/64', 'dev', 'wan0', 'nodad');
+  await expect.poll(routes).toEqual(all);
+  expect(await daemon.end()).toBe(0);
+  expect(routes()).toEqual(['', '']);
 });
