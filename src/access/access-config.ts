@@ -68,6 +68,12 @@ export interface Detachment {
   readonly interface: string;
 }
 
+/** A mobile router has given delegated prefixes back. */
+export interface PrefixRelease {
+  readonly node: string;
+  readonly prefixes: readonly string[];
+}
+
 /** A message on an access link, for those who watch. */
 export interface AccessMessage {
   readonly interface: string;

@@ -1,7 +1,7 @@
 /** What the parts of the access side share: the host around them, time, chance, and where their news go. */
 import type { HostConfiguration } from '../net/host-configuration.ts';
 import type { Readiness } from '../net/readiness.ts';
-import type { AccessMessage, Attachment, Detachment } from './access-config.ts';
+import type { AccessMessage, Attachment, Detachment, PrefixRelease } from './access-config.ts';
 
 export interface AccessContext {
   /** Network namespace, null for the process's own. */
@@ -17,6 +17,9 @@ export interface AccessContext {
   readonly linkLocalOf: (device: string) => string | null;
   readonly attached: (attachment: Attachment) => void;
   readonly detached: (detachment: Detachment) => void;
+  readonly released: (release: PrefixRelease) => void;
+  /** A node that has given its delegated prefixes back asks for some again. */
+  readonly delegationWanted: (node: string) => void;
   /** null: nobody watches. */
   readonly watch: ((message: AccessMessage) => void) | null;
   /** Deadlines may have changed. */

@@ -280,7 +280,11 @@ export class AccessInterface {
     if (outcome.outcome === 'reply') this.#replyDhcp6(node, outcome.reply);
     else this.port.count(`dhcp6.${outcome.outcome}`);
     // Prefixes may have been given back, or taken again.
-    if (node.grant && releasedPrefixes(node) !== released) this.#install(node, node.grant);
+    const after = releasedPrefixes(node);
+    if (node.grant && after.length !== released.length) this.#install(node, node.grant);
+    const prefixes = after.filter((prefix) => !released.includes(prefix));
+    if (prefixes.length) this.#context.released({ node: identity, prefixes });
+    if (outcome.outcome === 'wanted') this.#context.delegationWanted(identity);
     if (PrefixDelegation.wantsService(received.message) && this.#config.attachOn.includes('dhcp')) {
       this.#arrived(identity, from.linkLayer, 'dhcp');
     }
@@ -477,6 +481,6 @@ function forgetAt(node: AttachedNode): number | null {
   return node.lasting ? null : node.seen + UNSERVED_MS;
 }
 
-function releasedPrefixes({ grant, delegation }: AttachedNode): number {
-  return grant?.delegatedPrefixes.filter((prefix) => delegation.hasReleased(prefix)).length ?? 0;
+function releasedPrefixes({ grant, delegation }: AttachedNode): string[] {
+  return (grant?.delegatedPrefixes ?? []).filter((prefix) => delegation.hasReleased(prefix));
 }

@@ -7,7 +7,13 @@ import { EventEmitter } from 'node:events';
 import { HostConfiguration } from '../net/host-configuration.ts';
 import { InterfaceMonitor } from '../net/interface-monitor.ts';
 import type { Readiness } from '../net/readiness.ts';
-import type { AccessInterfaceConfig, Attachment, Detachment, LanInterfaceConfig } from './access-config.ts';
+import type {
+  AccessInterfaceConfig,
+  Attachment,
+  Detachment,
+  LanInterfaceConfig,
+  PrefixRelease,
+} from './access-config.ts';
 import type { AccessContext } from './access-context.ts';
 import { AccessInterface } from './access-interface.ts';
 import { LanInterface } from './lan-interface.ts';
@@ -38,7 +44,15 @@ export interface AccessNodeStatus {
   readonly served: boolean;
 }
 
-export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [Detachment] }> {
+interface AccessEvents {
+  attach: [Attachment];
+  detach: [Detachment];
+  release: [PrefixRelease];
+  /** The node that asks for delegated prefixes again. */
+  delegation: [node: string];
+}
+
+export class AccessSide extends EventEmitter<AccessEvents> {
   readonly #options: AccessOptions;
   readonly #host: HostConfiguration;
   readonly #context: AccessContext;
@@ -64,6 +78,8 @@ export class AccessSide extends EventEmitter<{ attach: [Attachment]; detach: [De
       linkLocalOf: (device) => this.#linkLocalOf(device),
       attached: (attachment) => this.emit('attach', attachment),
       detached: (detachment) => this.emit('detach', detachment),
+      released: (release) => this.emit('release', release),
+      delegationWanted: (node) => this.emit('delegation', node),
       watch: options.watch ?? null,
       changed: () => this.#schedule(),
       log: options.log,

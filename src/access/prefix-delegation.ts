@@ -33,7 +33,8 @@ export interface ReceivedDhcp6 {
 /** What came of a message, for counters and the log. */
 export type DelegationOutcome =
   | { readonly outcome: 'reply'; readonly reply: Dhcp6Message }
-  | { readonly outcome: 'waiting' | 'otherServer' | 'invalid' | 'unicast' | 'ignored' };
+  /** `wanted`: waiting as well, for prefixes in the place of those that were given back. */
+  | { readonly outcome: 'waiting' | 'wanted' | 'otherServer' | 'invalid' | 'unicast' | 'ignored' };
 
 /** The node gives up and asks anew by then (RFC 8415 §7.6: SOL_TIMEOUT 1 s, doubling). */
 const WAITING_MS = 10_000;
@@ -57,6 +58,8 @@ const WANTS_LEASES: ReadonlySet<number> = new Set([
   Dhcp6Type.REBIND,
 ]);
 
+const ASKS_ANEW: ReadonlySet<number> = new Set([Dhcp6Type.SOLICIT, Dhcp6Type.REQUEST]);
+
 export class PrefixDelegation {
   #service: DelegationService | null = null;
   #waiting: { readonly received: ReceivedDhcp6; readonly until: number } | null = null;
@@ -77,6 +80,8 @@ export class PrefixDelegation {
   serve(service: DelegationService, serverId: Uint8Array, now: number): Dhcp6Message | null {
     this.#service = service;
     const waiting = this.#waiting;
+    // What was given back may be gone from the binding before others are asked for.
+    if (this.#isForgone) return null;
     this.#waiting = null;
     if (!waiting || waiting.until < now) return null;
     const outcome = this.receive(waiting.received, serverId, now);
@@ -107,6 +112,10 @@ export class PrefixDelegation {
       this.#waiting = { received, until: now + WAITING_MS };
       return { outcome: 'waiting' };
     }
+    if (this.#isForgone && ASKS_ANEW.has(type) && asksForPrefixes(message)) {
+      this.#waiting = { received, until: now + WAITING_MS };
+      return { outcome: 'wanted' };
+    }
     switch (type) {
       case Dhcp6Type.RELEASE:
         return this.#release(message, serverId, service);
@@ -121,6 +130,11 @@ export class PrefixDelegation {
       default:
         return this.#assign(message, serverId, service, now);
     }
+  }
+
+  /** The router has given all of its prefixes back, and the LMA has been told. */
+  get #isForgone(): boolean {
+    return this.#released.size > 0 && this.#service?.prefixes.length === 0;
   }
 
   /** Solicit, Request, Renew and Rebind: the prefixes with what is left of the binding's lifetime. */
@@ -176,6 +190,10 @@ export class PrefixDelegation {
 const NO_ADDRESSES = status(Dhcp6Status.NO_ADDRESSES_AVAILABLE, 'addresses come by Router Advertisements');
 const NO_PREFIX = status(Dhcp6Status.NO_PREFIX_AVAILABLE, 'no delegated prefix in the binding');
 const NO_BINDING = status(Dhcp6Status.NO_BINDING, '');
+
+function asksForPrefixes({ associations }: Dhcp6Message): boolean {
+  return associations.some(({ option }) => option === Dhcp6Option.IA_PD);
+}
 
 function isAnswered(type: number): boolean {
   return TO_ONE_SERVER.has(type) || type === Dhcp6Type.INFORMATION_REQUEST;

@@ -168,6 +168,8 @@ export class MagNode {
     this.access.on('detach', ({ node, interface: device }) =>
       this.#runner.handle({ event: 'detach', node, interface: device }),
     );
+    this.access.on('release', (release) => this.#runner.handle({ event: 'release', ...release }));
+    this.access.on('delegation', (node) => this.#runner.handle({ event: 'delegation', node }));
     this.host.dataplane.on('event', this.#tellMachine);
     this.#wan.begin();
     this.access.begin();

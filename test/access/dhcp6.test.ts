@@ -356,6 +356,25 @@ describe('the server', () => {
     expect(server.hasReleased(PREFIX)).toBe(false);
   });
 
+  test('RFC 7148 §5.1.3.1: once all are given back and gone from the binding, a Solicit or Request asks for others and waits for them', () => {
+    const server = served();
+    ask(server, fromClient(Dhcp6Type.RELEASE, { associations: [delegation([PREFIX])] }));
+    const none = { ...SERVICE, prefixes: [] };
+    expect(server.serve(none, SERVER, 0)).toBeNull();
+    expect(ask(server, fromClient(Dhcp6Type.SOLICIT)).outcome).toBe('wanted');
+    // A refresh in between is no answer.
+    expect(server.serve(none, SERVER, 100)).toBeNull();
+    const advertise = server.serve({ ...SERVICE, prefixes: [OTHER] }, SERVER, 200)!;
+    expect(advertise.type).toBe(Dhcp6Type.ADVERTISE);
+    expect(leases(advertise)).toEqual([{ [OTHER]: 599 }]);
+    // Who asks for something else has an answer at once.
+    server.serve(none, SERVER, 300);
+    const addresses = ask(server, fromClient(Dhcp6Type.SOLICIT, { associations: [ADDRESSES] }));
+    expect(codes(replyOf(addresses))).toEqual([Dhcp6Status.NO_ADDRESSES_AVAILABLE]);
+    const renew = fromClient(Dhcp6Type.RENEW, { associations: [delegation([PREFIX])] });
+    expect(leases(replyOf(ask(server, renew)))).toEqual([{ [PREFIX]: 0 }]);
+  });
+
   test('Decline and Information-request; Confirm is not answered, as we know no addresses', () => {
     const decline = fromClient(Dhcp6Type.DECLINE, { associations: [ADDRESSES] });
     expect(codes(replyOf(ask(served(), decline)))).toEqual([Dhcp6Status.NO_BINDING]);

@@ -221,7 +221,7 @@ test('RFC 7148 §3.2.1: Solicit, PBU, PBA, Reply; the network behind a mobile ro
   );
   up(deployment, 'acc1');
   mr.set(true);
-  const { log: lines } = mr.startPrefixDelegation();
+  const { log: lines, release } = mr.startPrefixDelegation();
   await expect.poll(() => readFileSync(lines, 'utf8'), { timeout: 20_000 }).toMatch(/^BOUND6 /m);
   const [delegated] = lma.bindings()[0]!.delegated;
   expect(readFileSync(lines, 'utf8')).toContain(`BOUND6 ${delegated}`);
@@ -237,6 +237,9 @@ test('RFC 7148 §3.2.1: Solicit, PBU, PBA, Reply; the network behind a mobile ro
   // From an address of its inner network, there and back through both tunnels.
   const inside = `${delegated!.split('/')[0]}1`;
   await expect.poll(() => mr.reaches(FAR_HOST[6], inside), { timeout: 10_000 }).toBe(true);
+  // §5.1.3.1: what the router gives back, the LMA has again.
+  release();
+  await expect.poll(() => lma.bindings()[0]!.delegated, { timeout: 15_000 }).toEqual([]);
 });
 
 test('a host that is unplugged is de-registered, and comes back with the same prefix', async () => {

@@ -24,6 +24,10 @@ export type MagEvent =
     }
   /** The node has left; of another interface than the one that it is on now: nothing. */
   | { readonly event: 'detach'; readonly node: string; readonly interface: string }
+  /** The node has given delegated prefixes back (RFC 7148 §5.1.3.1). */
+  | { readonly event: 'release'; readonly node: string; readonly prefixes: readonly string[] }
+  /** The node asks for delegated prefixes, after it has given all of them back. */
+  | { readonly event: 'delegation'; readonly node: string }
   /** A WAN interface as it is now; its first event lets it be used. */
   | ({ readonly event: 'interface' } & WanState)
   /** What the data plane's probes say of a path, by the names that it has from `install`: nothing comes through, or it does again. */

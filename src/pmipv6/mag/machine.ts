@@ -61,6 +61,12 @@ export class MagMachine {
       case 'detach':
         this.detach(event.node, event.interface);
         break;
+      case 'release':
+        this.release(event.node, event.prefixes);
+        break;
+      case 'delegation':
+        this.delegation(event.node);
+        break;
       case 'interface':
         this.interfaceIs(event);
         break;
@@ -254,6 +260,26 @@ export class MagMachine {
     this.registration.attend(session);
   }
 
+  /** The LMA releases what a PBU does not name (RFC 7148 §5.2.2). */
+  private release(node: string, prefixes: readonly string[]): void {
+    const session = this.context.list.ofNode(node);
+    const left = session?.delegated.filter((prefix) => !prefixes.includes(prefix));
+    if (!session || left?.length === session.delegated.length) return;
+    session.delegated = left!;
+    this.askForPrefixes(session, left!);
+  }
+
+  private delegation(node: string): void {
+    const session = this.context.list.ofNode(node);
+    if (session && !session.delegated.length) this.askForPrefixes(session, session.profile.delegated);
+  }
+
+  private askForPrefixes(session: MagSession, delegated: readonly string[]): void {
+    session.asks = { ...session.asks, delegated };
+    this.registration.extendOnce(session);
+    this.registration.attend(session);
+  }
+
   // ---- WAN interfaces
 
   private interfaceIs(state: WanState): void {
@@ -290,10 +316,7 @@ export class MagMachine {
 
   private flowsAre(session: MagSession, flows: readonly FlowBinding[]): void {
     if (!session.flows.want(flows)) return;
-    this.registration.extend(
-      session,
-      session.paths.find((path) => path.active),
-    );
+    this.registration.extendOnce(session);
     this.registration.attend(session);
   }
 

@@ -148,10 +148,7 @@ export class Reconfiguration {
     }
     for (const path of session.paths) if (changes.links.has(path.link)) registration.tellAgain(session, path);
     if (!session.flows.want(profile.flows)) return;
-    registration.extend(
-      session,
-      session.paths.find((path) => path.active),
-    );
+    registration.extendOnce(session);
   }
 
   /** One path for each interface that may carry the node; a BID keeps its path, by another interface as from another care-of address. */

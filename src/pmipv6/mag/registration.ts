@@ -59,6 +59,12 @@ export class Registration {
     }
   }
 
+  /** What concerns the session as a whole is told by one path. */
+  extendOnce(session: MagSession): void {
+    const path = session.paths.find(({ active }) => active);
+    if (path) this.extend(session, path);
+  }
+
   /** The LMA is told anew of these paths, also where it is being told already. */
   tellAgain(session: MagSession, only?: Path): void {
     for (const path of session.paths) {

@@ -9,6 +9,7 @@ import {
   RevocationStatus,
   RevocationTrigger,
 } from '../wire/numbers.ts';
+import { splitPrefix } from '../wire/octets.ts';
 import { identifierText } from '../wire/option/identifier.ts';
 import { findOption, findOptions, type MobilityOption } from '../wire/options.ts';
 import type { Anchor } from './anchors.ts';
@@ -99,11 +100,12 @@ export class Revocations {
   }
 
   private takeIpv4(session: MagSession, options: readonly MobilityOption[]): number {
-    if (
-      !findOption(options, 'ipv4-home-address-request') &&
-      !findOption(options, 'ipv4-home-address-reply')
-    ) {
-      return RevocationStatus.IPV4_HOA_OPTION_REQUIRED;
+    const named =
+      findOption(options, 'ipv4-home-address-request') ?? findOption(options, 'ipv4-home-address-reply');
+    if (!named) return RevocationStatus.IPV4_HOA_OPTION_REQUIRED;
+    const { homeAddress } = session;
+    if (!homeAddress || splitPrefix(homeAddress).address !== splitPrefix(named.prefix).address) {
+      return RevocationStatus.BINDING_DOES_NOT_EXIST;
     }
     session.homeAddress = null;
     session.router = null;

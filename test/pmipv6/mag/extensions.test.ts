@@ -176,6 +176,38 @@ describe('MAG: RFC 7148, delegated prefixes', () => {
     expect(asked(bench.pass(560_000)[0])).toEqual(given);
   });
 
+  it('§5.1.3.1: those that the node gives back are released at the LMA, and others asked for when it wants some again', () => {
+    const bench = MagBench.joined(
+      {
+        logicalNodes,
+        nodes: logicalNodes.map((node) => ({ ...node, identity: '*@example.org', delegated: ['::/0'] })),
+      },
+      { delegatedPools: [{ pool: '2001:db8:d000::/40', length: 48 }] },
+    );
+    const node = 'mr@example.org';
+    bench.up('lte', LTE);
+    bench.event({ event: 'attach', node, interface: 'lan0', linkLayer: null, technology: 3 });
+    bench.up('wlan', WLAN);
+    bench.pass(2000);
+    const atLma = () => [...bench.lma!.sessions()].find(({ nodeKey }) => nodeKey === node)!.delegated;
+    const prefixes = bench.grants.get(node)!.delegatedPrefixes;
+    expect(atLma()).toEqual(prefixes);
+    bench.take();
+    bench.event({ event: 'release', node, prefixes });
+    expect(bench.grants.get(node)!.delegatedPrefixes).toEqual([]);
+    expect(atLma()).toEqual([]);
+    // One path tells of it, and no later PBU of any path brings them back.
+    expect(bench.updates()).toHaveLength(1);
+    bench.pass(1_200_000);
+    expect(atLma()).toEqual([]);
+    expect(bench.installed.get(node)!.paths).toHaveLength(2);
+    bench.event({ event: 'release', node, prefixes });
+    bench.event({ event: 'delegation', node });
+    bench.pass(1000);
+    expect(atLma()).toHaveLength(1);
+    expect(bench.grants.get(node)!.delegatedPrefixes).toEqual(atLma());
+  });
+
   it('177: without them; 178: any will do', () => {
     const bench = new MagBench({ logicalNodes: [{ ...logicalNodes[0]!, delegated: ['2001:db8:d00::/56'] }] });
     const [pbu] = bench.up('lte', LTE);
@@ -276,6 +308,26 @@ describe('MAG: RFC 5846 §9.1, revocation', () => {
     const [bra] = bench.receive(bri([], rest as Partial<Revocation>), HERE);
     expect(bra!.message).toMatchObject({ acknowledgement: true, code });
     expect(bench.bids()).toEqual([1, 2]);
+  });
+
+  it('V: the home address alone is given up, if it is the node’s; another one does not exist (128)', () => {
+    const bench = MagBench.joined(
+      { logicalNodes: [{ ...LOGICAL_NODE_DEFAULTS, identity: MN, delegated: [], ipv4: true }] },
+      { ipv4: { pool: '192.0.2.0/24', router: '192.0.2.1' } },
+    );
+    bench.up('lte', LTE);
+    bench.pass(1000);
+    const revoke = (prefix: string, sequence: number) => {
+      const address = { option: 'ipv4-home-address-request', prefix } as const;
+      const [bra] = bench.receive(bri([address], { flags: 0xc000, sequence }), HERE);
+      return (bra!.message as Revocation).code;
+    };
+    expect(revoke('192.0.2.99/24', 1)).toBe(128);
+    expect(bench.grants.get(MN)!.homeAddress).not.toBeNull();
+    expect(revoke('192.0.2.2/24', 2)).toBe(0);
+    expect(bench.grants.get(MN)!.homeAddress).toBeNull();
+    expect(bench.grants.get(MN)!.homePrefixes).toHaveLength(1);
+    expect(revoke('192.0.2.2/24', 3)).toBe(128);
   });
 
   it('from a stranger: nothing', () => {
