@@ -18,7 +18,7 @@ interface Group {
 const KERNEL: readonly Group[] = [
   {
     name: 'kernel: copies',
-    symbols: /^_?_?(copy_(from|to)|memcpy|memset|rep_movs|clear_page|skb_copy_bits)|_iter$/,
+    symbols: /^_?_?(pi_)?(copy_(from|to)|memcpy|memset|rep_movs|clear_page|skb_copy_bits)|_iter$/,
   },
   { name: 'kernel: checksums', symbols: /csum|checksum/ },
   {
@@ -55,7 +55,7 @@ const STAGES: readonly Group[] = [
   { name: 'TUN to us: read, readv', symbols: /^tun_(chr_read_iter|do_read)$/ },
   { name: 'us to TUN: write, writev, the inner stack', symbols: /^tun_(chr_write_iter|get_user)$/ },
   { name: 'from the path device up to the socket (softirq)', symbols: /^(handle_softirqs|net_rx_action)$/ },
-  { name: 'us to path: sendmmsg, down to the device', symbols: /sys_sendm/ },
+  { name: 'us to path: sendmmsg or sendto, down to the device', symbols: /sys_send(m|to$)/ },
   { name: 'path to us: recvmmsg', symbols: /sys_recvm/ },
   { name: 'poll, sleeping and waking up', symbols: /sys_(e?poll|futex)|^schedule$/ },
 ];

@@ -2,7 +2,18 @@
 import { spawn } from 'node:child_process';
 
 /** Those of the workers' loop, and switches of context, which tell how often it sleeps. */
-const CALLS = ['poll', 'read', 'readv', 'write', 'writev', 'sendmmsg', 'recvmmsg', 'futex', 'io_uring_enter'];
+const CALLS = [
+  'poll',
+  'read',
+  'readv',
+  'write',
+  'writev',
+  'sendmmsg',
+  'sendto',
+  'recvmmsg',
+  'futex',
+  'io_uring_enter',
+];
 const PREFIX = 'syscalls:sys_enter_';
 const SWITCHES = 'context-switches';
 
