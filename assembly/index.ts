@@ -13,6 +13,7 @@ import * as decapsulation from './pipeline/decapsulation';
 import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
 import * as receive from './pipeline/receive';
+import * as ring from './pipeline/ring';
 import * as send from './pipeline/send';
 import * as xdp from './pipeline/xdp';
 import * as pins from './schedule/pins';
@@ -30,9 +31,21 @@ export function encapsulate(worker: u32, first: u32, last: u32, now: f64): u32 {
 export function sendFailed(worker: u32, place: u32, reason: u32): void {
   send.sendFailed(worker, place, reason);
 }
-/** Lays messages from `message` on out again, one packet each; `disable`: the endpoint gives up UDP_SEGMENT. */
-export function regroupSends(worker: u32, message: u32, disable: bool): void {
-  send.regroupSends(worker, message, disable);
+/** The endpoint of message `message` gives up UDP_SEGMENT. */
+export function disableSegments(worker: u32, message: u32): void {
+  send.disableSegments(worker, message);
+}
+/** Lays the messages that are marked MESSAGE_REFUSED out again, one packet each. */
+export function regroupSends(worker: u32): void {
+  send.regroupSends(worker);
+}
+/** Puts the message of each group into the worker's ring; gives how many. */
+export function fillRing(worker: u32): u32 {
+  return ring.fillRing(worker);
+}
+/** Takes completions out of the ring; gives how many. */
+export function reapRing(worker: u32): u32 {
+  return ring.reapRing(worker);
 }
 export function sendsDone(worker: u32): void {
   send.sendsDone(worker);

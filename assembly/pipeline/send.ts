@@ -33,6 +33,7 @@ import {
   LINK_ENDPOINT,
   LINK_SOCKADDR,
   LINK_SOCKADDR_LENGTH,
+  MESSAGE_REFUSED,
   MMSGHDR_CONTROL,
   MMSGHDR_CONTROLLEN,
   MMSGHDR_IOV,
@@ -65,6 +66,7 @@ import {
   WORKER_GROUP_OF,
   WORKER_INDEX,
   WORKER_MESSAGE_COUNT,
+  WORKER_MESSAGE_ERRORS,
   WORKER_MESSAGE_FIRST,
   WORKER_MESSAGE_PACKETS,
   WORKER_PATH_GROUPS,
@@ -336,6 +338,7 @@ function layMessage(worker: usize, base: u64, message: u32, place: u32, packets:
   const index = worker + ((<usize>message) << 2);
   store<u32>(index, place, WORKER_MESSAGE_FIRST);
   store<u32>(index, packets, WORKER_MESSAGE_PACKETS);
+  store<u32>(index, 0, WORKER_MESSAGE_ERRORS);
   const packet = packetAt(worker, place);
   const path = <usize>load<u32>(packet, WORKER_SEND_PATHS);
   const header = worker + WORKER_SEND_HEADERS + <usize>message * MMSGHDR_SIZE;
@@ -375,23 +378,29 @@ export function sendFailed(worker: usize, message: u32, reason: u32): void {
   }
 }
 
+/** Message `message` holds several packets and was refused as such: its endpoint does not try again. */
+export function disableSegments(worker: usize, message: u32): void {
+  const first = load<u32>(worker + ((<usize>message) << 2), WORKER_MESSAGE_FIRST);
+  const path = <usize>load<u32>(packetAt(worker, first), WORKER_SEND_PATHS);
+  const endpoint =
+    <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>load<u32>(path, PATH_ENDPOINT) * ENDPOINT_STRIDE;
+  atomic.and<u32>(endpoint, ~ENDPOINT_OFFLOAD_SEGMENT, ENDPOINT_OFFLOAD);
+}
+
 /**
- * Message `message` holds several packets and was refused: it and all after it are laid out again, one packet a message. With
- * `disable` its endpoint does not try again. Groups and messages count from 0 again.
+ * Lays the messages with MESSAGE_REFUSED out again, one packet a message; all others are sent or given up. Groups and messages count
+ * from 0 again.
  */
-export function regroupSends(worker: usize, message: u32, disable: bool): void {
-  const from = load<u32>(worker + ((<usize>message) << 2), WORKER_MESSAGE_FIRST);
-  if (disable) {
-    const path = <usize>load<u32>(packetAt(worker, from), WORKER_SEND_PATHS);
-    const endpoint =
-      <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>load<u32>(path, PATH_ENDPOINT) * ENDPOINT_STRIDE;
-    atomic.and<u32>(endpoint, ~ENDPOINT_OFFLOAD_SEGMENT, ENDPOINT_OFFLOAD);
-  }
-  const n = load<u32>(worker, WORKER_SEND_COUNT);
-  for (let i: u32 = 0; i < n; i++) {
-    const at = worker + ((<usize>i) << 2);
-    const place = load<u32>(at, WORKER_SEND_PLACES);
-    if (place < from) store<u32>(at, SEND_SETTLED, WORKER_SEND_PLACES);
+export function regroupSends(worker: usize): void {
+  const n = load<u32>(worker, WORKER_MESSAGE_COUNT);
+  for (let m: u32 = 0; m < n; m++) {
+    const index = worker + ((<usize>m) << 2);
+    if (load<u32>(index, WORKER_MESSAGE_ERRORS) == <u32>MESSAGE_REFUSED) continue;
+    const first = load<u32>(index, WORKER_MESSAGE_FIRST);
+    const end = first + load<u32>(index, WORKER_MESSAGE_PACKETS);
+    for (let place = first; place < end; place++) {
+      store<u32>(packetAt(worker, place), SEND_SETTLED, WORKER_SEND_PLACES);
+    }
   }
   groupSends(worker, false);
 }

@@ -176,7 +176,14 @@ export const hostKeys = {
   metrics: z.strictObject({ listen: listenAddress.nullable().default(null) }).prefault({}),
   memory: memorySchema({ sessions: 1024, paths: 4096, heapMiB: 256 }),
   offload: z
-    .strictObject({ tun: offload, segment: offload, merge: offload, link: linkOffload, xdp: xdpOffload })
+    .strictObject({
+      tun: offload,
+      segment: offload,
+      merge: offload,
+      link: linkOffload,
+      xdp: xdpOffload,
+      ring: offload,
+    })
     .prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */
   busyPoll: duration.default(0),

@@ -11,8 +11,8 @@ export interface Waiter {
   wait(timeout: number): boolean;
   /** Whether any device may have input after wait(). */
   readonly anyReady: boolean;
-  /** Whether the device may have input after wait(). */
-  isReady(device: PacketDevice): boolean;
+  /** Whether the device at `position` of those that are watched may have input after wait(). */
+  isReady(position: number): boolean;
 }
 
 const POLLFD_SIZE = 8;
@@ -24,8 +24,7 @@ export class PollWaiter implements Waiter {
   readonly #array: number;
   readonly #scratch: number;
   readonly #u32: Uint32Array;
-  #devices: readonly PacketDevice[] = [];
-  readonly #places = new Map<PacketDevice, number>();
+  #devices = 0;
   anyReady = false;
 
   /** `base`: absolute address of the memory that `u32` views; `region`: offset of the worker's region in it. */
@@ -38,19 +37,15 @@ export class PollWaiter implements Waiter {
   }
 
   watch(devices: readonly PacketDevice[]): void {
-    this.#devices = devices;
-    this.#places.clear();
-    devices.forEach((device, i) => {
-      this.#setPlace(i + 1, device.fd);
-      this.#places.set(device, i + 1);
-    });
+    this.#devices = devices.length;
+    devices.forEach((device, position) => this.#setPlace(position + 1, device.fd));
   }
 
   wait(timeout: number): boolean {
-    const ready = poll(this.#base + this.#array, this.#devices.length + 1, timeout);
+    const ready = poll(this.#base + this.#array, this.#devices + 1, timeout);
     this.anyReady = ready > 0;
     if (ready <= 0) {
-      for (let place = 0; place <= this.#devices.length; place++) this.#clear(place);
+      for (let place = 0; place <= this.#devices; place++) this.#clear(place);
       return false;
     }
     if (!this.#events(0)) return false;
@@ -58,9 +53,8 @@ export class PollWaiter implements Waiter {
     return true;
   }
 
-  isReady(device: PacketDevice): boolean {
-    const place = this.#places.get(device);
-    return place !== undefined && this.#events(place) !== 0;
+  isReady(position: number): boolean {
+    return this.#events(position + 1) !== 0;
   }
 
   #setPlace(place: number, fd: number): void {
@@ -95,8 +89,7 @@ export class BellWaiter implements Waiter {
 
   wait(timeout: number): boolean {
     // Rings have no common doorbell, so look at them often while something may be going on.
-    const anyInput = this.#devices.some((device) => device instanceof MemoryDevice && device.hasInput);
-    if (!anyInput && timeout !== 0) {
+    if (!this.anyReady && timeout !== 0) {
       Atomics.wait(this.#bell, 0, this.#seen, timeout < 0 ? 1 : Math.min(timeout, 1));
     }
     const now = Atomics.load(this.#bell, 0);
@@ -106,10 +99,14 @@ export class BellWaiter implements Waiter {
   }
 
   get anyReady(): boolean {
-    return this.#devices.some((device) => this.isReady(device));
+    return this.#devices.some(hasInput);
   }
 
-  isReady(device: PacketDevice): boolean {
-    return device instanceof MemoryDevice && device.hasInput;
+  isReady(position: number): boolean {
+    return hasInput(this.#devices[position]!);
   }
+}
+
+function hasInput(device: PacketDevice): boolean {
+  return device instanceof MemoryDevice && device.hasInput;
 }

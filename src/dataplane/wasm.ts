@@ -7,7 +7,10 @@ export interface HotPath {
   workerAddress(index: number): number;
   encapsulate(worker: number, first: number, last: number, now: number): number;
   sendFailed(worker: number, place: number, reason: number): void;
-  regroupSends(worker: number, message: number, disable: boolean): void;
+  disableSegments(worker: number, message: number): void;
+  regroupSends(worker: number): void;
+  fillRing(worker: number): number;
+  reapRing(worker: number): number;
   sendsDone(worker: number): void;
   prepareReceive(worker: number, endpoint: number, count: number): number;
   decapsulate(worker: number, endpoint: number, first: number, received: number, now: number): number;

@@ -5,6 +5,7 @@
  *
  * It ends when CONTROL_STOP is set. New endpoints come as mail, read after a wake-up (a blocked thread gets no events).
  */
+import { hrtime } from 'node:process';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
 import { LinkDevice } from './device/link-device.ts';
@@ -13,29 +14,34 @@ import { SocketDevice } from './device/socket-device.ts';
 import { TunDevice } from './device/tun-device.ts';
 import { XdpDevice } from './device/xdp-device.ts';
 import type { DeviceHandle, PacketDevice } from './device/device.ts';
-import { sendErrorReason } from './drop-reasons.ts';
+import { Sender } from './sender.ts';
 import { type Waiter, BellWaiter, PollWaiter } from './waiter.ts';
 import { type HotPath, instantiateHotPath } from './wasm.ts';
 import type { EndpointHandle, WorkerTask } from './worker-task.ts';
 
+/** A batch of a socket has at least this many places: one that stays empty shows that nothing is left. */
+const LEAST_BATCH = 2;
+/** And the TUN, once it gives super-packets: the more are sent together, the fewer messages they make. */
+const LEAST_SUPERS = 4;
 /** Messages a batch where each may hold 64 datagrams, and the length from which on one surely holds several. */
 const MERGED_BATCH = 8;
 const MERGED_OCTETS = 4096;
 
-const EIO = 5;
 const EINVAL = 22;
-const EMSGSIZE = 90;
-const EOPNOTSUPP = 95;
-
-/** Whether a send with UDP_SEGMENT that failed with `errno` may work without it. */
-function isSegmentRefusal(errno: number): boolean {
-  return errno === EIO || errno === EINVAL || errno === EMSGSIZE || errno === EOPNOTSUPP;
-}
 
 /** CLOCK_MONOTONIC in microseconds: the same clock in every thread, unlike performance.now(). */
 export function monotonicMicroseconds(): number {
-  const [seconds, nanoseconds] = process.hrtime();
+  const [seconds, nanoseconds] = hrtime();
   return seconds * 1e6 + Math.floor(nanoseconds / 1e3);
+}
+
+/** A device that the worker reads, and how much it expects to find there. */
+interface Input {
+  /** Endpoint number, -1 for the TUN. */
+  readonly index: number;
+  readonly device: PacketDevice;
+  /** Messages that the next batch has places for: twice as many after a full one, else as many as were there. */
+  places: number;
 }
 
 /** The pool's entry point: runs until asked to stop. */
@@ -51,13 +57,14 @@ class WorkerLoop {
   readonly #base: number;
   readonly #region: number;
   readonly #tun: PacketDevice;
+  /** The TUN first, then the endpoints. */
+  #inputs: Input[] = [];
   /** The TUN with struct virtio_net_hdr, null without. */
   readonly #vnetTun: TunDevice | null;
-  /** Endpoints whose last batch had merged messages: few places are enough for the next. */
-  readonly #merging = new Set<number>();
   /** By endpoint number. */
   readonly #endpoints = new Map<number, PacketDevice>();
   readonly #waiter: Waiter;
+  readonly #sender: Sender;
   /** A path device may hold more than this round has read. */
   #unread = false;
 
@@ -71,6 +78,7 @@ class WorkerLoop {
     this.#region = this.#wasm.workerAddress(task.index);
     this.#tun = this.#open(task.tun);
     this.#vnetTun = this.#tun instanceof TunDevice && this.#tun.vnet ? this.#tun : null;
+    this.#sender = new Sender(this.#wasm, this.#region, this.#u32, task.ring);
     for (const endpoint of task.endpoints) this.#setEndpoint(endpoint);
     this.#waiter =
       task.wakeFd < 0
@@ -92,9 +100,11 @@ class WorkerLoop {
       if (woken) this.#readMail();
       busy = false;
       this.#unread = false;
-      if (this.#waiter.isReady(this.#tun)) busy = this.#fromTun() || busy;
-      for (const [index, device] of this.#endpoints) {
-        if (this.#waiter.isReady(device)) busy = this.#fromPath(index, device) || busy;
+      const inputs = this.#inputs;
+      for (let place = 0; place < inputs.length; place++) {
+        if (!this.#waiter.isReady(place)) continue;
+        const input = inputs[place]!;
+        busy = (input.index < 0 ? this.#fromTun(input) : this.#fromPath(input)) || busy;
       }
       // What arrived before the wait has been read now, unless a device had more than a batch.
       if (!this.#unread) drained = began;
@@ -137,61 +147,34 @@ class WorkerLoop {
     return deadline !== 0 && deadline <= monotonicMicroseconds();
   }
 
-  #fromTun(): boolean {
+  /** A packet that comes alone is on its way before the TUN is asked for another one. */
+  #fromTun(tun: Input): boolean {
     const wasm = this.#wasm;
-    const room = wasm.prepareReceive(this.#region, -1, L.BATCH);
+    const room = wasm.prepareReceive(this.#region, -1, tun.places);
     const received = this.#tun.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
+    const least = this.#isMerging() ? LEAST_SUPERS : received;
+    tun.places = received === room ? Math.min(room * 2, L.BATCH) : Math.max(received, least);
     let done = 0;
     while (done < received) {
       done = wasm.encapsulate(this.#region, done, received, monotonicMicroseconds());
-      this.#send();
+      this.#sender.send();
       this.#deliver();
     }
     return true;
   }
 
-  /** One sendmmsg(2) a group; a message that fails is counted and passed over. */
-  #send(): void {
-    let groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
-    for (let group = 0; group < groups; group++) {
-      const at = (this.#region + L.WORKER_GROUPS + group * L.GROUP_STRIDE) >> 2;
-      const device = this.#endpoints.get(this.#u32[at + L.GROUP_ENDPOINT / 4]!);
-      let next = this.#u32[at + L.GROUP_FIRST / 4]!;
-      const end = next + this.#u32[at + L.GROUP_COUNT / 4]!;
-      while (next < end) {
-        const headers = this.#region + L.WORKER_SEND_HEADERS + next * L.MMSGHDR_SIZE;
-        const sent = device ? device.send(headers, end - next) : -1;
-        if (sent > 0) {
-          next += sent;
-        } else if (this.#isMerged(next) && isSegmentRefusal(-sent)) {
-          // EMSGSIZE: one datagram is too big, and only one by one can tell which. Else: UDP_SEGMENT does not work here.
-          this.#wasm.regroupSends(this.#region, next, -sent !== EMSGSIZE);
-          groups = this.#u32[(this.#region + L.WORKER_GROUP_COUNT) >> 2]!;
-          group = -1;
-          break;
-        } else {
-          this.#wasm.sendFailed(this.#region, next, sendErrorReason(-sent));
-          next++;
-        }
-      }
-    }
-    this.#wasm.sendsDone(this.#region);
-  }
-
-  #isMerged(message: number): boolean {
-    return this.#u32[(this.#region + L.WORKER_MESSAGE_PACKETS + message * 4) >> 2]! > 1;
-  }
-
-  #fromPath(index: number, device: PacketDevice): boolean {
-    const count = this.#merging.has(index) ? MERGED_BATCH : L.BATCH;
-    const room = this.#wasm.prepareReceive(this.#region, index, count);
+  #fromPath(input: Input): boolean {
+    const { index, device } = input;
+    const room = this.#wasm.prepareReceive(this.#region, index, input.places);
     const received = device.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
     if (received <= 0) return false;
     const xdp = device instanceof XdpDevice ? device : null;
-    if (received === room || xdp?.hasInput) this.#unread = true;
+    const full = received === room;
+    if (full || xdp?.hasInput) this.#unread = true;
     const source = xdp?.source ?? index;
-    this.#noteMerging(index);
+    const most = this.#isMerging() ? MERGED_BATCH : L.BATCH;
+    input.places = Math.min(full ? room * 2 : Math.max(received + 1, LEAST_BATCH), most);
     let done = 0;
     while (done < received) {
       done = this.#wasm.decapsulate(this.#region, source, done, received, monotonicMicroseconds());
@@ -200,14 +183,18 @@ class WorkerLoop {
     return true;
   }
 
-  #noteMerging(index: number): void {
-    const length = this.#u32[(this.#region + L.WORKER_RECEIVE_HEADERS + L.MMSGHDR_LEN) >> 2]!;
-    if (length > MERGED_OCTETS) this.#merging.add(index);
-    else this.#merging.delete(index);
+  /** Whether the batch just received has merged messages: few places are enough for the next. */
+  #isMerging(): boolean {
+    return this.#u32[(this.#region + L.WORKER_RECEIVE_HEADERS + L.MMSGHDR_LEN) >> 2]! > MERGED_OCTETS;
   }
 
   /** Writes deliveries to the TUN until none is left and all delivery locks are let go. */
   #deliver(): void {
+    if (
+      !this.#u32[(this.#region + L.WORKER_DELIVER_COUNT) >> 2] &&
+      !this.#u32[(this.#region + L.WORKER_HELD_COUNT) >> 2]
+    )
+      return;
     do {
       if (this.#vnetTun) this.#writeSupers(this.#vnetTun);
       else this.#writePackets();
@@ -264,12 +251,16 @@ class WorkerLoop {
   }
 
   #setEndpoint(endpoint: EndpointHandle): void {
-    if (endpoint.device) this.#endpoints.set(endpoint.index, this.#open(endpoint.device));
+    const device = endpoint.device && this.#open(endpoint.device);
+    if (device) this.#endpoints.set(endpoint.index, device);
     else this.#endpoints.delete(endpoint.index);
+    this.#sender.setDevice(endpoint.index, device);
   }
 
   #watch(): void {
-    this.#waiter.watch([this.#tun, ...this.#endpoints.values()]);
+    this.#inputs = [{ index: -1, device: this.#tun, places: 1 }];
+    for (const [index, device] of this.#endpoints) this.#inputs.push({ index, device, places: LEAST_BATCH });
+    this.#waiter.watch(this.#inputs.map(({ device }) => device));
   }
 
   #open(handle: DeviceHandle): PacketDevice {

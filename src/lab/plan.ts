@@ -55,6 +55,7 @@ export interface LabOptions {
         readonly merge: boolean;
         readonly link: 'auto' | 'on' | 'off';
         readonly xdp: 'off' | 'generic' | 'native';
+        readonly ring: boolean;
       }
     | undefined;
 }

@@ -60,7 +60,10 @@ describe('sending', () => {
     node.wasm.encapsulate(node.worker, 0, 60, 1);
     const before = node.messages;
     const first = node.placedPackets(0, 1);
-    node.wasm.regroupSends(node.worker, 1, true);
+    node.wasm.disableSegments(node.worker, 1);
+    const errors = (node.worker + L.WORKER_MESSAGE_ERRORS) / 4;
+    node.memory.u32.fill(L.MESSAGE_REFUSED, errors + 1, errors + before.length);
+    node.wasm.regroupSends(node.worker);
     const rest = node.placedPackets(0, node.messages.length);
     expect(node.messages).toEqual(Array.from({ length: 60 - before[0]! }, () => 1));
     const all = [...first, ...rest].map((bytes) => Buffer.from(bytes).toString('hex'));

@@ -72,7 +72,13 @@ test.each([
   [4, 47],
   [6, 47],
 ] as const)('IPv%d protocol %d', async (family, protocol) => {
-  const ports = new HostPorts(NAMESPACE, { segment: false, merge: false, link: 'off', xdp: 'off' });
+  const ports = new HostPorts(NAMESPACE, {
+    segment: false,
+    merge: false,
+    link: 'off',
+    xdp: 'off',
+    ring: false,
+  });
   const endpoint: EndpointSpec = {
     family,
     local: localOf(family),
@@ -174,7 +180,13 @@ test.each([
 test.each([4, 6] as const)(
   'IPv%d: a UDP end that is opened anew while its old sockets still close keeps strangers and peers apart',
   async (family) => {
-    const ports = new HostPorts(NAMESPACE, { segment: false, merge: false, link: 'off', xdp: 'off' });
+    const ports = new HostPorts(NAMESPACE, {
+      segment: false,
+      merge: false,
+      link: 'off',
+      xdp: 'off',
+      ring: false,
+    });
     const endpoint: EndpointSpec = {
       family,
       local: localOf(family),

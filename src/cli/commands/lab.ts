@@ -83,6 +83,7 @@ export function labCommand(): Command {
                   merge: false,
                   link: 'off' as const,
                   xdp: 'off' as const,
+                  ring: false,
                 },
               }),
         },

@@ -15,6 +15,7 @@ export function isTemporary(errno: number): boolean {
 
 export class TunDevice implements PacketDevice {
   readonly fd: number;
+  readonly socket = -1;
   /** Whether each packet has a struct virtio_net_hdr in front. */
   readonly vnet: boolean;
   readonly #base: number;
