@@ -6,9 +6,10 @@ import type { FileAdaptation, FileProbes } from './schema.ts';
 
 /** What is given, and nothing else. */
 export function probeSpecOf(probes: FileProbes): Partial<HealthConfig> {
-  const { interval, silent, recover, bad, good, loss, delay, ease, easeFrom } = probes;
+  const { interval, idleInterval, silent, recover, bad, good, loss, delay, ease, easeFrom } = probes;
   return given<HealthConfig>({
     intervalUs: interval,
+    idleIntervalUs: idleInterval,
     silent,
     recover,
     bad,

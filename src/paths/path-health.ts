@@ -16,6 +16,8 @@ export type HealthState = 'unmeasured' | 'up' | 'degraded' | 'down';
 export interface HealthConfig {
   /** Microseconds from one probe of a path to the next. */
   readonly intervalUs: number;
+  /** The same while the session is idle and its paths are up, if it is longer. */
+  readonly idleIntervalUs: number;
   /** Probes in a row without any sign of life that take a path down. */
   readonly silent: number;
   /** Answers in a row that bring it back. */
@@ -35,6 +37,7 @@ export interface HealthConfig {
 
 export const HEALTH_DEFAULTS: HealthConfig = {
   intervalUs: 100_000,
+  idleIntervalUs: 300_000,
   silent: 3,
   recover: 5,
   bad: 5,
@@ -111,6 +114,11 @@ export class PathHealth {
   /** Something else shows that what we send arrives. */
   alive(nowUs: number): void {
     if (this.#state !== 'unmeasured' && this.#state !== 'down') this.#heardUs = nowUs;
+  }
+
+  /** Silence counts from now on. */
+  listenAnew(nowUs: number): void {
+    if (this.#heardUs) this.#heardUs = Math.max(this.#heardUs, nowUs);
   }
 
   /** We did not listen for so long. */

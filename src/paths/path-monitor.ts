@@ -7,6 +7,7 @@ import { type DirectionEstimate, PathProbeState, type SeenQueue } from './path-p
 import type { ArrivalDelay } from './wait-bounds.ts';
 import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
 import { volleysOf } from './volleys.ts';
+import { WatchedSession } from './watched-session.ts';
 
 export interface PathId {
   readonly session: string;
@@ -67,7 +68,7 @@ const OF_LATE_US = 5e6;
 
 export class PathMonitor {
   readonly #config: HealthConfig;
-  readonly #sessions = new Map<string, Map<number, PathProbeState>>();
+  readonly #sessions = new Map<string, WatchedSession>();
   /** By how much all intervals are longer than configured, so that there are not too many probes in all. */
   #stretch = 1;
   #malformed = 0;
@@ -89,9 +90,9 @@ export class PathMonitor {
       const bids = wanted.get(session) ?? new Set();
       wanted.set(session, bids.add(bid));
     }
-    for (const [session, states] of this.#sessions) {
+    for (const [session, watched] of this.#sessions) {
       const bids = wanted.get(session);
-      for (const bid of states.keys()) if (!bids?.has(bid)) states.delete(bid);
+      for (const bid of watched.paths.keys()) if (!bids?.has(bid)) watched.paths.delete(bid);
       if (!bids) this.#sessions.delete(session);
     }
     const rate = paths.reduce((sum, { config = this.#config }) => sum + 1e6 / config.intervalUs, 0);
@@ -99,8 +100,9 @@ export class PathMonitor {
     const volleys = volleysOf(paths);
     volleys.forEach((volley, i) => {
       const [{ session, config = this.#config }] = volley;
-      const states = this.#sessions.get(session) ?? new Map<number, PathProbeState>();
-      this.#sessions.set(session, states);
+      const watched = this.#sessions.get(session) ?? new WatchedSession();
+      this.#sessions.set(session, watched);
+      const states = watched.paths;
       const interval = config.intervalUs * this.#stretch;
       // Volleys are spread over the interval, so that a thousand paths are not probed at once.
       const first = nowUs + (i * interval) / volleys.length;
@@ -131,7 +133,7 @@ export class PathMonitor {
 
   /** A path has been left out: of all that was sent over it, `sent` packets, what was not confirmed may be lost. Gives how many. */
   leaveOut({ session, bid }: PathId, sent: number): number {
-    const state = this.#sessions.get(session)?.get(bid);
+    const state = this.#sessions.get(session)?.paths.get(bid);
     if (!state) return 0;
     const unconfirmed = Math.max(0, sent - state.confirmedPackets);
     state.unconfirmedPackets += unconfirmed;
@@ -140,7 +142,7 @@ export class PathMonitor {
 
   /** Asks a path at once. */
   probeNow({ session, bid }: PathId, nowUs: number): void {
-    const state = this.#sessions.get(session)?.get(bid);
+    const state = this.#sessions.get(session)?.paths.get(bid);
     if (state) state.dueUs = nowUs;
     this.#nextTickUs = Math.min(this.#nextTickUs, nowUs);
   }
@@ -150,13 +152,17 @@ export class PathMonitor {
     const effects: MonitorEffect[] = [];
     this.#excuse(nowUs - this.#nextTickUs);
     let next = Infinity;
-    for (const [session, states] of this.#sessions) {
-      for (const [bid, state] of states) {
-        const interval = state.intervalUs * this.#stretch;
+    for (const [session, watched] of this.#sessions) {
+      watched.look(nowUs, (bid) => countsOf({ session, bid }), this.#stretch);
+      next = Math.min(next, watched.lookUs);
+      for (const [bid, state] of watched.paths) {
+        const interval = watched.intervalOf(state) * this.#stretch;
         const path = { session, bid };
         if (state.dueUs <= nowUs) effects.push(...this.#probe(path, state, interval, nowUs, countsOf));
         if (state.health.suspectUs(interval) <= nowUs) {
-          effects.push(...this.#change(path, () => this.#checkSilence(states, state, interval, nowUs)));
+          effects.push(
+            ...this.#change(path, () => this.#checkSilence(watched.paths, state, interval, nowUs)),
+          );
         }
         next = Math.min(next, state.dueUs, state.health.suspectUs(interval));
       }
@@ -167,8 +173,8 @@ export class PathMonitor {
 
   /** A pause of our own is no silence of the paths. */
   #excuse(pauseUs: number): void {
-    for (const states of this.#sessions.values()) {
-      for (const state of states.values()) {
+    for (const { paths } of this.#sessions.values()) {
+      for (const state of paths.values()) {
         if (pauseUs > state.intervalUs * this.#stretch) state.health.excuse(pauseUs);
       }
     }
@@ -190,9 +196,8 @@ export class PathMonitor {
     if (counts) {
       const message = encodeProbe(state.request(path.bid, Math.round(nowUs), counts));
       effects.push({ ...path, effect: 'send', message });
-      state.listen(counts, nowUs);
     }
-    const states = this.#sessions.get(path.session)!;
+    const states = this.#sessions.get(path.session)!.paths;
     effects.push(
       ...this.#change(path, () =>
         state.health.check(lossOf(state.sending), this.#delayBehind(states, state)),
@@ -217,7 +222,7 @@ export class PathMonitor {
   receive(received: ReceivedMessage, nowUs: number, countsOf: CountsOf): MonitorEffect[] {
     const { session, bid, arrivalUs, packets, octets } = received;
     const probe = decodeProbe(received.message);
-    const state = this.#sessions.get(session)?.get(bid);
+    const state = this.#sessions.get(session)?.paths.get(bid);
     if (!probe) {
       this.#malformed++;
       return [];
@@ -251,7 +256,7 @@ export class PathMonitor {
 
   /** What is known of a session's paths. */
   session(session: string): MonitoredPath[] {
-    const states = this.#sessions.get(session);
+    const states = this.#sessions.get(session)?.paths;
     if (!states) return [];
     return [...states].map(([bid, state]) => ({
       session,
@@ -273,7 +278,7 @@ export class PathMonitor {
 
   /** Delays of the paths on which the session's packets come: of those that have carried some of late, or else of all that are not down. */
   arrivals(session: string, nowUs: number): ArrivalDelay[] {
-    const usable = [...(this.#sessions.get(session)?.values() ?? [])].filter(
+    const usable = [...(this.#sessions.get(session)?.paths.values() ?? [])].filter(
       ({ health }) => health.state !== 'down',
     );
     const busy = usable.filter(({ dataUs }) => nowUs - dataUs < OF_LATE_US);
@@ -300,7 +305,7 @@ export class PathMonitor {
   }
 
   #change(path: PathId, change: (state: PathProbeState) => void): MonitorEffect[] {
-    const state = this.#sessions.get(path.session)?.get(path.bid);
+    const state = this.#sessions.get(path.session)?.paths.get(path.bid);
     if (!state) return [];
     const from = state.health.state;
     change(state);

@@ -98,6 +98,8 @@ export class PathProbeState {
   readonly health: PathHealth;
   /** Microseconds between probes, if there are not too many in all. */
   intervalUs: number;
+  /** The same while the session rests (watched-session.ts). */
+  idleIntervalUs: number;
   readonly roundTrip = new DelayMeter();
   readonly #tx = new Direction();
   readonly #rx = new Direction();
@@ -108,7 +110,9 @@ export class PathProbeState {
   #peerReceived = 0;
   #confirmed = 0;
   #received = 0;
+  #transmitted = 0;
   #dataUs = -Infinity;
+  #busyUs: number;
   #hearing = false;
   #seenQueue: SeenQueue | null = null;
   dueUs: number;
@@ -119,12 +123,15 @@ export class PathProbeState {
   constructor(config: HealthConfig, dueUs: number) {
     this.health = new PathHealth(config);
     this.intervalUs = config.intervalUs;
+    this.idleIntervalUs = config.idleIntervalUs;
     this.dueUs = dueUs;
+    this.#busyUs = dueUs;
   }
 
   configure(config: HealthConfig): void {
     this.health.configure(config);
     this.intervalUs = config.intervalUs;
+    this.idleIntervalUs = config.idleIntervalUs;
   }
 
   get probesSent(): number {
@@ -207,10 +214,12 @@ export class PathProbeState {
   }
 
   /** To be called once an interval. */
-  listen({ rxPackets }: TrafficCounts, nowUs: number): void {
+  listen({ txPackets, rxPackets }: TrafficCounts, nowUs: number): void {
     this.#hearing = rxPackets > this.#received;
-    this.#received = rxPackets;
     if (this.#hearing) this.#dataUs = nowUs;
+    if (this.#hearing || txPackets > this.#transmitted) this.#busyUs = nowUs;
+    this.#received = rxPackets;
+    this.#transmitted = txPackets;
   }
 
   /** Whether data came between the last two calls of listen(). */
@@ -221,6 +230,11 @@ export class PathProbeState {
   /** When data last came, as far as listen() was called. */
   get dataUs(): number {
     return this.#dataUs;
+  }
+
+  /** When data last went either way, as far as listen() was called; before that, when it was to be probed first. */
+  get busyUs(): number {
+    return this.#busyUs;
   }
 
   /** Delay of what comes over the path; null: not measured well enough. */

@@ -1,0 +1,63 @@
+/**
+ * The paths of one session as the monitor watches them. A session rests while all its paths are up and none has carried data for a while: then
+ * they are probed less often, since nothing gets lost on them. Its counters are looked at as often as before, so that it is awake at once when
+ * data flow. (RFC 5880 §6.6, demand mode, has the same reason.) Pure.
+ */
+import type { PathProbeState } from './path-probe-state.ts';
+import type { TrafficCounts } from './probe.ts';
+
+/** Without data for so long, a session may rest. */
+const IDLE_US = 5e6;
+
+export class WatchedSession {
+  /** By BID. */
+  readonly paths = new Map<number, PathProbeState>();
+  #resting = false;
+  #lookUs = -Infinity;
+
+  get resting(): boolean {
+    return this.#resting;
+  }
+
+  /** When look() wants to be called next. */
+  get lookUs(): number {
+    return this.#lookUs;
+  }
+
+  /** Microseconds from one probe of the path to the next. */
+  intervalOf({ intervalUs, idleIntervalUs }: PathProbeState): number {
+    return this.#resting ? Math.max(intervalUs, idleIntervalUs) : intervalUs;
+  }
+
+  /** To be called before probes are sent and silence is judged; `stretch`: by how much all intervals are longer. */
+  look(nowUs: number, countsOf: (bid: number) => TrafficCounts | null, stretch: number): void {
+    let interval = Infinity;
+    for (const { intervalUs } of this.paths.values()) interval = Math.min(interval, intervalUs * stretch);
+    // Rather somewhat early, when probes are sent anyway, than by a wake-up of its own.
+    if (this.#lookUs <= nowUs + interval / 4) {
+      for (const [bid, state] of this.paths) {
+        const counts = countsOf(bid);
+        if (counts) state.listen(counts, nowUs);
+      }
+      this.#lookUs = nowUs + interval;
+    }
+    const may = this.#mayRest(nowUs);
+    if (this.#resting && !may) this.#rouse(nowUs);
+    this.#resting = may;
+  }
+
+  #mayRest(nowUs: number): boolean {
+    for (const { health, busyUs } of this.paths.values()) {
+      if (health.state !== 'up' || nowUs - busyUs < IDLE_US) return false;
+    }
+    return true;
+  }
+
+  /** Paths are judged by what they do from now on: for so long they could be silent without being down. */
+  #rouse(nowUs: number): void {
+    for (const state of this.paths.values()) {
+      state.dueUs = Math.min(state.dueUs, nowUs);
+      state.health.listenAnew(nowUs);
+    }
+  }
+}
