@@ -18,6 +18,7 @@ import { LoadGenerator } from '../test/support/load-generator.ts';
 import { machineBusySeconds } from './system/cpu-time.ts';
 import { secondsSince, threadSeconds } from './system/thread-time.ts';
 import { UdpLoad } from './system/udp-load.ts';
+import { UpdateLoad } from './update-load.ts';
 
 const { values } = parseArgs({
   options: {
@@ -74,16 +75,31 @@ function connectGenerator(namespace: string, lma: string): void {
 
 const deployment = new Deployment('bs');
 const namespace = `tlbsg-${process.pid}`;
-let generator: LoadGenerator | undefined;
+let load: UpdateLoad | undefined;
 let traffic: UdpLoad | undefined;
 const abort = new AbortController();
+
+/** Registers all nodes; gives the PBUs that extend their bindings, by care-of address. */
+async function register(): Promise<Map<string, Uint8Array[]>> {
+  const generator = new LoadGenerator(namespace, GENERATOR_ADDRESSES, LMAA);
+  try {
+    const { statuses } = await generator.register(NODES, 64);
+    if (statuses[0] !== GENERATOR_ADDRESSES.length * NODES) {
+      throw new Error(`registrations of ${NODES} nodes: ${JSON.stringify(statuses)}`);
+    }
+    const updates = (bid: number) => Array.from({ length: NODES }, (_, node) => generator.update(node, bid));
+    return new Map(GENERATOR_ADDRESSES.map((address, i) => [address, updates(i + 1)]));
+  } finally {
+    await generator.stop();
+  }
+}
 
 async function measure(perSecond: number | null, updates: boolean): Promise<Round> {
   const lma = deployment.lmaDaemon!.child.pid!;
   const mag = deployment.magDaemon!.child.pid!;
   const before = [lma, mag, process.pid].map(threadSeconds);
   const busy = machineBusySeconds();
-  const stop = updates ? generator!.refresh(NODES, UPDATES) : () => ({ sent: 0, accepted: 0 });
+  const stop = updates ? load!.start(UPDATES) : () => ({ sent: 0, accepted: 0 });
   const { sent, received, seconds } = await traffic!.run({ perSecond, seconds: SECONDS });
   const { sent: sentUpdates, accepted } = stop();
   const machine = machineBusySeconds() - busy;
@@ -187,11 +203,7 @@ try {
   await deployment.pathsAre([1, 2]);
   const address = await deployment.address();
   await waitFor(() => deployment.pings(), 20_000);
-  generator = new LoadGenerator(namespace, GENERATOR_ADDRESSES, LMAA);
-  const registered = await generator.register(NODES, 64);
-  if (registered.statuses[0] !== 2 * NODES) {
-    throw new Error(`registrations of ${NODES} nodes: ${JSON.stringify(registered.statuses)}`);
-  }
+  load = new UpdateLoad(namespace, LMAA, await register());
   const ends = {
     from: deployment.lma,
     to: deployment.host.namespace,
@@ -208,7 +220,7 @@ try {
 } finally {
   abort.abort();
   await traffic?.stop();
-  await generator?.stop();
+  load?.close();
   await deployment.stop();
   spawnSync('ip', ['netns', 'delete', namespace]);
 }

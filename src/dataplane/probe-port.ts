@@ -3,6 +3,7 @@
  * nothing of what is in them.
  */
 import * as L from '../../assembly/layout.ts';
+import { untilChanged } from '../until-changed.ts';
 import { readPathCounters } from './counters.ts';
 import type { EndpointRegistry } from './endpoints.ts';
 import type { InstalledPath } from './installed-session.ts';
@@ -79,7 +80,7 @@ export class ProbePort {
     while (this.#listener === listener) {
       const seen = Atomics.load(this.#memory.i32, PROBED);
       this.#takeAll(listener);
-      await Atomics.waitAsync(this.#memory.i32, PROBED, seen).value;
+      await untilChanged(this.#memory.i32, PROBED, seen);
     }
   }
 

@@ -61,9 +61,9 @@ export class MessageSlots {
     }
   }
 
-  /** Before recvmmsg(2), which overwrites lengths. */
-  prepareReceive(): void {
-    for (let slot = 0; slot < this.count; slot++) {
+  /** Before recvmmsg(2), which overwrites lengths: all slots, or the first `used`, into which the last call has put something. */
+  prepareReceive(used = this.count): void {
+    for (let slot = 0; slot < used; slot++) {
       const at = slot * MMSGHDR_SIZE;
       this.#view.setUint32(at + NAME_LENGTH, SOCKADDR, true);
       this.#view.setBigUint64(at + CONTROL_LENGTH, BigInt(CONTROL_ROOM), true);

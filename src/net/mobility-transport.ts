@@ -42,6 +42,8 @@ export class MobilityTransport {
   readonly #receive: (datagrams: readonly Datagram[]) => void;
   readonly #sockets = new Map<number, OpenSocket>();
   readonly #incoming = new MessageSlots(BATCH);
+  /** Slots of it that the last recvmmsg(2) has filled. */
+  #filled = BATCH;
   readonly #outgoing = new MessageSlots(1);
   #icmp6: number | null = null;
   #next = 1;
@@ -119,8 +121,9 @@ export class MobilityTransport {
       // A handler may have closed it.
       const socket = this.#sockets.get(number);
       if (!socket) return;
-      this.#incoming.prepareReceive();
+      this.#incoming.prepareReceive(this.#filled);
       const count = recvmmsg(socket.fd, this.#incoming.address, BATCH, MSG_DONTWAIT);
+      this.#filled = Math.max(count, 0);
       // Errors that ICMP left on the socket are read and gone; EAGAIN is the end.
       if (count <= 0) return;
       this.#receive(Array.from({ length: count }, (_, slot) => this.#datagram(socket, slot)));

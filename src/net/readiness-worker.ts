@@ -1,16 +1,44 @@
-/** The thread of readiness.ts: sleeps until a descriptor is readable, posts which, and ends when told to. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The thread of readiness.ts: sleeps until a descriptor is readable, reports which, and ends when told to. */
+import { workerData } from 'node:worker_threads';
 import { waitEpoll } from './libc.ts';
-import { EVENT_SIZE, STOP, tokenOf } from './readiness.ts';
+import {
+  EVENT_SIZE,
+  REPORTED,
+  RING,
+  RING_TOKENS,
+  type ReadinessTask,
+  STOP,
+  TAKEN,
+  tokenOf,
+} from './readiness.ts';
 
 const EVENTS = 64;
 const FOR_EVER = -1;
 
+const { epoll, words } = workerData as ReadinessTask;
 const events = new Uint8Array(EVENTS * EVENT_SIZE);
 const view = new DataView(events.buffer);
+let reported = 0;
+
+/** Puts a token into the ring, as soon as there is room. */
+function report(token: number): void {
+  for (;;) {
+    const taken = Atomics.load(words, TAKEN);
+    if (((reported - taken) | 0) < RING_TOKENS) break;
+    Atomics.notify(words, REPORTED);
+    Atomics.wait(words, TAKEN, taken);
+  }
+  words[RING + (reported & (RING_TOKENS - 1))] = token;
+  reported = (reported + 1) | 0;
+  Atomics.store(words, REPORTED, reported);
+}
+
 for (let running = true; running;) {
-  const count = waitEpoll(workerData as number, events, EVENTS, FOR_EVER);
-  const tokens = Array.from({ length: Math.max(count, 0) }, (_, index) => tokenOf(view, index));
-  running = !tokens.includes(STOP);
-  if (running && tokens.length) parentPort!.postMessage(tokens);
+  const count = waitEpoll(epoll, events, EVENTS, FOR_EVER);
+  for (let index = 0; index < count; index++) {
+    const token = tokenOf(view, index);
+    if (token === STOP) running = false;
+    else report(token);
+  }
+  Atomics.notify(words, REPORTED);
 }

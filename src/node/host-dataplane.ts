@@ -88,6 +88,8 @@ export class HostDataplane {
   readonly #sources: SourceRoutes | null;
   #accessRules: readonly Rule[] = [];
   #mtuTimer: NodeJS.Timeout | null = null;
+  /** Sessions have been installed or removed since the last flush(). */
+  #unflushed = false;
   readonly #pathMtus: PathMtuMonitor;
   readonly #tooBig: TooBigListener;
   /** Null if no path may go straight to its next hop. */
@@ -189,7 +191,7 @@ export class HostDataplane {
         withNamespace(options.namespace, () => pathMtu(local, remote, device)),
       learned: ({ local, remote }, mtu) => {
         try {
-          if (dataplane.setPathMtu(local, remote, mtu)) this.flush();
+          if (dataplane.setPathMtu(local, remote, mtu)) this.#updateMtuSoon();
         } catch (error) {
           // No room for another configuration of a session: it keeps the one that it has.
           if (!(error instanceof TunloomError)) throw error;
@@ -262,12 +264,14 @@ export class HostDataplane {
     if (this.dataplane.has(spec.name)) this.dataplane.updateSession(spec);
     else this.dataplane.addSession(spec);
     this.#routes.set(spec.name, spec.prefixes);
+    this.#unflushed = true;
   }
 
   /** Removes a session that may be there; flush() follows. */
   remove(name: string): void {
     if (this.dataplane.has(name)) this.dataplane.removeSession(name);
     this.#routes.set(name, []);
+    this.#unflushed = true;
   }
 
   /**
@@ -275,6 +279,13 @@ export class HostDataplane {
    * at every session. Throws NETLINK.
    */
   flush(): void {
+    if (!this.#unflushed) return;
+    this.#updateMtuSoon();
+    this.#routes.flush();
+    this.#unflushed = false;
+  }
+
+  #updateMtuSoon(): void {
     this.#mtuTimer ??= setTimeout(() => {
       this.#mtuTimer = null;
       try {
@@ -283,7 +294,6 @@ export class HostDataplane {
         // The TUN device is gone, which the workers notice and report.
       }
     }, MTU_DELAY_MS);
-    this.#routes.flush();
   }
 
   #updateMtu(): void {

@@ -102,29 +102,6 @@ export class LoadGenerator {
     };
   }
 
-  /**
-   * Sends `perSecond` refreshes of registered nodes, spread over time, until the returned function is called; it gives how many, and how
-   * many of them were accepted so far.
-   */
-  refresh(count: number, perSecond: number): () => { readonly sent: number; readonly accepted: number } {
-    let sent = 0;
-    let accepted = 0;
-    const start = performance.now();
-    this.#answered = (_key, status) => {
-      if (status === 0) accepted++;
-    };
-    const timer = setInterval(() => {
-      const due = ((performance.now() - start) / 1000) * perSecond;
-      for (; sent < due; sent++) {
-        this.#send({ node: sent % count, bid: 1 + (sent % this.#addresses.length), sent: 0 }, 900);
-      }
-    }, 2);
-    return () => {
-      clearInterval(timer);
-      return { sent, accepted };
-    };
-  }
-
   async stop(): Promise<void> {
     this.#transport.closeAll();
     await this.#readiness.stop();
@@ -132,6 +109,13 @@ export class LoadGenerator {
 
   #send(entry: Outstanding, lifetime: number): void {
     const { node, bid } = entry;
+    const octets = this.update(node, bid, lifetime);
+    entry.sent = performance.now();
+    this.#transport.send(this.#sockets[bid - 1]!, octets, this.#addresses[bid - 1]!, this.#lma, null);
+  }
+
+  /** The PBU that registers or extends a binding of node number `node`. */
+  update(node: number, bid: number, lifetime = 900): Uint8Array {
     const name = nodeName(node);
     const prefix = this.#prefixes.get(name) ?? '::/0';
     const options: MobilityOption[] = [
@@ -145,7 +129,7 @@ export class LoadGenerator {
       { option: 'mag-identifier', ...nai('mag1@example.org') },
     ];
     const from = this.#addresses[bid - 1]!;
-    const octets = encodeMessage(
+    return encodeMessage(
       {
         message: 'binding-update',
         sequence: ++this.#sequence & 0xffff,
@@ -155,8 +139,6 @@ export class LoadGenerator {
       },
       { source: parseAddress(from).bytes, destination: parseAddress(this.#lma).bytes },
     );
-    entry.sent = performance.now();
-    this.#transport.send(this.#sockets[bid - 1]!, octets, from, this.#lma, null);
   }
 }
 

@@ -8,13 +8,11 @@ export class BadValue extends Error {}
 /** Reads fields one after the other; throws BadValue past the end. */
 export class OctetReader {
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
   private at: number;
   private readonly end: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = start;
     this.end = end;
   }
@@ -31,20 +29,25 @@ export class OctetReader {
     return start;
   }
 
+  private pair(at: number): number {
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!;
+  }
+
   u8(): number {
     return this.bytes[this.take(1)]!;
   }
 
   u16(): number {
-    return this.view.getUint16(this.take(2));
+    return this.pair(this.take(2));
   }
 
   u32(): number {
-    return this.view.getUint32(this.take(4));
+    const at = this.take(4);
+    return this.pair(at) * 0x1_0000 + this.pair(at + 2);
   }
 
   u64(): bigint {
-    return this.view.getBigUint64(this.take(8));
+    return (BigInt(this.u32()) << 32n) | BigInt(this.u32());
   }
 
   /** A copy of the next `count` octets; all that are left if not given. */
@@ -70,9 +73,13 @@ export class OctetReader {
   }
 }
 
+/** Memory of writers that are finished: the next one needs none of its own. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+const NOTHING = new Uint8Array(0);
+
 /** Grows as needed; offsets are those of the message, so alignment can be worked out while writing. */
 export class OctetWriter {
-  private bytes = new Uint8Array(256);
+  private bytes = spare.pop() ?? new Uint8Array(256);
   private view = new DataView(this.bytes.buffer);
   /** Octets written so far. */
   length = 0;
@@ -138,9 +145,12 @@ export class OctetWriter {
     this.view.setUint16(at, inRange(value, 0xffff));
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written; the writer is of no use afterwards. */
   finish(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    const octets = this.bytes.slice(0, this.length);
+    spare.push(this.bytes);
+    this.bytes = NOTHING;
+    return octets;
   }
 }
 
@@ -162,6 +172,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Printable UTF-8 as it is, anything else as 0x... hex. */
 export function textOrHex(bytes: Uint8Array): string {
+  // Nearly all are ASCII, for which the decoder is too much.
+  if (bytes.every((octet) => octet >= 0x20 && octet < 0x7f)) return String.fromCharCode(...bytes);
   try {
     const text = utf8.decode(bytes);
     // Control characters of a hostile peer must not reach a terminal or a log.
