@@ -16,7 +16,9 @@ export type HealthState = 'unmeasured' | 'up' | 'degraded' | 'down';
 export interface HealthConfig {
   /** Microseconds from one probe of a path to the next. */
   readonly intervalUs: number;
-  /** The same while the session is idle and its paths are up, if it is longer. */
+  /**
+   * The same while the session is idle and its paths are up, if it is longer. Below ALIVE of assembly/reorder/estimate.ts, so that an idle
+   * path is not taken for silent when data begin. */
   readonly idleIntervalUs: number;
   /** Probes in a row without any sign of life that take a path down. */
   readonly silent: number;
@@ -37,7 +39,7 @@ export interface HealthConfig {
 
 export const HEALTH_DEFAULTS: HealthConfig = {
   intervalUs: 100_000,
-  idleIntervalUs: 300_000,
+  idleIntervalUs: 250_000,
   silent: 3,
   recover: 5,
   bad: 5,
