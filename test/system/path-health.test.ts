@@ -63,7 +63,9 @@ test.each([
       ['near,delay=5ms', 'far,delay=30ms'],
       1,
       async (lab) => {
-        await until(() => states(lab) === 'up up' && measured(lab).every((path) => path.probesAnswered > 10));
+        const answering = (paths: readonly PathHealthStatus[]) =>
+          paths.every(({ state, probesAnswered }) => state === 'up' && probesAnswered > 10);
+        await until(() => answering(measured(lab)) && answering(lab.lma.pathWatch!.paths(SESSION)));
         const [near, far] = measured(lab);
         expect([near!.state, far!.state]).toEqual(['up', 'up']);
         // At least twice the delay of the link, whatever the machine does.
