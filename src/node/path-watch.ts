@@ -179,6 +179,10 @@ export class PathWatch {
     for (const { session, bid, divisor } of this.#ease.due(now)) {
       if (this.#dataplane.hasPath(session, bid)) this.#dataplane.setPathDivisor(session, bid, divisor);
     }
+    this.#arm(now);
+  }
+
+  #arm(now: number): void {
     const next = Math.min(this.#monitor.nextTickUs, this.#ease.nextUs);
     // What is due within the pause goes along. No timer waits for ever.
     if (next < Infinity) this.#tickWithin(Math.max(Math.ceil((next - now) / 1000), this.#pauseMs));
@@ -204,6 +208,7 @@ export class PathWatch {
       this.#followDelays(session, false);
       this.#hold(session, paths);
     }
+    this.#arm(monotonicMicroseconds());
   }
 
   /** Sessions, or how they are probed, have changed. What depends on it may not wait for the next probe. */
@@ -277,7 +282,6 @@ export class PathWatch {
   #easeIn(path: PathId): void {
     const first = this.#ease.begin(path, this.probing(path.session), monotonicMicroseconds());
     this.#dataplane.setPathDivisor(path.session, path.bid, first?.divisor ?? 1);
-    this.#tickWithin(this.#pauseMs);
   }
 
   #decide(): void {

@@ -154,7 +154,6 @@ export class PathMonitor {
     let next = Infinity;
     for (const [session, watched] of this.#sessions) {
       watched.look(nowUs, (bid) => countsOf({ session, bid }), this.#stretch);
-      next = Math.min(next, watched.lookUs);
       for (const [bid, state] of watched.paths) {
         const interval = watched.intervalOf(state) * this.#stretch;
         const path = { session, bid };
@@ -221,8 +220,13 @@ export class PathMonitor {
   /** A probe has come: its answer, if it asks, and what it changes. */
   receive(received: ReceivedMessage, nowUs: number, countsOf: CountsOf): MonitorEffect[] {
     const { session, bid, arrivalUs, packets, octets } = received;
+    const watched = this.#sessions.get(session);
+    // At rest there is no other reason to wake up for that.
+    if (watched?.resting && watched.look(nowUs, (bid) => countsOf({ session, bid }), this.#stretch)) {
+      this.#nextTickUs = Math.min(this.#nextTickUs, nowUs);
+    }
     const probe = decodeProbe(received.message);
-    const state = this.#sessions.get(session)?.paths.get(bid);
+    const state = watched?.paths.get(bid);
     if (!probe) {
       this.#malformed++;
       return [];

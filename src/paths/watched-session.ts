@@ -1,7 +1,7 @@
 /**
  * The paths of one session as the monitor watches them. A session rests while all its paths are up and none has carried data for a while: then
- * they are probed less often, since nothing gets lost on them. Its counters are looked at as often as before, so that it is awake at once when
- * data flow. (RFC 5880 §6.6, demand mode, has the same reason.) Pure.
+ * they are probed less often, since nothing gets lost on them. Its counters are looked at whenever a probe of either end wakes us, so that it
+ * is awake soon after data flow. (RFC 5880 §6.6, demand mode, has the same reason.) Pure.
  */
 import type { PathProbeState } from './path-probe-state.ts';
 import type { TrafficCounts } from './probe.ts';
@@ -13,15 +13,11 @@ export class WatchedSession {
   /** By BID. */
   readonly paths = new Map<number, PathProbeState>();
   #resting = false;
-  #lookUs = -Infinity;
+  /** When counters were looked at last. */
+  #lookedUs = -Infinity;
 
   get resting(): boolean {
     return this.#resting;
-  }
-
-  /** When look() wants to be called next. */
-  get lookUs(): number {
-    return this.#lookUs;
   }
 
   /** Microseconds from one probe of the path to the next. */
@@ -29,21 +25,26 @@ export class WatchedSession {
     return this.#resting ? Math.max(intervalUs, idleIntervalUs) : intervalUs;
   }
 
-  /** To be called before probes are sent and silence is judged; `stretch`: by how much all intervals are longer. */
-  look(nowUs: number, countsOf: (bid: number) => TrafficCounts | null, stretch: number): void {
+  /**
+   * To be called before probes are sent and silence is judged, and now and then in between. `stretch`: by how much all intervals are longer.
+   * True: the session has been roused, and its paths are to be probed now.
+   */
+  look(nowUs: number, countsOf: (bid: number) => TrafficCounts | null, stretch: number): boolean {
     let interval = Infinity;
     for (const { intervalUs } of this.paths.values()) interval = Math.min(interval, intervalUs * stretch);
-    // Rather somewhat early, when probes are sent anyway, than by a wake-up of its own.
-    if (this.#lookUs <= nowUs + interval / 4) {
+    // Once an interval, give or take what timers are late.
+    if (nowUs - this.#lookedUs > interval * 0.75) {
       for (const [bid, state] of this.paths) {
         const counts = countsOf(bid);
         if (counts) state.listen(counts, nowUs);
       }
-      this.#lookUs = nowUs + interval;
+      this.#lookedUs = nowUs;
     }
     const may = this.#mayRest(nowUs);
-    if (this.#resting && !may) this.#rouse(nowUs);
+    const roused = this.#resting && !may;
+    if (roused) this.#rouse(nowUs);
     this.#resting = may;
+    return roused;
   }
 
   #mayRest(nowUs: number): boolean {
