@@ -104,7 +104,11 @@ export class AccessInterface {
     const mtu = this.#mtu(node);
     node.grant = grant;
     node.grantedUntil = grant ? now + grant.lifetime * 1000 : 0;
-    if (grant) node.lasting = true;
+    if (grant) {
+      node.lasting = true;
+      // Kept when it ends: the farewell has to come from the router that the node knows (RFC 4861 §6.2.5).
+      node.assignedLinkLocal = grant.linkLocal;
+    }
     if (grant) this.#install(node, grant);
     else this.#installation.uninstall(node);
     if (grant?.homePrefixes.length) {
@@ -446,9 +450,8 @@ export class AccessInterface {
   }
 
   /** Ours towards the node; never one that the node has itself, whatever the LMA says (RFC 5213 §6.9.1.2 item 15). */
-  #linkLocal({ grant, linkLocal }: AttachedNode): string {
-    const assigned = grant?.linkLocal;
-    if (assigned && assigned !== linkLocal) return assigned;
+  #linkLocal({ assignedLinkLocal, linkLocal }: AttachedNode): string {
+    if (assignedLinkLocal && assignedLinkLocal !== linkLocal) return assignedLinkLocal;
     return this.#context.linkLocalOf(this.name) ?? FALLBACK_LINK_LOCAL;
   }
 

@@ -24,6 +24,8 @@ export class AttachedNode {
   /** The node is there, whether or not it has a binding. */
   attached = true;
   grant: AccessGrant | null = null;
+  /** Our link-local address by its present or last binding; null: the interface's own. */
+  assignedLinkLocal: string | null = null;
   /** Until when (milliseconds of the clock that never jumps). */
   grantedUntil = 0;
   /** What the session's tunnels are known to carry now, if that is less than the grant says; octets. */

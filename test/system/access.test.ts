@@ -117,6 +117,8 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
     { node: 'mn1@example.org', interface: 'acc0', linkLayer: MAC, attached: true, served: true },
   ]);
 
+  // The farewell comes from the router that the host knows, whatever addresses the interface has by now.
+  ipInMag('-6', 'address', 'add', 'fe80::99/64', 'dev', 'acc0', 'nodad');
   side.withdraw('mn1@example.org');
   const deprecated = (): unknown =>
     mn
