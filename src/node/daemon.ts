@@ -1,4 +1,5 @@
 /** What all daemons have in common: the log, signals, reloading on SIGHUP, a clean end (docs/install.md). */
+import { writeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { type Logger, pino } from 'pino';
 import { placeOf, readConfigFile } from '../config/yaml-file.ts';
@@ -6,9 +7,19 @@ import type { DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { tellServiceManager } from './service-manager.ts';
 
-/** The daemon's log: JSON lines on standard error, written at once. */
+/** The daemon's log: JSON lines on standard error, written at once. Lines that cannot be written (a full disk, say) are lost, and their number told by the next. */
 export function openLog(level: string): Logger {
-  return pino({ level }, pino.destination({ fd: 2, sync: true }));
+  let lost = 0;
+  const write = (line: string): void => {
+    try {
+      if (lost) writeSync(2, `{"level":40,"time":${Date.now()},"event":"logLost","lines":${lost}}\n`);
+      lost = 0;
+      writeSync(2, line);
+    } catch {
+      lost++;
+    }
+  };
+  return pino({ level }, { write });
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process with status 1. */

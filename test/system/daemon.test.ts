@@ -204,6 +204,17 @@ test('10,000 static sessions', { timeout: 120_000 }, async () => {
   expect(await exited(child)).toBe(0);
 });
 
+test('a log that cannot be written does not end it', async () => {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, configYaml([sessionYaml(1, [1, 1])]));
+  const command = ['exec "$@" 2>/dev/full', 'sh', process.execPath, MAIN, 'dataplane', '-c', file];
+  const child = spawn('ip', ['netns', 'exec', NAMESPACE, 'sh', '-c', ...command]);
+  running.push(child);
+  await expect.poll(() => tunloomGet('/v1/status').catch(() => null)).toMatchObject({ sessions: 1 });
+  child.kill('SIGTERM');
+  expect(await exited(child)).toBe(0);
+});
+
 test('a configuration error names file, line and key, and ends with status 2', () => {
   const file = join(folder, 'bad.yaml');
   writeFileSync(file, configYaml([sessionYaml(1, [1, 1]).replace('bid: 2', 'bid: 255')]));
