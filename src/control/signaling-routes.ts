@@ -35,7 +35,8 @@ export interface SignalingControl {
   /** MAG: takes a WAN interface out of use or into it again. Throws UNKNOWN_INTERFACE. */
   setInterface?(name: string, up: boolean): void;
   /** MAG: what is known of a WAN interface; the LMA is told. Throws UNKNOWN_INTERFACE. */
-  setMetrics?(name: string, metrics: WanMetrics): void;
+  /** Null: as configured. */
+  setMetrics?(name: string, metrics: WanMetrics | null): void;
 }
 
 const revokeBody = z.strictObject({ session: z.string(), bid: z.int().min(1).max(254).optional() });
@@ -49,7 +50,7 @@ const attachBody = z.strictObject({
 });
 const nodeBody = z.strictObject({ node: z.string().min(1) });
 const NODE_BODY = '{"node": IDENTITY}';
-const interfaceBody = z.strictObject({ up: z.boolean().optional(), metrics: metricsSchema.optional() });
+const interfaceBody = z.strictObject({ up: z.boolean().optional(), metrics: metricsSchema.nullish() });
 
 export function addSignalingRoutes(server: FastifyInstance, control: SignalingControl): void {
   server.get('/v1/bindings', () => control.bindings());

@@ -282,12 +282,13 @@ export class MagNode {
     this.#wan.set(name, up);
   }
 
-  /** What is known of a WAN interface from now on; the LMA is told. Throws UNKNOWN_INTERFACE. */
-  setMetrics(name: string, metrics: WanMetrics): void {
-    if (!this.#config.machine.interfaces.some((wan) => wan.name === name)) {
-      throw new TunloomError('UNKNOWN_INTERFACE', `${name} is no WAN interface`);
-    }
-    this.#metrics.set(name, metrics);
+  /** What is known of a WAN interface from now on besides what is already, null: as configured; the LMA is told. Throws UNKNOWN_INTERFACE. */
+  setMetrics(name: string, changes: WanMetrics | null): void {
+    const wan = this.#config.machine.interfaces.find((wan) => wan.name === name);
+    if (!wan) throw new TunloomError('UNKNOWN_INTERFACE', `${name} is no WAN interface`);
+    const metrics = changes ? { ...(this.#metrics.get(name) ?? wan.metrics), ...changes } : wan.metrics;
+    if (changes) this.#metrics.set(name, metrics);
+    else this.#metrics.delete(name);
     this.#runner.handle({ event: 'metrics', name, metrics });
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { callControl, followControl } from '../../src/control/client.ts';
-import type { SignalingStatus } from '../../src/control/signaling-status.ts';
+import type { BindingStatus, SignalingStatus } from '../../src/control/signaling-status.ts';
 import { Daemon, run, waitFor } from '../support/daemon.ts';
 
 const NAMESPACE = `tlmagd-${process.pid}`;
@@ -98,4 +98,17 @@ interfaces:
   await expect.poll(routes).toEqual(all);
   expect(await daemon.end()).toBe(0);
   expect(routes()).toEqual(['', '']);
+});
+
+test('a metric told by hand leaves the others as they are', async () => {
+  daemon = await start(`
+interfaces: [{ name: wan0, bid: 1, label: 1, metrics: { uplinkRate: 50Mbit, latency: 30ms } }]
+logicalNodes: [{ identity: box@example.org }]
+`);
+  const metrics = (): unknown => daemon.json<BindingStatus[]>('bindings')[0]!.paths[0]!.metrics;
+  daemon.json('interface', 'wan0', '--latency', '5ms');
+  daemon.json('interface', 'wan0', '--weight', '3');
+  expect(metrics()).toEqual({ uplinkRate: 50e6, latency: 5000, weight: 3 });
+  daemon.json('interface', 'wan0', '--configured');
+  expect(metrics()).toEqual({ uplinkRate: 50e6, latency: 30_000 });
 });

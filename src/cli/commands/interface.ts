@@ -12,6 +12,7 @@ interface InterfaceOptions {
   readonly downlink?: string;
   readonly latency?: string;
   readonly loss?: string;
+  readonly configured?: boolean;
   readonly json?: boolean;
 }
 
@@ -28,6 +29,7 @@ export function interfaceCommand(): Command {
     .option('--downlink <rate>', 'such as 100Mbit')
     .option('--latency <duration>', 'one way, such as 30ms')
     .option('--loss <share>', 'such as 0.1%')
+    .option('--configured', 'all metrics as in the configuration again')
     .option('--json', 'print JSON')
     .action(async (name: string, options: InterfaceOptions, command: Command) => {
       const body = bodyOf(options);
@@ -37,7 +39,7 @@ export function interfaceCommand(): Command {
 }
 
 /** Throws BAD_OPTION if there is nothing to do. */
-function bodyOf({ up, down, weight, uplink, downlink, latency, loss }: InterfaceOptions): object {
+function bodyOf({ up, down, configured, weight, uplink, downlink, latency, loss }: InterfaceOptions): object {
   if (up && down) throw new TunloomError('BAD_OPTION', 'expected --up or --down, not both');
   const metrics = Object.fromEntries(
     Object.entries({
@@ -48,9 +50,11 @@ function bodyOf({ up, down, weight, uplink, downlink, latency, loss }: Interface
       loss,
     }).filter(([, value]) => value !== undefined),
   );
+  const some = Object.keys(metrics).length > 0;
+  if (configured && some) throw new TunloomError('BAD_OPTION', 'expected --configured or metrics, not both');
   const body = {
     ...(up || down ? { up: up ?? false } : {}),
-    ...(Object.keys(metrics).length ? { metrics } : {}),
+    ...(configured || some ? { metrics: configured ? null : metrics } : {}),
   };
   if (!Object.keys(body).length) throw new TunloomError('BAD_OPTION', 'expected --up, --down or a metric');
   return body;
