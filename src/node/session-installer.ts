@@ -105,7 +105,7 @@ export class SessionInstaller {
     }
   }
 
-  /** The operator's word, which goes before all else until clearWeights(). Throws UNKNOWN_SESSION and UNKNOWN_BID. */
+  /** The operator's word, which goes before all else until clearWeights(). Throws UNKNOWN_SESSION, UNKNOWN_BID and BAD_WEIGHT. */
   setWeights(name: string, weights: ReadonlyMap<number, number>): void {
     const { session } = this.#get(name);
     for (const bid of weights.keys()) {
@@ -116,6 +116,9 @@ export class SessionInstaller {
     const before = this.#operator.get(name);
     this.#operator.set(name, new Map([...(before ?? []), ...weights]));
     try {
+      if (this.#weigh(session).source !== 'operator') {
+        throw new TunloomError('BAD_WEIGHT', 'all weights are 0: nothing could be sent');
+      }
       this.install(session);
     } catch (error) {
       if (before) this.#operator.set(name, before);

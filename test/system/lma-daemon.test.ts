@@ -284,6 +284,8 @@ test('the operator revokes, sets weights, and follows the events', async () => {
   await probe.ack();
   daemon.json('weights', MN, '1=5');
   expect(bindings()[0]).toMatchObject({ weightsFrom: 'operator', paths: [{ weight: 5 }, { weight: 1 }] });
+  expect(() => daemon.json('weights', MN, '1=0', '2=0')).toThrow(/all weights are 0/);
+  expect(bindings()[0]).toMatchObject({ weightsFrom: 'operator', paths: [{ weight: 5 }, { weight: 1 }] });
   daemon.json('weights', MN, '--auto');
   expect(bindings()[0]).toMatchObject({ weightsFrom: 'equal', paths: [{ weight: 1 }, { weight: 1 }] });
   daemon.json('revoke', MN, '--bid', '2');
