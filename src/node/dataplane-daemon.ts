@@ -24,8 +24,7 @@ import {
 import { EventHub } from './event-hub.ts';
 import { guardedControl } from './guarded-control.ts';
 import { HostDataplane } from './host-dataplane.ts';
-import { offloadOptions } from './offload-options.ts';
-import { healthOf } from './host-options.ts';
+import { dataplaneOptions, healthOf } from './host-options.ts';
 import { LinkWatch } from './link-watch.ts';
 import { SignalingObserver } from './signaling-observer.ts';
 
@@ -60,7 +59,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
   const log = openLog(config.log.level);
   // From here on a signal must not leave a device or a route behind, so it waits until starting is done.
   const stopped = stopSignal(log);
-  const host = await startOnHost(config);
+  const host = await HostDataplane.start(dataplaneOptions(config));
   const { dataplane } = host;
   const events = new EventHub();
   dataplane.on('event', (event) => {
@@ -133,33 +132,4 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
     await observer?.stop();
     await host.stop();
   }
-}
-
-function startOnHost(config: DataplaneConfig): Promise<HostDataplane> {
-  return HostDataplane.start({
-    role: config.role,
-    namespace: null,
-    customScheduler: config.customScheduler,
-    sizes: {
-      workers: config.workers,
-      sessions: Math.max(config.memory.sessions, config.sessions.length),
-      paths: Math.max(config.memory.paths, countPaths(config)),
-      buffers: config.memory.buffers,
-      bufferSize: config.memory.bufferSize,
-      heap: config.memory.heapMiB << 20,
-      supers: config.offload.tun === 'auto' || config.offload.merge === 'auto',
-    },
-    offload: offloadOptions(config.offload),
-    busyPollUs: config.busyPoll,
-    health: healthOf(config.probes),
-    tun: { ...config.tun, mtu: config.tun.mtu === 'auto' ? null : config.tun.mtu },
-    routing: config.routing,
-    gateways: config.gateways,
-    sessions: config.sessions,
-  });
-}
-
-function countPaths(config: DataplaneConfig): number {
-  // Twice: a path that changes has two records for a moment.
-  return config.sessions.reduce((sum, session) => sum + session.paths.length, 0) * 2;
 }

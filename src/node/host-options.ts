@@ -1,11 +1,12 @@
-/** From a daemon's configuration to the options of its data plane on the host: what LMA and MAG have in common. */
+/** From a daemon's configuration to the options of its data plane on the host. */
+import type { DataplaneConfig } from '../config/load.ts';
 import type { LmaFile } from '../config/lma-schema.ts';
 import { probeSpecOf } from '../config/probe-settings.ts';
 import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import type { HostDataplaneOptions } from './host-dataplane.ts';
 import { offloadOptions } from './offload-options.ts';
 
-/** Everything but role, routing and gateways; sessions come by signaling. */
+/** What all daemons have in common: everything but role, routing, gateways and sessions, which LMA and MAG get by signaling. */
 export function hostOptions(
   {
     workers,
@@ -39,4 +40,31 @@ export function hostOptions(
 /** From the keys of `probes`; null: none. */
 export function healthOf(probes: LmaFile['probes']): HealthConfig | null {
   return probes.enabled ? { ...HEALTH_DEFAULTS, ...probeSpecOf(probes) } : null;
+}
+
+/** `tunloom dataplane`: everything. `namespace`: network namespace to live in, null for the process's own. */
+export function dataplaneOptions(
+  config: DataplaneConfig,
+  namespace: string | null = null,
+): HostDataplaneOptions {
+  const common = hostOptions(config, namespace);
+  const { role, customScheduler, routing, gateways, sessions } = config;
+  return {
+    ...common,
+    role,
+    customScheduler,
+    sizes: {
+      ...common.sizes,
+      sessions: Math.max(common.sizes.sessions, sessions.length),
+      paths: Math.max(common.sizes.paths, countPaths(config)),
+    },
+    routing,
+    gateways,
+    sessions,
+  };
+}
+
+function countPaths(config: DataplaneConfig): number {
+  // Twice: a path that changes has two records for a moment.
+  return config.sessions.reduce((sum, session) => sum + session.paths.length, 0) * 2;
 }
