@@ -94,6 +94,7 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   ]);
   side.on('attach', () => setTimeout(() => side.grant(GRANT), 50));
   netlink.apply([setLink('acc0', { up: true })]);
+  ipInMag('-6', 'address', 'add', 'fe80::99/64', 'dev', 'acc0', 'nodad');
   mn.set(true);
   await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
   expect(mn.addresses(6)[0]).toMatch(/^2001:db8:1::5eff:fe00:5301\/64$/);
@@ -118,7 +119,6 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   ]);
 
   // The farewell comes from the router that the host knows, whatever addresses the interface has by now.
-  ipInMag('-6', 'address', 'add', 'fe80::99/64', 'dev', 'acc0', 'nodad');
   side.withdraw('mn1@example.org');
   const deprecated = (): unknown =>
     mn
