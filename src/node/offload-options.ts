@@ -31,12 +31,12 @@ export function offloadOptions(
   };
 }
 
-/** All that do not change what else happens to packets. */
+/** All that are on by default. */
 export const ALL_OFFLOADS: OffloadOptions = {
   tun: true,
   segment: true,
   merge: true,
   link: 'auto',
   xdp: 'off',
-  ring: true,
+  ring: false,
 };
