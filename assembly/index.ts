@@ -13,7 +13,6 @@ import * as decapsulation from './pipeline/decapsulation';
 import * as encapsulation from './pipeline/encapsulation';
 import * as expiry from './pipeline/expire';
 import * as receive from './pipeline/receive';
-import * as ring from './pipeline/ring';
 import * as send from './pipeline/send';
 import * as xdp from './pipeline/xdp';
 import * as pins from './schedule/pins';
@@ -38,14 +37,6 @@ export function disableSegments(worker: u32, message: u32): void {
 /** Lays the messages that are marked MESSAGE_REFUSED out again, one packet each. */
 export function regroupSends(worker: u32): void {
   send.regroupSends(worker);
-}
-/** Puts the message of each group into the worker's ring; gives how many. */
-export function fillRing(worker: u32): u32 {
-  return ring.fillRing(worker);
-}
-/** Takes completions out of the ring; gives how many. */
-export function reapRing(worker: u32): u32 {
-  return ring.reapRing(worker);
 }
 export function sendsDone(worker: u32): void {
   send.sendsDone(worker);

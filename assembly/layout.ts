@@ -182,16 +182,6 @@ export const META_SEQUENCED = 56;
 export const META_SEQUENCE = 60;
 /** u32: octets of each datagram in a message that udp(7) merged (UDP_GRO), 0 if it did not. */
 export const META_SEGMENT = 64;
-/** u32 addresses in the worker's ring (io_uring(7), RING_*), and its masks. */
-export const WORKER_RING_SQES = 168;
-export const WORKER_RING_SQ_TAIL = 172;
-export const WORKER_RING_SQ_MASK = 176;
-export const WORKER_RING_CQES = 180;
-export const WORKER_RING_CQ_HEAD = 184;
-export const WORKER_RING_CQ_TAIL = 188;
-export const WORKER_RING_CQ_MASK = 192;
-/** u32: messages that the ring could not send, since somebody last set it to 0. */
-export const WORKER_RING_FAILURES = 196;
 /** u64 microseconds: whatever had arrived by then on this worker's devices has been read; all ones while it waits. */
 export const WORKER_DRAINED = 248;
 /** Counters, u64 each: drops by reason, then device counters. */
@@ -215,8 +205,6 @@ export const COUNTER_TUN_RX_SUPER = 128;
 export const COUNTER_TUN_TX_SUPER = 136;
 export const COUNTER_PATH_RX_MERGED = 144;
 export const COUNTER_PATH_TX_MERGED = 152;
-/** Batches that a ring sent. */
-export const COUNTER_RING_BATCHES = 160;
 
 /** Buffers of the packets for the TUN, in order (u32 addresses); their headers are further down. */
 export const WORKER_DELIVER_BUFFERS = 1024;
@@ -398,25 +386,8 @@ export const PROBE_ADDRESS4 = 0xa9fe524e;
 export const PROBE_ADDRESS6_HIGH = 0xfe80;
 export const PROBE_ADDRESS6_LOW = 0x8278;
 export const PROBE_PORT = 1022;
-/** Descriptors that endpoints are sent on, u32 by endpoint number. */
-export const WORKER_SOCKETS = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
-export const WORKER_END = WORKER_SOCKETS + MAX_ENDPOINTS * 4;
+export const WORKER_END = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
-
-/**
- * A worker's ring: the queues on one page, the submission entries on the next; the largest pages that Linux uses. The kernel says where on
- * the first one everything is. An entry of the submission queue and one of the completion queue (linux/io_uring.h):
- */
-export const URING_PAGE = 65536;
-export const URING_ENTRIES = 64;
-export const SQE_FD = 4;
-export const SQE_ADDRESS = 16;
-export const SQE_LENGTH = 24;
-export const SQE_MESSAGE_FLAGS = 28;
-export const SQE_USER_DATA = 32;
-export const SQE_SIZE = 64;
-export const CQE_RESULT = 8;
-export const CQE_SIZE = 16;
 
 /**
  * Super-packet areas: what does not fit into a packet buffer when a TUN with virtio_net_hdr or a socket with UDP_GRO gives

@@ -2,18 +2,7 @@
 import { spawn } from 'node:child_process';
 
 /** Those of the workers' loop, and switches of context, which tell how often it sleeps. */
-const CALLS = [
-  'poll',
-  'read',
-  'readv',
-  'write',
-  'writev',
-  'sendmmsg',
-  'sendto',
-  'recvmmsg',
-  'futex',
-  'io_uring_enter',
-];
+const CALLS = ['poll', 'read', 'readv', 'write', 'writev', 'sendmmsg', 'sendto', 'recvmmsg', 'futex'];
 const PREFIX = 'syscalls:sys_enter_';
 const SWITCHES = 'context-switches';
 

@@ -154,9 +154,6 @@ const linkOffload = oneOf(['auto', 'on', 'off']).default('auto');
 /** Past the kernel's stack in both directions, in front of it or in the driver. */
 const xdpOffload = oneOf(['off', 'generic', 'native']).default('off');
 
-/** Measured, it brings a transfer nothing (docs/performance.md). */
-const ringOffload = oneOf(['auto', 'off']).default('off');
-
 /** Room for so much, if the file says nothing else. */
 export function memorySchema(room: { sessions: number; paths: number; heapMiB: number }) {
   return z
@@ -186,7 +183,6 @@ export const hostKeys = {
       merge: offload,
       link: linkOffload,
       xdp: xdpOffload,
-      ring: ringOffload,
     })
     .prefault({}),
   /** Microseconds that a worker looks for input before it sleeps. */

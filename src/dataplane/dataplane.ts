@@ -73,8 +73,6 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #sessions: SessionStore;
   readonly #probes: ProbePort;
   readonly #pool: WorkerPool;
-  /** Descriptors of the workers' rings, null without. */
-  readonly #rings: readonly (number | null)[];
   readonly #started = Date.now();
   readonly #timers: NodeJS.Timeout[] = [];
   #collection: NodeJS.Timeout | null = null;
@@ -120,16 +118,12 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     );
     this.#sessions = new SessionStore(memory, wasm, this.#grace, this.#endpoints);
     this.#probes = new ProbePort(memory, this.#sessions, this.#endpoints);
-    this.#rings = Array.from({ length: memory.sizes.workers }, (_, worker) =>
-      memory.openRing(worker, (queues, sqes) => options.ports.openRing?.(queues, sqes) ?? null),
-    );
     this.#pool = new WorkerPool({
       memory,
       wasm,
       module,
       tun: options.tun.devices,
       wake: options.wake,
-      rings: this.#rings,
       busyPollUs: options.busyPollUs ?? 0,
       handles: (worker) => this.#endpoints.handles(worker),
       emit: (event) => this.emit('event', event),
@@ -143,7 +137,6 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     await this.#pool.stop();
     this.#sessions.xdp?.closeAll();
     this.#endpoints.closeAll();
-    for (const ring of this.#rings) if (ring !== null) this.#options.ports.closeRing?.(ring);
     this.emit('event', { event: 'stopped' });
   }
 
@@ -199,8 +192,6 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       endpoints: this.#endpoints.offloads(),
       links: this.#sessions.linkCounts(),
       xdp: this.#sessions.xdp?.status() ?? null,
-      ring: memory.hasRings ? 'on' : 'off',
-      ringBatches: sum(L.COUNTER_RING_BATCHES),
       tunRxSupers: sum(L.COUNTER_TUN_RX_SUPER),
       tunTxSupers: sum(L.COUNTER_TUN_TX_SUPER),
       pathRxMerged: sum(L.COUNTER_PATH_RX_MERGED),

@@ -3,7 +3,6 @@
  * device a worker. IP-in-IP has two (protocols 4 and 41) that share one local number. Counted by use.
  */
 import * as L from '../../assembly/layout.ts';
-import type { RingLayout } from '../net/io-uring.ts';
 import { TunloomError } from '../errors.ts';
 import type { DataplaneMemory } from './memory.ts';
 import type { DeviceHandle } from './device/device.ts';
@@ -38,9 +37,6 @@ export interface PortProvider {
   openLinks?(workers: number): DeviceHandle[] | null;
   /** Takes over an interface for paths that go straight to their next hop; null: paths keep to packet and raw sockets. */
   readonly openXdp?: OpenXdp | null;
-  /** io_uring(7) with its queues and its submission entries on pages at these absolute addresses; null: sockets are called one by one. */
-  openRing?(queues: number, sqes: number): { readonly fd: number; readonly layout: RingLayout } | null;
-  closeRing?(fd: number): void;
   /** Sends one packet, as the endpoint's mode wants it, to a struct sockaddr. Ports without it have no probes. Throws SystemCallError. */
   send?(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void;
   /**

@@ -4,7 +4,6 @@
  */
 import * as L from '../../assembly/layout.ts';
 import { TunloomError } from '../errors.ts';
-import type { RingLayout } from '../net/io-uring.ts';
 import { Heap } from './heap.ts';
 
 /** How much of everything the memory has room for. */
@@ -48,8 +47,6 @@ export class DataplaneMemory {
   readonly pathStats: number;
   /** Records of AF_XDP sockets (XDP_STRIDE), where there may be any; page-aligned. */
   readonly xdp: number;
-  /** Of the workers' rings: two pages each (URING_PAGE). */
-  readonly rings: number;
   /** Regions of workers 0 .. workers - 1, then one for the control thread. */
   readonly timers: readonly number[];
 
@@ -78,7 +75,6 @@ export class DataplaneMemory {
     const pool = take(buffers * bufferSize);
     const flowTables = layFlowTables(sizes.flows ?? DEFAULT_FLOWS, take);
     this.xdp = take((sizes.xdpSockets ?? 0) * L.XDP_STRIDE, L.XDP_PAGE);
-    this.rings = take(sizes.workers * 2 * L.URING_PAGE, L.URING_PAGE);
     const heap = take(sizes.heap);
     const pages = Math.ceil(end / PAGE);
     if (pages > PAGE) {
@@ -109,37 +105,6 @@ export class DataplaneMemory {
       this.u32[(this.workerRegion(worker) + L.WORKER_SUPERS) / 4] = address;
     });
     this.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] = crypto.getRandomValues(new BigUint64Array(1))[0]!;
-  }
-
-  /** Gives worker `worker` the ring that `open` opens on two pages at absolute addresses; its descriptor, null if there is none. */
-  openRing(
-    worker: number,
-    open: (queues: number, sqes: number) => { readonly fd: number; readonly layout: RingLayout } | null,
-  ): number | null {
-    const base = this.counter(L.CONTROL + L.CONTROL_HOST_BASE);
-    const queues = this.rings + worker * 2 * L.URING_PAGE;
-    const sqes = queues + L.URING_PAGE;
-    const ring = open(base + queues, base + sqes);
-    if (!ring) return null;
-    const { sqTail, sqMask, cqes, cqHead, cqTail, cqMask } = ring.layout;
-    const words: [field: number, value: number][] = [
-      [L.WORKER_RING_SQES, sqes],
-      [L.WORKER_RING_SQ_TAIL, queues + sqTail],
-      [L.WORKER_RING_SQ_MASK, sqMask],
-      [L.WORKER_RING_CQES, queues + cqes],
-      [L.WORKER_RING_CQ_HEAD, queues + cqHead],
-      [L.WORKER_RING_CQ_TAIL, queues + cqTail],
-      [L.WORKER_RING_CQ_MASK, cqMask],
-    ];
-    for (const [field, value] of words) this.u32[(this.workerRegion(worker) + field) / 4] = value;
-    return ring.fd;
-  }
-
-  /** Whether all workers have a ring that works. */
-  get hasRings(): boolean {
-    return Array.from({ length: this.sizes.workers }, (_, worker) => this.workerRegion(worker)).every(
-      (region) => this.u32[(region + L.WORKER_RING_SQES) / 4] !== 0,
-    );
   }
 
   /** Sets a u32 of the control block with an atomic store. */

@@ -150,9 +150,6 @@ export interface OffloadStatus {
   readonly links: { readonly raw: number; readonly link: number };
   /** AF_XDP; null where it is not wanted. */
   readonly xdp: readonly XdpInterfaceStatus[] | null;
-  /** Whether workers send to several endpoints by one system call (io_uring(7)), and how many batches went that way. */
-  readonly ring: 'on' | 'off';
-  readonly ringBatches: number;
   readonly tunRxSupers: number;
   readonly tunTxSupers: number;
   /** Messages that held several datagrams. */

@@ -9,8 +9,6 @@ export interface HotPath {
   sendFailed(worker: number, place: number, reason: number): void;
   disableSegments(worker: number, message: number): void;
   regroupSends(worker: number): void;
-  fillRing(worker: number): number;
-  reapRing(worker: number): number;
   sendsDone(worker: number): void;
   prepareReceive(worker: number, endpoint: number, count: number): number;
   decapsulate(worker: number, endpoint: number, first: number, received: number, now: number): number;

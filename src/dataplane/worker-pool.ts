@@ -36,7 +36,6 @@ export class WorkerPool {
   readonly #module: WebAssembly.Module;
   readonly #tun: readonly DeviceHandle[];
   readonly #wake: readonly WakeUp[];
-  readonly #rings: readonly (number | null)[];
   readonly #busyPollUs: number;
   readonly #handles: (worker: number) => readonly EndpointHandle[];
   readonly #emit: (event: DataplaneEvent) => void;
@@ -52,8 +51,6 @@ export class WorkerPool {
     module: WebAssembly.Module;
     tun: readonly DeviceHandle[];
     wake: readonly WakeUp[];
-    /** io_uring(7) of each worker. */
-    rings: readonly (number | null)[];
     busyPollUs: number;
     handles: (worker: number) => readonly EndpointHandle[];
     emit: (event: DataplaneEvent) => void;
@@ -63,7 +60,6 @@ export class WorkerPool {
     this.#module = options.module;
     this.#tun = options.tun;
     this.#wake = options.wake;
-    this.#rings = options.rings;
     this.#busyPollUs = options.busyPollUs;
     this.#handles = options.handles;
     this.#emit = options.emit;
@@ -165,7 +161,6 @@ export class WorkerPool {
         wakeFd: this.#wake[worker.index]!.fd,
         bell: this.#wake[worker.index]!.bell,
         // What a crashed predecessor has left in a ring nobody knows.
-        ring: worker.restarts ? null : this.#rings[worker.index]!,
         busyPollUs: this.#busyPollUs,
         mail: port2,
       };

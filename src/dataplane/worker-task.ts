@@ -12,8 +12,6 @@ export interface WorkerTask {
   readonly wakeFd: number;
   /** With in-memory devices: one i32 that is raised to wake the worker. */
   readonly bell: SharedArrayBuffer;
-  /** io_uring(7) that sends to several endpoints at once, null without. */
-  readonly ring: number | null;
   /** Microseconds of busy polling before a sleep; 0: none. */
   readonly busyPollUs: number;
   readonly mail: MessagePort;

@@ -78,7 +78,7 @@ class WorkerLoop {
     this.#region = this.#wasm.workerAddress(task.index);
     this.#tun = this.#open(task.tun);
     this.#vnetTun = this.#tun instanceof TunDevice && this.#tun.vnet ? this.#tun : null;
-    this.#sender = new Sender(this.#wasm, this.#region, this.#u32, task.ring);
+    this.#sender = new Sender(this.#wasm, this.#region, this.#u32);
     for (const endpoint of task.endpoints) this.#setEndpoint(endpoint);
     this.#waiter =
       task.wakeFd < 0

@@ -55,7 +55,6 @@ export interface LabOptions {
         readonly merge: boolean;
         readonly link: 'auto' | 'on' | 'off';
         readonly xdp: 'off' | 'generic' | 'native';
-        readonly ring: boolean;
       }
     | undefined;
 }

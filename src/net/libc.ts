@@ -38,8 +38,6 @@ interface Library {
   readonly epoll_create1: Native;
   readonly epoll_ctl: Native;
   readonly epoll_wait: Native;
-  readonly io_uring_setup: Native;
-  readonly io_uring_enter: Native;
   errno(): number;
   address(view: Uint8Array): number;
 }
@@ -104,10 +102,6 @@ function load(): Library {
     epoll_create1: declare('int epoll_create1(int flags)'),
     epoll_ctl: declare('int epoll_ctl(int epoll, int operation, int fd, const uint8_t *event)'),
     epoll_wait: declare('int epoll_wait(int epoll, uint8_t *events, int count, int timeout)'),
-    io_uring_setup: declare('long syscall(long number, uint32_t entries, uint8_t *params)'),
-    io_uring_enter: declare(
-      'long syscall(long number, int ring, uint32_t submit, uint32_t complete, uint32_t flags, uint64_t signals)',
-    ),
     errno: () => koffi.errno(),
     address: (view) => Number(koffi.address(view)),
   };
@@ -167,16 +161,6 @@ export function sendRing(fd: number): number {
   return result < 0 ? -libc().errno() : result;
 }
 
-const SYS_IO_URING_SETUP = 425;
-const SYS_IO_URING_ENTER = 426;
-const IORING_ENTER_GETEVENTS = 1;
-
-/** io_uring_enter(2): submits entries and waits until so many are complete; entries submitted or -errno. */
-export function enterRing(ring: number, submit: number, complete: number): number {
-  const result = libc().io_uring_enter(SYS_IO_URING_ENTER, ring, submit, complete, IORING_ENTER_GETEVENTS, 0);
-  return result < 0 ? -libc().errno() : result;
-}
-
 /** poll(2): ready descriptors or -errno; `timeout` in milliseconds, -1 for ever. */
 export function poll(descriptors: number, count: number, timeout: number): number {
   const result = libc().poll(descriptors, count, timeout);
@@ -197,11 +181,6 @@ const PR_SET_TIMERSLACK = 29;
 /** How much later than asked for, in nanoseconds, the calling thread may be woken by a timer (prctl(2)); the default is 50 us. */
 export function setTimerSlack(nanoseconds: number): void {
   libc().prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0);
-}
-
-/** io_uring_setup(2) with a struct io_uring_params, which it fills; the descriptor. */
-export function setUpRing(entries: number, params: Uint8Array): number {
-  return check(libc().io_uring_setup(SYS_IO_URING_SETUP, entries, params), 'io_uring_setup()');
 }
 
 function check(result: number, call: string): number {

@@ -5,7 +5,6 @@ import type { EndpointSpec, OpenXdp, PortProvider } from '../dataplane/endpoints
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { close, sendTo } from '../net/libc.ts';
 import { SystemCallError } from '../net/errno.ts';
-import { type RingLayout, openRing } from '../net/io-uring.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { openLinkSocket } from '../net/packet-socket.ts';
 import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
@@ -44,7 +43,6 @@ export class HostPorts implements PortProvider {
   /** Whether paths may go straight to their next hop. */
   readonly #links: boolean;
   readonly openXdp: OpenXdp | null;
-  readonly #ring: boolean;
   readonly #endpoints = new Set<OpenEndpoint>();
   #assignment: PeerAssignment | null = null;
   /** Local addresses whose filters are out of date. */
@@ -59,11 +57,10 @@ export class HostPorts implements PortProvider {
   /** What the kernel's counter said last, by descriptor; it has 32 bits. */
   readonly #seen = new Map<number, number>();
 
-  /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them, packet sockets and io_uring. */
+  /** `offload`: whether UDP_SEGMENT and UDP_GRO may be used where the kernel has them and packet sockets. */
   constructor(namespace: string | null, offload: Omit<OffloadOptions, 'tun'>) {
     this.#namespace = namespace;
     this.#links = offload.link !== 'off';
-    this.#ring = offload.ring;
     const { xdp } = offload;
     this.openXdp =
       xdp === 'off'
@@ -126,14 +123,6 @@ export class HostPorts implements PortProvider {
       if (error instanceof SystemCallError) return null;
       throw error;
     }
-  }
-
-  openRing(queues: number, sqes: number): { fd: number; layout: RingLayout } | null {
-    return this.#ring ? openRing(L.URING_ENTRIES, queues, sqes) : null;
-  }
-
-  closeRing(fd: number): void {
-    close(fd);
   }
 
   /** Filters follow before the control thread does anything else, all changes of one moment at once. */

@@ -11,23 +11,19 @@ export interface OffloadOptions {
   readonly link: 'auto' | 'on' | 'off';
   /** Those paths go past the kernel's stack both ways, by AF_XDP: in front of it for every device, or in the driver. */
   readonly xdp: 'off' | 'generic' | 'native';
-  /** The messages of a batch to several sockets by one system call (io_uring(7)). */
-  readonly ring: boolean;
 }
 
 /** From the words of a configuration file: auto, or off. */
 export function offloadOptions(
-  words: Readonly<Record<'tun' | 'segment' | 'merge' | 'ring', 'auto' | 'off'>> &
-    Pick<OffloadOptions, 'link' | 'xdp'>,
+  words: Readonly<Record<'tun' | 'segment' | 'merge', 'auto' | 'off'>> & Pick<OffloadOptions, 'link' | 'xdp'>,
 ): OffloadOptions {
-  const { tun, segment, merge, link, xdp, ring } = words;
+  const { tun, segment, merge, link, xdp } = words;
   return {
     tun: tun === 'auto',
     segment: segment === 'auto',
     merge: merge === 'auto',
     link,
     xdp,
-    ring: ring === 'auto',
   };
 }
 
@@ -38,5 +34,4 @@ export const ALL_OFFLOADS: OffloadOptions = {
   merge: true,
   link: 'auto',
   xdp: 'off',
-  ring: false,
 };

@@ -1,11 +1,10 @@
-/** The sender with real sockets, with io_uring and without: the same datagrams in the same order, and the same counters. */
+/** The sender with real sockets, with UDP_SEGMENT and without: the same datagrams in the same order, and the same counters. */
 import { execFileSync } from 'node:child_process';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import * as L from '../../assembly/layout.ts';
 import { SocketDevice } from '../../src/dataplane/device/socket-device.ts';
 import { Sender } from '../../src/dataplane/sender.ts';
-import { openRing } from '../../src/net/io-uring.ts';
-import { addressOf, close, eventfd, receive, setIntOption } from '../../src/net/libc.ts';
+import { addressOf, close, receive, setIntOption } from '../../src/net/libc.ts';
 import { createNamespace, deleteNamespace, withNamespace } from '../../src/net/network-namespace.ts';
 import { openPathSocket } from '../../src/net/path-socket.ts';
 import { BenchNode } from '../support/bench-node.ts';
@@ -56,25 +55,13 @@ class Bed {
   readonly sockets = session.paths.map(({ local }) => openSocket(local));
   readonly far = session.paths.map(({ remote }) => openSocket(remote));
 
-  constructor(ring: 'ring' | 'none' | 'broken') {
-    this.node = new BenchNode('mag', {}, { mode: L.MODE_UDP4, offload: SEGMENT }).add(session);
+  constructor(offload: number) {
+    this.node = new BenchNode('mag', {}, { mode: L.MODE_UDP4, offload }).add(session);
     const { memory } = this.node;
     this.base = addressOf(memory.memory);
     memory.u64[(L.CONTROL + L.CONTROL_HOST_BASE) / 8] = BigInt(this.base);
-    this.sender = new Sender(this.node.wasm, this.node.worker, memory.u32, this.#ring(ring));
+    this.sender = new Sender(this.node.wasm, this.node.worker, memory.u32);
     this.sockets.forEach((fd, endpoint) => this.sender.setDevice(endpoint, new SocketDevice(fd, this.base)));
-  }
-
-  #ring(kind: 'ring' | 'none' | 'broken'): number | null {
-    if (kind === 'none') return null;
-    const { memory } = this.node;
-    const ring = memory.openRing(0, (queues, sqes) => openRing(L.URING_ENTRIES, queues, sqes));
-    if (ring === null) throw new Error('no io_uring here');
-    open.add(ring);
-    if (kind === 'ring') return ring;
-    const other = eventfd(0);
-    open.add(other);
-    return other;
   }
 
   /** Sends the packets as batches of the TUN. */
@@ -105,10 +92,6 @@ class Bed {
     const { paths } = this.node.sessions.status('mn1');
     return { sent: paths.map((path) => path.txPackets), drops: this.node.drops };
   }
-
-  get ringBatches(): number {
-    return this.node.memory.counter(this.node.worker + L.WORKER_COUNTERS + L.COUNTER_RING_BATCHES);
-  }
 }
 
 /** What a bed does, and what it has counted. */
@@ -117,52 +100,41 @@ function observe(bed: Bed, packets: readonly Uint8Array[]): { arrived: string[][
   return { arrived: bed.arrived(), ...bed.counters };
 }
 
-describe.each(['ring', 'broken'] as const)('%s', (kind) => {
-  /** One after the other: both have the same addresses. */
-  function expectAlike(packets: readonly Uint8Array[], prepare: (bed: Bed) => void = () => {}): Bed {
-    const plain = new Bed('none');
-    prepare(plain);
-    const wanted = observe(plain, packets);
-    for (const fd of open) close(fd);
-    open.clear();
-    const bed = new Bed(kind);
-    prepare(bed);
-    expect(observe(bed, packets)).toEqual(wanted);
-    expect(bed.ringBatches).toBeGreaterThan(0);
-    expect(bed.node.freeBuffers).toBe(plain.node.freeBuffers);
-    return bed;
-  }
+/** One after the other: both have the same addresses. */
+function expectAlike(packets: readonly Uint8Array[], prepare: (bed: Bed) => void = () => {}): Bed {
+  const plain = new Bed(0);
+  prepare(plain);
+  const wanted = observe(plain, packets);
+  for (const fd of open) close(fd);
+  open.clear();
+  const bed = new Bed(SEGMENT);
+  prepare(bed);
+  expect(observe(bed, packets)).toEqual(wanted);
+  expect(bed.node.freeBuffers).toBe(plain.node.freeBuffers);
+  return bed;
+}
 
-  test('messages of several and of single packets', () => {
-    const bed = expectAlike([...alike, ...alike, ...mixed]);
-    expect(bed.counters.sent.reduce((sum, packets) => sum + packets)).toBe(2 * alike.length + mixed.length);
-    expect(bed.counters.drops).toEqual({});
-    // Those of several messages a path go without, and after the first failure all do.
-    expect(bed.ringBatches).toBe(kind === 'ring' ? 2 : 1);
-    expect(bed.node.memory.hasRings).toBe(kind === 'ring');
-  });
-
-  test('an endpoint that is gone: its packets are counted, the others arrive', () => {
-    const bed = expectAlike(alike, ({ sender }) => sender.setDevice(1, null));
-    const { sent, drops } = bed.counters;
-    expect(sent[1]).toBe(0);
-    expect(Object.values(drops)).toEqual([alike.length - sent[0]! - sent[2]!]);
-  });
-
-  test('a socket that refuses segmentation: its packets go one by one, once', () => {
-    const bed = expectAlike([...alike, ...mixed, ...alike], ({ sockets }) =>
-      // Segments need checksums: udp(7) refuses them without (EINVAL).
-      setIntOption(sockets[1]!, 1, SO_NO_CHECK, 1, 'SO_NO_CHECK'),
-    );
-    expect(bed.counters.drops).toEqual({});
-    const offloadOf = (endpoint: number): number =>
-      bed.node.memory.u32[
-        (bed.node.memory.endpoints + endpoint * L.ENDPOINT_STRIDE + L.ENDPOINT_OFFLOAD) / 4
-      ]!;
-    expect([0, 1, 2].map(offloadOf)).toEqual([SEGMENT, 0, SEGMENT]);
-  });
+test('messages of several and of single packets', () => {
+  const bed = expectAlike([...alike, ...alike, ...mixed]);
+  expect(bed.counters.sent.reduce((sum, packets) => sum + packets)).toBe(2 * alike.length + mixed.length);
+  expect(bed.counters.drops).toEqual({});
 });
 
-test('a ring that the kernel refuses is none', () => {
-  expect(openRing(L.URING_ENTRIES, 1, 1)).toBe(null);
+test('an endpoint that is gone: its packets are counted, the others arrive', () => {
+  const bed = expectAlike(alike, ({ sender }) => sender.setDevice(1, null));
+  const { sent, drops } = bed.counters;
+  expect(sent[1]).toBe(0);
+  expect(Object.values(drops)).toEqual([alike.length - sent[0]! - sent[2]!]);
+});
+
+test('a socket that refuses segmentation: its packets go one by one, once', () => {
+  const bed = expectAlike([...alike, ...mixed, ...alike], ({ sockets }) =>
+    // Segments need checksums: udp(7) refuses them without (EINVAL).
+    setIntOption(sockets[1]!, 1, SO_NO_CHECK, 1, 'SO_NO_CHECK'),
+  );
+  expect(bed.counters.drops).toEqual({});
+  const { memory } = bed.node;
+  const offloadOf = (endpoint: number): number =>
+    memory.u32[(memory.endpoints + endpoint * L.ENDPOINT_STRIDE + L.ENDPOINT_OFFLOAD) / 4]!;
+  expect([0, 1, 2].map(offloadOf)).toEqual([SEGMENT, 0, SEGMENT]);
 });

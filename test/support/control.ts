@@ -21,7 +21,6 @@ export function controlOf(node: BenchNode): DataplaneControl {
         links: { raw: 3, link: 2 },
         xdp: null,
         ring: 'off',
-        ringBatches: 0,
         tunRxSupers: 0,
         tunTxSupers: 0,
         pathRxMerged: 5,

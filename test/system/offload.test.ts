@@ -5,7 +5,7 @@ import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
 import type { OffloadOptions } from '../../src/node/offload-options.ts';
 import { SESSION, pathAddresses, planPaths } from '../../src/lab/plan.ts';
 
-const ALL = { tun: true, segment: true, merge: true, link: 'auto', xdp: 'off', ring: true } as const;
+const ALL = { tun: true, segment: true, merge: true, link: 'auto', xdp: 'off' } as const;
 
 async function withLab(
   offload: OffloadOptions,
@@ -74,19 +74,6 @@ test.each([
     expect(status.tunTxSupers > 0).toBe(offload.tun);
     expect(status.pathTxMerged > 0).toBe(offload.segment);
     expect(status.pathRxMerged > 0).toBe(offload.segment && offload.merge);
-  });
-});
-
-test.each([true, false])('io_uring %s: super-packets to both paths', async (ring) => {
-  await withLab({ ...ALL, ring }, async (lab) => {
-    lab.topology.countWirePackets(false);
-    await expectSound(lab);
-    for (const end of [lab.mag, lab.lma]) {
-      const { offload } = end.dataplane.status();
-      expect(offload.ring).toBe(ring ? 'on' : 'off');
-      expect(offload.ringBatches > 0).toBe(ring);
-      expect(offload.pathTxMerged).toBeGreaterThan(0);
-    }
   });
 });
 

@@ -77,7 +77,6 @@ test.each([
     merge: false,
     link: 'off',
     xdp: 'off',
-    ring: false,
   });
   const endpoint: EndpointSpec = {
     family,
@@ -185,7 +184,6 @@ test.each([4, 6] as const)(
       merge: false,
       link: 'off',
       xdp: 'off',
-      ring: false,
     });
     const endpoint: EndpointSpec = {
       family,

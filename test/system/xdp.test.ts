@@ -33,7 +33,7 @@ async function withLab(
     workers,
     static: true,
     memory: false,
-    offload: { tun: true, segment: true, merge: true, link: 'auto', xdp, ring: true },
+    offload: { tun: true, segment: true, merge: true, link: 'auto', xdp },
   });
   try {
     prepare(lab);

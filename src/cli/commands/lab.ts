@@ -83,7 +83,6 @@ export function labCommand(): Command {
                   merge: false,
                   link: 'off' as const,
                   xdp: 'off' as const,
-                  ring: false,
                 },
               }),
         },

@@ -32,8 +32,7 @@ function formatOffload(offload: DataplaneStatus['offload']): string {
   return (
     `offloads: TUN super-packets ${offload.tun} (${offload.tunRxSupers} read; ${merges || 'none'} merged, ` +
     `${offload.tunTxSupers} written); UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
-    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop; ` +
-    `io_uring ${offload.ring} (${offload.ringBatches} batches)` +
+    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop` +
     (offload.xdp ? `; AF_XDP ${offload.xdp.map(formatXdp).join(', ') || 'on no interface'}` : '')
   );
 }

@@ -6,8 +6,6 @@
 export interface PacketDevice {
   /** File descriptor to poll for input, -1 if there is none (in-memory). */
   readonly fd: number;
-  /** That of the socket that send() sends messages on, -1 if it does not. */
-  readonly socket: number;
   /**
    * Receives up to `count` packets into the messages at address `headers`; each MMSGHDR_LEN tells the length.
    * Gives the number received, 0 if there is nothing now, or -errno.

@@ -7,12 +7,12 @@ const MSG_DONTWAIT = 0x40;
 export class LinkDevice implements PacketDevice {
   /** poll(2) passes it over. */
   readonly fd = -1;
-  readonly socket: number;
+  readonly #socket: number;
   readonly #base: number;
 
   /** `base` is the absolute address of the shared memory. */
   constructor(socket: number, base: number) {
-    this.socket = socket;
+    this.#socket = socket;
     this.#base = base;
   }
 
@@ -21,6 +21,6 @@ export class LinkDevice implements PacketDevice {
   }
 
   send(headers: number, count: number): number {
-    return sendmmsg(this.socket, this.#base + headers, count, MSG_DONTWAIT);
+    return sendmmsg(this.#socket, this.#base + headers, count, MSG_DONTWAIT);
   }
 }

@@ -88,7 +88,6 @@ export class PacketRing {
 
 export class MemoryDevice implements PacketDevice {
   readonly fd = -1;
-  readonly socket = -1;
   readonly #receive: PacketRing | null;
   readonly #send: PacketRing | null;
   readonly #bytes: Uint8Array;

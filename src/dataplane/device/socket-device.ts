@@ -7,13 +7,11 @@ const MSG_DONTWAIT = 0x40;
 
 export class SocketDevice implements PacketDevice {
   readonly fd: number;
-  readonly socket: number;
   readonly #base: number;
 
   /** `base` is the absolute address of the shared memory. */
   constructor(fd: number, base: number) {
     this.fd = fd;
-    this.socket = fd;
     this.#base = base;
   }
 

@@ -15,7 +15,6 @@ export function isTemporary(errno: number): boolean {
 
 export class TunDevice implements PacketDevice {
   readonly fd: number;
-  readonly socket = -1;
   /** Whether each packet has a struct virtio_net_hdr in front. */
   readonly vnet: boolean;
   readonly #base: number;

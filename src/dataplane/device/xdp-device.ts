@@ -10,7 +10,6 @@ const CALLS = 2 * (L.XDP_SEND_CHUNKS / 32);
 
 export class XdpDevice implements PacketDevice {
   readonly fd: number;
-  readonly socket = -1;
   readonly #record: number;
   readonly #wasm: HotPath;
   readonly #region: number;
