@@ -7,7 +7,7 @@ const TIMEOUT_MS = 10_000;
 /** Why nobody answers, in words, by errno. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket; is tunloom running? (--socket names another)',
-  ECONNREFUSED: 'the socket is there but nobody answers; the instance has died',
+  ECONNREFUSED: 'nobody answers there; the instance has died, or this is not its socket',
   EACCES: 'permission denied; the socket belongs to the user that runs tunloom',
   ENOTSOCK: 'is not a socket',
 };

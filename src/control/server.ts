@@ -12,7 +12,7 @@ import { TEXT_FORMAT } from './prometheus-text.ts';
 import { addDistributionRoutes } from './distribution-routes.ts';
 import { type PathControl, addPathRoutes } from './path-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
-import { type SignalingControl, addSignalingRoutes } from './signaling-routes.ts';
+import { type SignalingControl, addSignalingRoutes, ownerOf } from './signaling-routes.ts';
 
 /** How many sessions a reload touched. */
 export interface ReloadResult {
@@ -79,9 +79,12 @@ export function buildControlServer({
     return reply.status(status).send({ error: { code, message: error.message } });
   });
   server.setNotFoundHandler((request, reply) =>
-    reply
-      .status(404)
-      .send({ error: { code: 'NOT_FOUND', message: `there is no ${request.method} ${request.url}` } }),
+    reply.status(404).send({
+      error: {
+        code: 'NOT_FOUND',
+        message: `there is no ${request.method} ${request.url}${ownerOf(request.url)}`,
+      },
+    }),
   );
   server.get('/v1/status', () => control.status());
   addDistributionRoutes(server, control, changed, services);

@@ -52,6 +52,19 @@ const nodeBody = z.strictObject({ node: z.string().min(1) });
 const NODE_BODY = '{"node": IDENTITY}';
 const interfaceBody = z.strictObject({ up: z.boolean().optional(), metrics: metricsSchema.nullish() });
 
+/** Who answers a request that is not for everybody. */
+const OWNERS: readonly (readonly [path: RegExp, owner: string])[] = [
+  [/^\/v1\/(bindings|signaling)\b/, 'a MAG or LMA'],
+  [/^\/v1\/revoke\b/, 'an LMA'],
+  [/^\/v1\/(attach|detach|register|deregister|interfaces)\b/, 'a MAG'],
+];
+
+/** For the answer to a request that this instance does not know: who would. */
+export function ownerOf(url: string): string {
+  const owner = OWNERS.find(([path]) => path.test(url))?.[1];
+  return owner === undefined ? '' : `: this instance is not ${owner}`;
+}
+
 export function addSignalingRoutes(server: FastifyInstance, control: SignalingControl): void {
   server.get('/v1/bindings', () => control.bindings());
   server.get<{ Params: { name: string } }>('/v1/bindings/:name', ({ params }) =>

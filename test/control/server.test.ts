@@ -169,6 +169,27 @@ test.each([
   expect(response.json()).toMatchObject({ error: { code } });
 });
 
+test('what only a MAG or an LMA can do is refused by name elsewhere', async () => {
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  for (const [method, url, owner] of [
+    ['POST', '/v1/revoke', 'an LMA'],
+    ['PUT', '/v1/interfaces/wan0', 'a MAG'],
+    ['GET', '/v1/bindings/mn1', 'a MAG or LMA'],
+  ] as const) {
+    const answer = await server.inject({ method, url });
+    expect(answer.statusCode).toBe(404);
+    const message = `there is no ${method} ${url}: this instance is not ${owner}`;
+    expect(answer.json()).toEqual({ error: { code: 'NOT_FOUND', message } });
+  }
+  expect((await server.inject({ url: '/v1/nonsense' })).json()).toEqual({
+    error: { code: 'NOT_FOUND', message: 'there is no GET /v1/nonsense' },
+  });
+});
+
 test('metrics on a TCP port: that and nothing else', async () => {
   const counts = {
     ...{ role: 'lma' as const, restartCounter: 3, unsent: 1, overflow: 2 },

@@ -41,6 +41,9 @@ export function interfaceCommand(): Command {
 /** Throws BAD_OPTION if there is nothing to do. */
 function bodyOf({ up, down, configured, weight, uplink, downlink, latency, loss }: InterfaceOptions): object {
   if (up && down) throw new TunloomError('BAD_OPTION', 'expected --up or --down, not both');
+  if (weight !== undefined && !/^\d+$/.test(weight)) {
+    throw new TunloomError('BAD_OPTION', `--weight ${weight}: expected a whole number`);
+  }
   const metrics = Object.fromEntries(
     Object.entries({
       weight: weight === undefined ? undefined : Number(weight),
