@@ -163,6 +163,8 @@ test('new weights from the signaling in the middle of a stream: no datagram is l
       net.magDaemon!.json('interface', 'wan1', '--weight', String(second));
       await weightsAre(weights, 'signaled weight');
     }
+    // A weight goes before rates for as long as it is there.
+    for (const name of ['wan0', 'wan1']) net.magDaemon!.json('interface', name, '--configured');
     net.magDaemon!.json('interface', 'wan0', '--downlink', '50Mbit');
     net.magDaemon!.json('interface', 'wan1', '--downlink', '20Mbit');
     await weightsAre([5, 2], 'rates');
