@@ -18,7 +18,7 @@ function run(command: string, ...args: string[]): string {
 const tunloom = (...args: string[]): string => run(join(folder, 'bin/tunloom'), ...args);
 
 beforeAll(() => {
-  // As `prepack` does, but for the WebAssembly, which other tests are reading.
+  // As `npm run build` does, but for the WebAssembly, which other tests are reading.
   execFileSync('npx', ['tsc', '-p', 'src/tsconfig.json'], { cwd: ROOT });
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder];
   execFileSync('npm', pack, { cwd: ROOT, stdio: 'ignore' });
