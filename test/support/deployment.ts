@@ -238,7 +238,10 @@ ${extra}`,
     return received.bytes;
   }
 
-  /** Numbered datagrams between host and correspondent, 4000 a second; `meanwhile` happens in their middle. */
+  /**
+   * Numbered datagrams between host and correspondent, 1000 a second, so that the receive buffer outlasts a stall of the machine; `meanwhile`
+   * happens in their middle.
+   */
   async datagrams(
     direction: 'uplink' | 'downlink',
     address: string,
@@ -256,7 +259,7 @@ ${extra}`,
     await sink.ready;
     const source = startTraffic<{ sent: number }>({
       ...{ kind: 'udp-source', namespace: from.namespace, host, port: 5002, source: from.address },
-      ...{ count, size: 600, perSecond: 4000 },
+      ...{ count, size: 600, perSecond: 1000 },
     });
     await meanwhile();
     const { sent } = await source.result;

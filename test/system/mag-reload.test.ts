@@ -63,7 +63,7 @@ test.each(['uplink', 'downlink'] as const)(
   'a path that is removed or added loses no datagram (%s)',
   async (direction) => {
     const address = await up();
-    const result = await net.datagrams(direction, address, 12_000, async () => {
+    const result = await net.datagrams(direction, address, 3_000, async () => {
       await net.reloadMag((text) => text.replace(SECOND, ''));
       await net.pathsAre([1]);
       await net.reloadMag((text) => text.replace('nodes:', `${SECOND}nodes:`));

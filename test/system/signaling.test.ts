@@ -154,7 +154,7 @@ test('new weights from the signaling in the middle of a stream: no datagram is l
         binding!.weightsFrom === from && binding!.paths.map(({ weight }) => weight).join() === weights.join()
       );
     });
-  const result = await net.datagrams('downlink', address, 12_000, async () => {
+  const result = await net.datagrams('downlink', address, 3_000, async () => {
     for (const [weights, second] of [
       [[5, 1], 1],
       [[5, 7], 7],
