@@ -92,8 +92,8 @@ export const heartbeatSchema = keys({
 /** Directory of what has to survive a restart. */
 export const stateDirectory = matching(/^.{1,4000}$/, 'a directory').default('/var/lib/tunloom');
 
-/** Keys of a daemon's file that the data plane's host and the process are made from. */
-const HOST_KEYS = [
+/** Keys of what concerns the process and its devices: a running daemon keeps them. */
+export const PROCESS_KEYS = [
   'workers',
   'tun',
   'control',
@@ -101,11 +101,12 @@ const HOST_KEYS = [
   'memory',
   'offload',
   'busyPoll',
-  'probes',
-  'log',
   'routing',
   'state',
 ] as const;
+
+/** Keys of a daemon's file that the data plane's host and the process are made from. */
+const HOST_KEYS = [...PROCESS_KEYS, 'probes', 'log'] as const;
 
 export type HostPart<F extends Record<(typeof HOST_KEYS)[number], unknown>> = Pick<
   F,

@@ -94,19 +94,6 @@ export function refuseFixed(file: string, names: readonly string[]): void {
   throw new TunloomError('NEEDS_RESTART', lines.join('\n'));
 }
 
-/** Keys of what concerns the process and its devices: a running daemon keeps them. */
-export const PROCESS_KEYS = [
-  'workers',
-  'tun',
-  'control',
-  'metrics',
-  'memory',
-  'offload',
-  'busyPoll',
-  'routing',
-  'state',
-] as const;
-
 /** Probes may change, but not come or go. */
 export function probeSwitch(
   before: { readonly probes: { readonly enabled: boolean } },

@@ -1,6 +1,7 @@
 /** `tunloom lma`: an LMA as a daemon (signaling-daemon.ts). */
 import { type LmaDaemonConfig, loadLmaConfig } from '../config/lma-config.ts';
-import { PROCESS_KEYS, differences } from './daemon.ts';
+import { PROCESS_KEYS } from '../config/signaling-schema.ts';
+import { differences } from './daemon.ts';
 import { LmaNode } from './lma-node.ts';
 import { runSignalingDaemon } from './signaling-daemon.ts';
 

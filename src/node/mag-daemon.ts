@@ -1,6 +1,7 @@
 /** `tunloom mag`: a MAG as a daemon (signaling-daemon.ts). SIGTERM and SIGINT de-register first. */
 import { type MagDaemonConfig, loadMagConfig } from '../config/mag-config.ts';
-import { PROCESS_KEYS, differences } from './daemon.ts';
+import { PROCESS_KEYS } from '../config/signaling-schema.ts';
+import { differences } from './daemon.ts';
 import { MagNode } from './mag-node.ts';
 import { runSignalingDaemon } from './signaling-daemon.ts';
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { NamespaceLab } from '../../src/lab/namespace-lab.ts';
 import type { OffloadOptions } from '../../src/node/offload-options.ts';
 import { SESSION, pathAddresses, planPaths } from '../../src/lab/plan.ts';
+import { expectSound } from '../support/sound-lab.ts';
 
 const ALL = { tun: true, segment: true, merge: true, link: 'auto', xdp: 'off' } as const;
 
@@ -24,20 +25,6 @@ async function withLab(
     await use(lab);
   } finally {
     await lab.stop();
-  }
-}
-
-/** Both directions intact, in the shares, nothing dropped. */
-async function expectSound(lab: NamespaceLab): Promise<void> {
-  for (const direction of ['uplink', 'downlink'] as const) {
-    const result = await lab.tcp(direction);
-    expect(result.bytes).toBeGreaterThan(0);
-    expect(result.sha256Match, direction).toBe(true);
-  }
-  for (const end of [lab.mag, lab.lma]) {
-    expect(end.dataplane.status().drops).toEqual({});
-    const [first, second] = end.dataplane.session(SESSION).paths.map((path) => path.txPackets);
-    expect(Math.abs(first! * 2 - second! * 3)).toBeLessThanOrEqual(6);
   }
 }
 

@@ -13,6 +13,7 @@ import { ETHERTYPE_IPV4, PacketSocket } from '../../src/net/packet-socket.ts';
 import { XdpInterface } from '../../src/node/xdp-interface.ts';
 import { run } from '../support/daemon.ts';
 import { slowChecksum } from '../support/inner-packet.ts';
+import { expectSound } from '../support/sound-lab.ts';
 
 const GRE = 47;
 const RAW = 3 | 0o4000 | 0o2000000;
@@ -60,19 +61,6 @@ const BOTH = [
   ['wan1', 1],
   ['wan2', 1],
 ] as const;
-
-async function expectSound(lab: NamespaceLab): Promise<void> {
-  for (const direction of ['uplink', 'downlink'] as const) {
-    const result = await lab.tcp(direction);
-    expect(result.bytes).toBeGreaterThan(0);
-    expect(result.sha256Match, direction).toBe(true);
-  }
-  for (const end of [lab.mag, lab.lma]) {
-    expect(end.dataplane.status().drops).toEqual({});
-    const [first, second] = end.dataplane.session(SESSION).paths.map((path) => path.txPackets);
-    expect(Math.abs(first! * 2 - second! * 3)).toBeLessThanOrEqual(6);
-  }
-}
 
 async function eventually(holds: () => boolean): Promise<void> {
   for (let tries = 0; tries < 500 && !holds(); tries++)
