@@ -17,6 +17,7 @@ import type {
 import type { AccessContext } from './access-context.ts';
 import { AccessInterface } from './access-interface.ts';
 import { LanInterface } from './lan-interface.ts';
+import { OwnAddresses } from './own-addresses.ts';
 
 const LINK_SCOPE = 253;
 
@@ -25,6 +26,8 @@ export interface AccessOptions {
   readonly namespace: string | null;
   readonly interfaces: readonly AccessInterfaceConfig[];
   readonly lans: readonly LanInterfaceConfig[];
+  /** The TUN device, which gets the addresses of logical nodes; null or left out: nothing does. */
+  readonly tun?: string | null;
   /** Of rules for packets inside a LAN's delegated prefix; null or left out: they need none. */
   readonly insidePriority?: number | null;
   readonly readiness: Readiness;
@@ -58,6 +61,7 @@ export class AccessSide extends EventEmitter<AccessEvents> {
   readonly #context: AccessContext;
   #interfaces: readonly AccessInterface[] = [];
   #lans: readonly LanInterface[] = [];
+  readonly #own: OwnAddresses | null;
   /** What logical nodes have, for networks that come later. */
   readonly #logical = new Map<string, { readonly grant: AccessGrant; readonly until: number }>();
   readonly #monitor: InterfaceMonitor;
@@ -84,6 +88,7 @@ export class AccessSide extends EventEmitter<AccessEvents> {
       changed: () => this.#schedule(),
       log: options.log,
     };
+    this.#own = options.tun ? new OwnAddresses(options.tun, this.#host) : null;
     this.#interfaces = options.interfaces.map((config) => new AccessInterface(config, this.#context));
     this.#lans = options.lans.map((config) => new LanInterface(config, this.#context));
     this.#monitor = new InterfaceMonitor(options.namespace, options.readiness, (event) => {
@@ -221,6 +226,7 @@ export class AccessSide extends EventEmitter<AccessEvents> {
       if (node && (here || node.grant !== null)) access.serve(node, here ? grant : null);
     }
     for (const lan of this.#lans) if (lan.config.node === identity) lan.serve(grant);
+    this.#attempt(this.#options.tun ?? '', () => this.#own?.serve(identity, grant));
     this.#tick();
   }
 

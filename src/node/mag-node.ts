@@ -124,13 +124,17 @@ export class MagNode {
       config.machine.interfaces.map(({ name }) => name),
       this.#transport,
       readiness,
-      (state) => this.#wanChanged(state),
+      (state) => {
+        log.info({ event: 'interface', interface: state.name }, describeWan(state));
+        this.#wanChanged(state);
+      },
       (text) => log.warn({ event: 'interface' }, text),
     );
     this.access = new AccessSide({
       namespace,
       interfaces: config.access,
       lans: config.lans,
+      tun: config.host.routing.manage ? host.tunName : null,
       insidePriority: config.host.routing.manage ? config.host.routing.rulePriority - 1 : null,
       readiness,
       now: () => performance.now(),
@@ -421,6 +425,10 @@ export class MagNode {
       })),
     };
   }
+}
+
+function describeWan({ name, up, addresses }: WanState): string {
+  return up ? `${name} is up with ${addresses.join(', ') || 'no address'}` : `${name} is down`;
 }
 
 /** Interfaces that hosts are behind. */

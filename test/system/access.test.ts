@@ -355,6 +355,33 @@ test('hosts on a LAN live on the delegated prefix of a logical mobile node', asy
   expect(netlink.routes().find(({ prefix }) => prefix === '2001:db8:ab00::/56')?.device).toBeNull();
 });
 
+test('a logical node is the MAG itself: its addresses are on the TUN device for as long as it has them', () => {
+  host(1, 'tun0');
+  netlink.apply([setLink('tun0', { up: true })]);
+  const { side } = start([], { tun: 'tun0' });
+  const here = (): string[] =>
+    netlink
+      .addresses()
+      .flatMap(({ device, scope, address, prefixLength }) =>
+        device === 'tun0' && scope === 0 ? [`${address}/${prefixLength}`] : [],
+      )
+      .toSorted();
+  const box = { ...GRANT, node: 'box@example.org', interface: null };
+  side.grant(box);
+  expect(here()).toEqual(['198.51.100.7/32', '2001:db8:1::1/128']);
+  side.grant({ ...box, homeAddress: null, homePrefixes: [{ prefix: '2001:db8:2::/56', onLink: true }] });
+  expect(here()).toEqual(['2001:db8:2::1/128']);
+  // The same identity on an access link is somebody else's host.
+  side.grant({ ...box, interface: 'acc0' });
+  expect(here()).toEqual([]);
+  side.grant(box);
+  side.withdraw(box.node);
+  expect(here()).toEqual([]);
+  side.grant(box);
+  side.stop();
+  expect(here()).toEqual([]);
+});
+
 /** The access side has prepared a new interface: a host's first solicitation would be lost before. */
 async function noticed(device: string): Promise<void> {
   const setting = `/proc/sys/net/ipv6/conf/${device}/accept_ra`;
