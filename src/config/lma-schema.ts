@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   address,
+  addressOrIdentity,
   addressOrPrefix,
   durationWithin,
   expected,
@@ -46,7 +47,7 @@ const node = keys({
   delegated: list(prefix).default([]),
   delegation: flag.default(true),
   multipath: oneOf(MULTIPATH).optional(),
-  mags: list(addressOrPrefix).default([]),
+  mags: list(addressOrIdentity).default([]),
 });
 
 const registration = keys({

@@ -30,7 +30,12 @@ export const prefix = parsedBy(parsePrefix, 'a prefix such as 192.0.2.0/24 or 20
 export const addressOrPrefix = parsedBy(
   (text) => (text.includes('/') ? parsePrefix(text) : parseAddress(text)),
   'an address or a prefix such as 192.0.2.1 or 2001:db8::/64',
-).transform((text) => (text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`));
+).transform(withLength);
+/** The same, or a MAG Identifier (RFC 8278 §4.2), which is an NAI. */
+export const addressOrIdentity = parsedBy(
+  (text) => text.includes('@') || (text.includes('/') ? parsePrefix(text) : parseAddress(text)),
+  'an address, a prefix, or a MAG Identifier such as mag1@example.org',
+).transform((text) => (text.includes('@') ? text : withLength(text)));
 /** An address with a prefix length; host bits are the point of it. */
 export const interfaceAddress = parsedBy((text) => {
   const [host = '', length = '', ...rest] = text.split('/');
@@ -55,6 +60,10 @@ function parseListenAddress(text: string): { host: string; port: number } {
     throw new Error(`"${host}" is of the other family`);
   }
   return { host, port };
+}
+
+function withLength(text: string): string {
+  return text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`;
 }
 
 export function matching(pattern: RegExp, what: string): z.ZodString {

@@ -165,7 +165,7 @@ export class LmaNode {
   /** Goes over to what can be changed while running; what was revoked by it is in the log. */
   reconfigure(config: LmaDaemonConfig): { readonly sessions: number; readonly revoked: number } {
     const before = [...this.#machine.sessions()].length;
-    this.#signaling.setSecurity(new PeerSecurity('lma', config.keys, config.clockWindow));
+    this.#signaling.setKeys('lma', config.keys, config.clockWindow);
     this.installer.setTunnels(config.tunnels);
     this.#runner.run((now) => this.#machine.reconfigure(this.#machineConfig(config), now));
     this.installer.setRules(config.weights);

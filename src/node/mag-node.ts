@@ -351,7 +351,7 @@ export class MagNode {
     const lmas = [lma, ...[...logicalNodes, ...nodes].map((node) => node.lma)];
     const addresses = new Set(lmas.flatMap((lma) => [lma?.ipv6, lma?.ipv4]));
     const former = before.keys.filter(({ prefix }) => !addresses.has(prefix.split('/')[0]));
-    this.#signaling.setSecurity(new PeerSecurity('mag', [...keys, ...former], clockWindow));
+    this.#signaling.setKeys('mag', [...keys, ...former], clockWindow);
   }
 
   /** The operator's word on an interface holds until the file says something new. */

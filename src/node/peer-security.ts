@@ -5,6 +5,7 @@ import {
   addAuthentication,
   checkAuthentication,
 } from '../pmipv6/authentication.ts';
+import { type Endpoint, endpointKey } from '../pmipv6/endpoint.ts';
 import { ReplayGuard, withTime } from '../pmipv6/replay.ts';
 import { type Message, optionsOffset } from '../pmipv6/wire/mobility-header.ts';
 import { identifierText } from '../pmipv6/wire/option/identifier.ts';
@@ -19,38 +20,55 @@ export interface PeerKey extends SecurityAssociation {
 }
 
 export type SecurityVerdict =
-  'accepted' | 'absent' | 'unknown-spi' | 'wrong' | 'replayed' | 'stale' | 'untimed' | 'foreign-identity';
+  /** `identity`: the MAG Identifier that the key stands for; null: it stands for an address only, or there is none. */
+  | { readonly verdict: 'accepted'; readonly identity: string | null }
+  | {
+      readonly verdict:
+        'absent' | 'unknown-spi' | 'wrong' | 'replayed' | 'stale' | 'untimed' | 'foreign-identity';
+    };
+
+const NO_KEY: SecurityVerdict = { verdict: 'accepted', identity: null };
+
+/** More peers than this that could use several keys are not remembered; the longest silent one goes. */
+const MOST_REMEMBERED = 65_536;
 
 export class PeerSecurity {
   readonly #keys: readonly { readonly prefix: Prefix; readonly key: PeerKey }[];
   readonly #role: 'mag' | 'lma';
   readonly #guard: ReplayGuard;
+  /** LMA: SPI that a peer has used last, by its end of the signaling: MAGs of unknown addresses can only be told apart by their keys. */
+  readonly #spis: Map<string, number>;
 
-  /** `window`: milliseconds that the clocks of both ends may be apart. */
-  constructor(role: 'mag' | 'lma', keys: readonly PeerKey[], window: number) {
+  /** `window`: milliseconds that the clocks of both ends may be apart. `before`: whose memory of the peers' keys goes on. */
+  constructor(role: 'mag' | 'lma', keys: readonly PeerKey[], window: number, before?: PeerSecurity) {
     this.#role = role;
+    this.#spis = before ? before.#spis : new Map();
     this.#keys = keys.map((key) => ({ prefix: parsePrefix(key.prefix), key }));
     this.#guard = new ReplayGuard(window);
   }
 
   /** Judges a message that decoded well. Peers without a key need none; peers with one have to use it in every message. */
   check(message: Message, octets: Uint8Array, ends: PacketEnds, utc: number): SecurityVerdict {
-    const keys = this.#keysOf(ends.remote);
-    if (!keys.length) return 'accepted';
+    const keys = this.#keysOf(ends.remote.address);
+    if (!keys.length) return NO_KEY;
     const at = optionsOffset(octets);
-    if (at === null) return 'absent';
+    if (at === null) return { verdict: 'absent' };
     const result = checkAuthentication(
       octets,
       at,
       this.#careOf(ends),
       (spi) => keys.find((key) => key.spi === spi)?.key,
     );
-    if (result.verdict !== 'valid') return result.verdict;
-    const allowed = keys.find((key) => key.spi === result.spi)?.identity ?? null;
-    const identity = findOption(message.options, 'mag-identifier');
-    if (allowed !== null && identity && identifierText(identity) !== allowed) return 'foreign-identity';
+    if (result.verdict !== 'valid') return { verdict: result.verdict };
+    const identity = keys.find((key) => key.spi === result.spi)?.identity ?? null;
+    const named = findOption(message.options, 'mag-identifier');
+    if (identity !== null && named && identifierText(named) !== identity) {
+      return { verdict: 'foreign-identity' };
+    }
     const verdict = this.#guard.judge(message, result.authenticator, utc);
-    return verdict === 'fresh' ? 'accepted' : verdict;
+    if (verdict !== 'fresh') return { verdict };
+    if (this.#role === 'lma' && keys.length > 1) this.#remember(ends.remote, result.spi);
+    return { verdict: 'accepted', identity };
   }
 
   /** Whether a message to this peer has to be authenticated: then it needs a time of its own. */
@@ -58,10 +76,20 @@ export class PeerSecurity {
     return this.#keysOf(remote).length ? withTime(message, utc) : message;
   }
 
-  /** The octets with the peer's first key on them, or as they are if it has none. */
+  /** The octets with the key that the peer has used last, else its first one, on them; as they are if it has none. */
   protect(octets: Uint8Array, ends: PacketEnds): Uint8Array {
-    const [key] = this.#keysOf(ends.remote);
+    const keys = this.#keysOf(ends.remote.address);
+    const spi = keys.length > 1 ? this.#spis.get(endpointKey(ends.remote)) : undefined;
+    const key = keys.find((one) => one.spi === spi) ?? keys[0];
     return key ? addAuthentication(octets, key, this.#careOf(ends)) : octets;
+  }
+
+  #remember(remote: Endpoint, spi: number): void {
+    const key = endpointKey(remote);
+    // To the young end.
+    this.#spis.delete(key);
+    if (this.#spis.size >= MOST_REMEMBERED) this.#spis.delete(this.#spis.keys().next().value!);
+    this.#spis.set(key, spi);
   }
 
   #keysOf(address: string): PeerKey[] {
@@ -73,17 +101,16 @@ export class PeerSecurity {
   }
 
   /** The MAG's address; over UDP a NAT may have changed it, so it is left out. */
-  #careOf({ local, remote, udp }: PacketEnds): Uint8Array {
-    if (udp) return new Uint8Array(16);
-    return mapped16(parseAddress(this.#role === 'mag' ? local : remote));
+  #careOf({ local, remote }: PacketEnds): Uint8Array {
+    if (remote.port !== null) return new Uint8Array(16);
+    return mapped16(parseAddress(this.#role === 'mag' ? local : remote.address));
   }
 }
 
-/** The two addresses of a packet, and whether it is UDP. */
+/** Our address and the peer's end of a packet. */
 export interface PacketEnds {
   readonly local: string;
-  readonly remote: string;
-  readonly udp: boolean;
+  readonly remote: Endpoint;
 }
 
 function isWithin(address: Uint8Array, { bytes, length }: Prefix): boolean {

@@ -50,7 +50,7 @@ export class SessionInstaller {
     const session = this.#withLearnedPorts(told);
     const before = this.#installed.get(session.name);
     const weights = this.#weigh(session);
-    const spec = toSessionSpec(session, weights.weights, this.#tunnels);
+    const spec = toSessionSpec(session, weights.weights, this.#tunnels, this.#direction);
     const distribution = this.#distributions.get(session.name);
     this.#host.install(distribution ? { ...spec, distribution } : spec);
     this.#installed.set(session.name, { session, weights });

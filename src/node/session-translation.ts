@@ -6,11 +6,15 @@ import { isSequenced } from '../dataplane/path-template.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
 import type { TunnelPath, TunnelSession } from '../pmipv6/tunnel-session.ts';
 
-/** Weights by BID; `tunnels` says how tunnels are built where the signaling has no say. */
+/**
+ * Weights by BID; `tunnels` says how tunnels are built where the signaling has no say; `direction`: in which we send. What the signaling says of rate
+ * and latency holds for the schedulers until it is measured.
+ */
 export function toSessionSpec(
   session: TunnelSession,
   weights: ReadonlyMap<number, number>,
   tunnels: FileTunnels,
+  direction: 'uplink' | 'downlink',
 ): SessionSpec {
   const keyed = session.receiveKey !== null && session.sendKey !== null;
   const complete = completeSession(
@@ -30,6 +34,8 @@ export function toSessionSpec(
         encapsulation: path.encapsulation,
         ...(path.label ? { label: path.label } : {}),
         weight: weights.get(path.bid) ?? 1,
+        rate: (direction === 'uplink' ? path.metrics.uplinkRate : path.metrics.downlinkRate) || undefined,
+        delay: path.metrics.latency,
         gre: { ...tunnels.gre, key: keyed },
         // A Tunnel Encapsulation Limit is a matter of IPv6 without UDP (RFC 2473 §4.1.1).
         encapsulationLimit: hasLimit(path) ? (tunnels.encapsulationLimit ?? null) : null,

@@ -16,7 +16,7 @@ import {
   writeChecksum,
 } from '../pmipv6/wire/mobility-header.ts';
 import { SIGNALING_PORT } from '../pmipv6/wire/numbers.ts';
-import type { PeerSecurity } from './peer-security.ts';
+import { type PeerKey, PeerSecurity } from './peer-security.ts';
 
 /** Counters since the start, by message name or reason; what never happened is left out. */
 export interface SignalingCounters {
@@ -33,6 +33,8 @@ export interface SignalingCounters {
 /** A message that was let through. */
 export interface ReceivedMessage {
   readonly message: Message;
+  /** MAG Identifier that the key of the message stands for; null: there is none. */
+  readonly identity: string | null;
   readonly from: Endpoint;
   readonly to: Endpoint;
   /** Number of the socket it came by. */
@@ -57,9 +59,9 @@ export class Signaling {
     this.#security = security;
   }
 
-  /** New keys; what was seen with the old ones is forgotten with them. */
-  setSecurity(security: PeerSecurity): void {
-    this.#security = security;
+  /** Other keys; messages seen with the former ones are forgotten, but not who uses which. `role`, `keys`, `window`: as in PeerSecurity. */
+  setKeys(role: 'mag' | 'lma', keys: readonly PeerKey[], window: number): void {
+    this.#security = new PeerSecurity(role, keys, window, this.#security);
   }
 
   /** The message of a datagram, null if it goes no further. `utc`: milliseconds since 1970. */
@@ -77,20 +79,17 @@ export class Signaling {
       return null;
     }
     const octets = data.subarray(0, (data[1]! + 1) * 8);
-    const verdict = this.#security.check(
-      message,
-      octets,
-      { local: to, remote: from, udp: port !== null },
-      utc,
-    );
-    if (verdict !== 'accepted') {
-      count(this.#refused, `authentication-${verdict}`);
+    const remote = { address: from, port };
+    const judged = this.#security.check(message, octets, { local: to, remote }, utc);
+    if (judged.verdict !== 'accepted') {
+      count(this.#refused, `authentication-${judged.verdict}`);
       return null;
     }
     count(this.#received, messageName(message));
     return {
       message,
-      from: { address: from, port },
+      identity: judged.identity,
+      from: remote,
       to: { address: to, port: port === null ? null : SIGNALING_PORT },
       socket,
     };
@@ -99,8 +98,7 @@ export class Signaling {
   /** Sends by socket number `socket`. Throws SystemCallError if the kernel refuses. */
   send(message: Message, from: Endpoint, to: Endpoint, socket: number, utc: number): void {
     const timed = this.#security.timed(message, to.address, utc);
-    const ends = { local: from.address, remote: to.address, udp: to.port !== null };
-    const octets = this.#security.protect(encodeMessage(timed), ends);
+    const octets = this.#security.protect(encodeMessage(timed), { local: from.address, remote: to });
     if (to.port === null) writeChecksum(octets, pseudoHeaderOf(from.address, to.address));
     try {
       this.#transport.send(socket, octets, from.address, to.address, to.port);

@@ -8,6 +8,14 @@ export interface Endpoint {
   readonly port: number | null;
 }
 
+/** Between whom a message went, and whose it surely is. */
+export interface Arrival {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  /** MAG Identifier that the key of the message stands for; null: there is none. */
+  readonly identity: string | null;
+}
+
 /** The two clocks of a state machine, both in milliseconds. */
 export interface Instant {
   /** Never jumps: for timers. */

@@ -49,6 +49,10 @@ test.each([
     /mags\[0\]\.authentication\.spi: got 5, expected an SPI[\s\S]*authentication\.key: .*32 to 128/,
   ],
   [
+    "addresses: ['2001:db8::1']\nnodes: [{ identity: 'x@y', mags: [192.0.2.1, box1@example.org, box2] }]",
+    /x\.yaml:2:\d+: nodes\[0\]\.mags\[2\]: "box2" is .*expected an address, a prefix, or a MAG Identifier/,
+  ],
+  [
     "addresses: ['2001:db8::1']\nmags: [{ address: 192.0.2.1, authentication: { spi: 256 } }]",
     /authentication: expected either key or keyFile/,
   ],

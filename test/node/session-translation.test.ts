@@ -31,7 +31,7 @@ const WEIGHTS = new Map([
 const weights = (spec: ReturnType<typeof toSessionSpec>): number[] => spec.paths.map(({ weight }) => weight);
 
 test('GRE with keys and sequence numbers: weights as they are, ports and interfaces of the paths', () => {
-  const spec = toSessionSpec(session('udp-gre'), WEIGHTS, { mtu: 1400, gre: { checksum: true } });
+  const spec = toSessionSpec(session('udp-gre'), WEIGHTS, { mtu: 1400, gre: { checksum: true } }, 'uplink');
   expect(weights(spec)).toEqual([2, 3]);
   expect(spec.paths).toMatchObject([
     { name: 'wan0', interface: 'wan0', remotePort: 40_001, localPort: 5437, mtu: 1400 },
@@ -40,13 +40,31 @@ test('GRE with keys and sequence numbers: weights as they are, ports and interfa
 });
 
 test('without sequence numbers only the heaviest path is sent on, unless reordering is allowed', () => {
-  expect(weights(toSessionSpec(session('ipip', null), WEIGHTS, {}))).toEqual([0, 1]);
-  expect(weights(toSessionSpec(session('udp', null), WEIGHTS, {}))).toEqual([0, 1]);
-  expect(weights(toSessionSpec(session('gre'), WEIGHTS, { gre: { sequence: false } }))).toEqual([0, 1]);
-  expect(weights(toSessionSpec(session('ipip', null), WEIGHTS, { allowReordering: true }))).toEqual([2, 3]);
+  expect(weights(toSessionSpec(session('ipip', null), WEIGHTS, {}, 'uplink'))).toEqual([0, 1]);
+  expect(weights(toSessionSpec(session('udp', null), WEIGHTS, {}, 'uplink'))).toEqual([0, 1]);
+  expect(weights(toSessionSpec(session('gre'), WEIGHTS, { gre: { sequence: false } }, 'uplink'))).toEqual([
+    0, 1,
+  ]);
+  expect(weights(toSessionSpec(session('ipip', null), WEIGHTS, { allowReordering: true }, 'uplink'))).toEqual(
+    [2, 3],
+  );
 });
 
 test('GRE without keys', () => {
-  const [path] = toSessionSpec(session('gre', null), WEIGHTS, {}).paths;
+  const [path] = toSessionSpec(session('gre', null), WEIGHTS, {}, 'uplink').paths;
   expect(path!.gre).toMatchObject({ key: false, sequence: true });
+});
+
+test('rates and latency of the signaling, each end for its own direction', () => {
+  const told = session('gre');
+  const [first, second] = told.paths;
+  const metrics = { uplinkRate: 10e6, downlinkRate: 50e6, latency: 15_000 };
+  const paths = [
+    { ...first!, metrics },
+    { ...second!, metrics: { uplinkRate: 0 } },
+  ];
+  const uplink = toSessionSpec({ ...told, paths }, WEIGHTS, {}, 'uplink').paths;
+  expect(uplink[0]).toMatchObject({ rate: 10e6, delayUs: 15_000 });
+  expect(uplink[1]).not.toHaveProperty('rate');
+  expect(toSessionSpec({ ...told, paths }, WEIGHTS, {}, 'downlink').paths[0]).toMatchObject({ rate: 50e6 });
 });

@@ -15,6 +15,8 @@ export interface Binding {
   careOf: Endpoint;
   /** Where answers and revocations go: the source of the last good PBU. */
   signaling: Endpoint;
+  /** MAG Identifier of who registered it, known by its key or, without one, by what it said; null: neither. */
+  speaker: string | null;
   /** Our address that the PBU came to. */
   local: Endpoint;
   technology: number;

@@ -26,7 +26,10 @@ export function admit(request: Request, policy: Policy): { readonly profile: Nod
   }
   const { address } = request.from;
   const profile = policy.profile(request.nodeKey);
-  if (!policy.trusts(address, request.mag) || (profile && !policy.maySpeakFor(address, profile))) {
+  if (
+    !policy.trusts(address, request.speaker) ||
+    (profile && !policy.maySpeakFor(address, request.speaker, profile))
+  ) {
     return { status: Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, why: 'MAG is not authorised' };
   }
   if (!profile) return { status: Status.NOT_LMA_FOR_THIS_MOBILE_NODE, why: 'node is not known' };

@@ -21,7 +21,7 @@ export interface NodeProfile {
   readonly delegation: boolean;
   /** Overrides the LMA's policy. */
   readonly multipath: MultipathPolicy | null;
-  /** Prefixes of the MAGs' care-of addresses that may register this node; empty: every trusted MAG. */
+  /** MAGs that may register this node, by prefix of their care-of addresses or by MAG Identifier; empty: every trusted MAG. */
   readonly mags: readonly string[];
 }
 

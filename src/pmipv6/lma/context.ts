@@ -6,7 +6,7 @@ import type { Message } from '../wire/mobility-header.ts';
 import { Allocation } from './allocation.ts';
 import { BindingCache, type Session } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
-import { Peers } from './peers.ts';
+import { Peers, UpdateRates } from './peers.ts';
 import { Policy } from './policy.ts';
 import { Registration } from './registration.ts';
 import { tunnelSession } from './publication.ts';
@@ -19,6 +19,7 @@ export class LmaContext {
   readonly allocation: Allocation;
   readonly registration: Registration;
   readonly peers = new Peers();
+  readonly rates = new UpdateRates();
   readonly deadlines = new Deadlines<Session>((session) => this.deadlineOf(session));
   now: Instant = { elapsed: 0, utc: 0 };
   effects: Effect[] = [];

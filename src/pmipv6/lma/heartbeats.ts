@@ -1,5 +1,5 @@
 /** Heartbeats with MAGs that have shown that they know them (RFC 5847): restarted and dead ones lose their bindings. */
-import type { Endpoint } from '../endpoint.ts';
+import { type Endpoint, endpointKey } from '../endpoint.ts';
 import type { Heartbeat } from '../wire/message/heartbeat.ts';
 import { BindingErrorStatus } from '../wire/numbers.ts';
 import { findOption, type MobilityOption } from '../wire/options.ts';
@@ -27,7 +27,7 @@ export class Heartbeats {
       return;
     }
     const { now } = this.context;
-    const peer = this.context.peers.heard(from, to, now, this.context.config.maxUpdatesPerSecond);
+    const peer = this.context.peers.heard(from, to, now);
     peer.knowsHeartbeats = true;
     if (this.context.config.heartbeat)
       peer.nextHeartbeat ??= now.elapsed + this.context.config.heartbeat.intervalSeconds * 1000;
@@ -93,10 +93,11 @@ export class Heartbeats {
 
   /** `since`: bindings registered anew after this are of the peer as it is now. */
   private peerIsGone(peer: Peer, why: string, since = Infinity): void {
-    this.context.log('warn', `MAG ${why}; its bindings are removed`, undefined, peer.address);
+    this.context.log('warn', `MAG ${why}; its bindings are removed`, undefined, peer.endpoint.address);
+    const key = endpointKey(peer.endpoint);
     for (const session of this.context.cache.withCareOf(peer.endpoint)) {
       for (const { bid, careOf, since: registered } of [...session.bindings.values()]) {
-        if (careOf.address === peer.address && registered <= since)
+        if (endpointKey(careOf) === key && registered <= since)
           this.context.cache.deleteBinding(session, bid);
       }
       this.context.settle(session);
@@ -105,7 +106,7 @@ export class Heartbeats {
 
   /** Binding Error of status 2: the peer MUST NOT be sent heartbeats again (§3.3). */
   bindingError(status: number, from: Endpoint): void {
-    const peer = this.context.peers.find(from.address);
+    const peer = this.context.peers.find(from);
     if (!peer || status !== BindingErrorStatus.UNRECOGNIZED_MH_TYPE) return;
     peer.knowsHeartbeats = false;
     peer.nextHeartbeat = null;

@@ -3,7 +3,7 @@
  * daemon, the tests and the simulator feed it.
  */
 import type { Effect } from '../effect.ts';
-import type { Endpoint, Instant } from '../endpoint.ts';
+import type { Arrival, Endpoint, Instant } from '../endpoint.ts';
 import type { BindingUpdate } from '../wire/message/binding-update.ts';
 import type { Message } from '../wire/mobility-header.ts';
 import { BindingErrorStatus } from '../wire/numbers.ts';
@@ -11,13 +11,19 @@ import { PLAIN_BID, type Session } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
 import { count, LmaContext } from './context.ts';
 import { Heartbeats } from './heartbeats.ts';
-import { takeToken } from './peers.ts';
 import { Policy } from './policy.ts';
 import type { Outcome } from './registration.ts';
 import { Revocations } from './revocations.ts';
 
 export type LmaEvent =
-  | { readonly event: 'message'; readonly message: Message; readonly from: Endpoint; readonly to: Endpoint }
+  | {
+      readonly event: 'message';
+      readonly message: Message;
+      readonly from: Endpoint;
+      readonly to: Endpoint;
+      /** MAG Identifier that the key of the message stands for; null or left out: there is none. */
+      readonly identity?: string | null;
+    }
   /** The operator's word: take back one binding or, without BID, the session. */
   | { readonly event: 'revoke'; readonly session: string; readonly bid?: number }
   | { readonly event: 'tick' };
@@ -29,10 +35,8 @@ export interface LmaStatistics {
   readonly ignored: Readonly<Record<string, number>>;
 }
 
-interface WaitingUpdate {
+interface WaitingUpdate extends Arrival {
   readonly update: BindingUpdate;
-  readonly from: Endpoint;
-  readonly to: Endpoint;
   readonly session: string;
   readonly until: number;
 }
@@ -54,8 +58,10 @@ export class LmaMachine {
 
   handle(event: LmaEvent, now: Instant): Effect[] {
     this.begin(now);
-    if (event.event === 'message') this.message(event.message, event.from, event.to, now);
-    else if (event.event === 'revoke') this.revocations.revoke(event.session, event.bid);
+    if (event.event === 'message') {
+      const { message, from, to, identity = null } = event;
+      this.message(message, { from, to, identity }, now);
+    } else if (event.event === 'revoke') this.revocations.revoke(event.session, event.bid);
     this.expire(now);
     return this.context.effects;
   }
@@ -72,12 +78,11 @@ export class LmaMachine {
     this.context.registration.reconfigure(config, this.context.policy);
     for (const session of [...this.context.cache.sessions()]) {
       const profile = this.context.policy.profile(session.nodeKey);
-      const mag = session.mag ?? undefined;
-      for (const { bid, careOf, signaling } of [...session.bindings.values()]) {
+      for (const { bid, careOf, signaling, speaker } of [...session.bindings.values()]) {
         const allowed =
           profile?.proxyRegistration === true &&
-          this.context.policy.trusts(signaling.address, mag) &&
-          this.context.policy.maySpeakFor(signaling.address, profile);
+          this.context.policy.trusts(signaling.address, speaker) &&
+          this.context.policy.maySpeakFor(signaling.address, speaker, profile);
         if (allowed) continue;
         this.context.log('info', 'no longer authorised', session.nodeKey, careOf.address);
         this.revocations.revoke(session.name, bid === PLAIN_BID ? undefined : bid);
@@ -125,18 +130,19 @@ export class LmaMachine {
 
   // ---- messages
 
-  private message(message: Message, from: Endpoint, to: Endpoint, now: Instant): void {
+  private message(message: Message, arrival: Arrival, now: Instant): void {
+    const { from, to } = arrival;
     count(this.context.received, message.message);
     switch (message.message) {
       case 'binding-update':
-        this.bindingUpdate(message, from, to, now, true);
+        this.bindingUpdate(message, arrival, now, true);
         break;
       case 'heartbeat':
         this.heartbeats.message(message, from, to);
         break;
       case 'revocation':
         if (message.acknowledgement) this.revocations.acknowledgement(message, from);
-        else this.revocations.indication(message, from, to);
+        else this.revocations.indication(message, arrival);
         break;
       case 'binding-error':
         this.heartbeats.bindingError(message.status, from);
@@ -161,31 +167,20 @@ export class LmaMachine {
     }
   }
 
-  private bindingUpdate(
-    update: BindingUpdate,
-    from: Endpoint,
-    to: Endpoint,
-    now: Instant,
-    mayWait: boolean,
-  ): void {
-    const peer = this.context.peers.heard(from, to, now, this.context.config.maxUpdatesPerSecond);
+  private bindingUpdate(update: BindingUpdate, arrival: Arrival, now: Instant, mayWait: boolean): void {
+    const { from, to } = arrival;
     // It is alive, whatever became of heartbeats while its interface was away.
-    peer.missing = 0;
-    if (mayWait && !takeToken(peer, now, this.context.config.maxUpdatesPerSecond)) {
+    this.context.peers.heard(from, to, now).missing = 0;
+    if (mayWait && !this.context.rates.take(from.address, now, this.context.config.maxUpdatesPerSecond)) {
       count(this.context.ignored, 'rate-limit');
       return;
     }
-    const outcome = this.context.registration.handle(update, from, to, now, mayWait);
-    this.carryOut(outcome, update, from, to, now);
+    const outcome = this.context.registration.handle(update, arrival, now, mayWait);
+    this.carryOut(outcome, update, arrival, now);
   }
 
-  private carryOut(
-    outcome: Outcome,
-    update: BindingUpdate,
-    from: Endpoint,
-    to: Endpoint,
-    now: Instant,
-  ): void {
+  private carryOut(outcome: Outcome, update: BindingUpdate, arrival: Arrival, now: Instant): void {
+    const { from, to } = arrival;
     if (outcome.outcome === 'ignored') {
       count(this.context.ignored, outcome.reason);
       this.context.log('debug', `PBU ignored: ${outcome.reason}`, outcome.node, from.address);
@@ -195,7 +190,7 @@ export class LmaMachine {
       if (this.waiting.size < MAX_WAITING || this.waiting.has(outcome.node)) {
         const until =
           this.waiting.get(outcome.node)?.until ?? now.elapsed + this.context.config.maxDelayBeforeAssign;
-        this.waiting.set(outcome.node, { update, from, to, session: outcome.session.name, until });
+        this.waiting.set(outcome.node, { ...arrival, update, session: outcome.session.name, until });
       }
       return;
     }
@@ -227,7 +222,7 @@ export class LmaMachine {
     const waiting = this.waiting.get(session.nodeKey);
     if (!waiting) return;
     this.waiting.delete(session.nodeKey);
-    this.bindingUpdate(waiting.update, waiting.from, waiting.to, now, false);
+    this.bindingUpdate(waiting.update, waiting, now, false);
   }
 
   // ---- time
@@ -241,10 +236,10 @@ export class LmaMachine {
       this.expireSession(session, now);
     }
     this.revocations.tick();
-    for (const [node, { update, from, to, until }] of this.waiting) {
-      if (until > now.elapsed) continue;
+    for (const [node, waiting] of this.waiting) {
+      if (waiting.until > now.elapsed) continue;
       this.waiting.delete(node);
-      this.bindingUpdate(update, from, to, now, false);
+      this.bindingUpdate(waiting.update, waiting, now, false);
     }
     this.heartbeats.tick();
   }

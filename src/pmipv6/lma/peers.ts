@@ -1,14 +1,13 @@
-/** What the LMA remembers of each MAG address: its rate, its heartbeats, its Restart Counter (RFC 5847). */
-import type { Endpoint, Instant } from '../endpoint.ts';
+/**
+ * What the LMA remembers of MAGs: of each end of the signaling its heartbeats and Restart Counter (RFC 5847), for a NAT may have several MAGs
+ * behind one address; of each address its rate, for ports are easily invented.
+ */
+import { type Endpoint, endpointKey, type Instant } from '../endpoint.ts';
 
 export interface Peer {
-  readonly address: string;
-  /** Where its last message came from, and to which address of ours. */
-  endpoint: Endpoint;
+  readonly endpoint: Endpoint;
+  /** Our address that its last message came to. */
   local: Endpoint;
-  /** Token bucket of PBUs. */
-  tokens: number;
-  refilled: number;
   /** It has sent a heartbeat, so it may be sent some. */
   knowsHeartbeats: boolean;
   restartCounter: number | null;
@@ -20,26 +19,23 @@ export interface Peer {
   heartbeatSequence: number;
 }
 
-/** More than that many addresses are not remembered; the longest silent one goes. */
+/** More than that many are not remembered; the longest silent one goes. */
 const MAX_PEERS = 65_536;
 
 export class Peers {
-  private readonly byAddress = new Map<string, Peer>();
+  private readonly byEndpoint = new Map<string, Peer>();
 
   /** The peer, moved to the young end. */
-  heard(from: Endpoint, to: Endpoint, now: Instant, burst: number): Peer {
-    let peer = this.byAddress.get(from.address);
+  heard(from: Endpoint, to: Endpoint, now: Instant): Peer {
+    const key = endpointKey(from);
+    let peer = this.byEndpoint.get(key);
     if (peer) {
-      this.byAddress.delete(from.address);
-      peer.endpoint = from;
+      this.byEndpoint.delete(key);
       peer.local = to;
     } else {
       peer = {
-        address: from.address,
         endpoint: from,
         local: to,
-        tokens: burst,
-        refilled: now.elapsed,
         knowsHeartbeats: false,
         restartCounter: null,
         counterAt: now.elapsed,
@@ -47,27 +43,43 @@ export class Peers {
         nextHeartbeat: null,
         heartbeatSequence: 0,
       };
-      if (this.byAddress.size >= MAX_PEERS) this.byAddress.delete(this.byAddress.keys().next().value!);
+      makeRoom(this.byEndpoint);
     }
-    this.byAddress.set(from.address, peer);
+    this.byEndpoint.set(key, peer);
     return peer;
   }
 
-  find(address: string): Peer | undefined {
-    return this.byAddress.get(address);
+  find(from: Endpoint): Peer | undefined {
+    return this.byEndpoint.get(endpointKey(from));
   }
 
   all(): IterableIterator<Peer> {
-    return this.byAddress.values();
+    return this.byEndpoint.values();
   }
 }
 
-/** Takes one token of `perSecond` (one second's worth can be saved up); false if there is none. */
-export function takeToken(peer: Peer, now: Instant, perSecond: number): boolean {
-  const gained = ((now.elapsed - peer.refilled) / 1000) * perSecond;
-  peer.tokens = Math.min(perSecond, peer.tokens + Math.max(0, gained));
-  peer.refilled = now.elapsed;
-  if (peer.tokens < 1) return false;
-  peer.tokens -= 1;
-  return true;
+/** A token bucket of PBUs for each address; one second's worth can be saved up. */
+export class UpdateRates {
+  private readonly byAddress = new Map<string, { tokens: number; refilled: number }>();
+
+  /** Takes one token of `perSecond`; false if there is none. */
+  take(address: string, now: Instant, perSecond: number): boolean {
+    let bucket = this.byAddress.get(address);
+    if (bucket) this.byAddress.delete(address);
+    else {
+      bucket = { tokens: perSecond, refilled: now.elapsed };
+      makeRoom(this.byAddress);
+    }
+    this.byAddress.set(address, bucket);
+    const gained = ((now.elapsed - bucket.refilled) / 1000) * perSecond;
+    bucket.tokens = Math.min(perSecond, bucket.tokens + Math.max(0, gained));
+    bucket.refilled = now.elapsed;
+    if (bucket.tokens < 1) return false;
+    bucket.tokens -= 1;
+    return true;
+  }
+}
+
+function makeRoom(map: Map<string, unknown>): void {
+  if (map.size >= MAX_PEERS) map.delete(map.keys().next().value!);
 }

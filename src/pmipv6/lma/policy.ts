@@ -8,12 +8,14 @@ export class Policy {
   private readonly mags: readonly { prefix: Prefix; identity: string | null }[];
   private readonly exact = new Map<string, NodeProfile>();
   private readonly patterns: { test: RegExp; profile: NodeProfile }[] = [];
-  private readonly profileMags = new Map<NodeProfile, readonly Prefix[]>();
+  private readonly profileMags = new Map<NodeProfile, Speakers>();
 
   constructor(config: LmaConfig) {
     this.mags = config.mags.map(({ prefix, identity }) => ({ prefix: parsePrefix(prefix), identity }));
     for (const profile of config.nodes) {
-      this.profileMags.set(profile, profile.mags.map(parsePrefix));
+      const identities = profile.mags.filter(isMagIdentity);
+      const prefixes = profile.mags.filter((mag) => !isMagIdentity(mag)).map(parsePrefix);
+      this.profileMags.set(profile, { prefixes, identities });
       if (profile.identity.includes('*')) {
         const test = new RegExp(`^${profile.identity.split('*').map(escaped).join('.*')}$`, 's');
         this.patterns.push({ test, profile });
@@ -24,12 +26,12 @@ export class Policy {
   }
 
   /** Whether the address, with this MAG Identifier if one is given, belongs to a trusted MAG. */
-  trusts(address: string, identity?: string): boolean {
+  trusts(address: string, identity: string | null = null): boolean {
     const host = hostOf(address);
     return this.mags.some(
       (mag) =>
         contains(mag.prefix, host) &&
-        (mag.identity === null || identity === undefined || mag.identity === identity),
+        (mag.identity === null || identity === null || mag.identity === identity),
     );
   }
 
@@ -38,11 +40,24 @@ export class Policy {
     return this.exact.get(identity) ?? this.patterns.find(({ test }) => test.test(identity))?.profile;
   }
 
-  /** Whether this MAG may register nodes of the profile. */
-  maySpeakFor(address: string, profile: NodeProfile): boolean {
-    const prefixes = this.profileMags.get(profile)!;
-    return prefixes.length === 0 || prefixes.some((prefix) => contains(prefix, hostOf(address)));
+  /** Whether this MAG, whose MAG Identifier is `identity` as far as known, may register nodes of the profile. */
+  maySpeakFor(address: string, identity: string | null, profile: NodeProfile): boolean {
+    const { prefixes, identities } = this.profileMags.get(profile)!;
+    if (!prefixes.length && !identities.length) return true;
+    if (identity !== null && identities.includes(identity)) return true;
+    return prefixes.some((prefix) => contains(prefix, hostOf(address)));
   }
+}
+
+/** Who may register a node. */
+interface Speakers {
+  readonly prefixes: readonly Prefix[];
+  readonly identities: readonly string[];
+}
+
+/** MAG Identifiers are NAIs (RFC 8278 §4.2, RFC 7542), addresses never hold an at sign. */
+export function isMagIdentity(text: string): boolean {
+  return text.includes('@');
 }
 
 function hostOf(address: string): Prefix {

@@ -1,5 +1,5 @@
 /** What a PBU does to the binding cache, and the answer (RFC 5213 §5.3, RFC 5844 §3.1, RFC 8278 §3 and §4). */
-import type { Endpoint, Instant } from '../endpoint.ts';
+import type { Arrival, Instant } from '../endpoint.ts';
 import type { TunnelEncapsulation } from '../tunnel-session.ts';
 import type { BindingAck } from '../wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
@@ -63,8 +63,8 @@ export class Registration {
   }
 
   /** Checks in the order of RFC 5213 §5.3.1, which is a MUST. `mayWait`: false for a PBU that MaxDelayBeforeNewBCEAssign has held back already. */
-  handle(update: BindingUpdate, from: Endpoint, to: Endpoint, now: Instant, mayWait: boolean): Outcome {
-    const request = readRequest(update, from, to, this.config.vendor);
+  handle(update: BindingUpdate, arrival: Arrival, now: Instant, mayWait: boolean): Outcome {
+    const request = readRequest(update, arrival, this.config.vendor);
     const node = request.nodeKey;
     if (!(update.flags & UpdateFlag.PROXY)) return { outcome: 'ignored', reason: 'no-proxy-flag', node };
     const rejected = (rejection: Rejection): Outcome => ({
@@ -257,6 +257,7 @@ export class Registration {
       bid,
       careOf: request.careOf,
       signaling: request.from,
+      speaker: request.speaker,
       local: request.to,
       technology: bid === PLAIN_BID ? request.technology! : multipath!.technology,
       label: bid === PLAIN_BID ? null : multipath!.label,

@@ -1,5 +1,5 @@
 /** A PBU taken apart once, so that every rule reads the same words. */
-import type { Endpoint } from '../endpoint.ts';
+import type { Arrival, Endpoint } from '../endpoint.ts';
 import type { WanMetrics } from '../tunnel-session.ts';
 import { type BindingUpdate, UpdateFlag } from '../wire/message/binding-update.ts';
 import { hex, splitPrefix } from '../wire/octets.ts';
@@ -37,6 +37,8 @@ export interface Request {
   readonly multipath: MagMultipathBinding | undefined;
   /** MAG Identifier in words. */
   readonly mag: string | undefined;
+  /** The MAG Identifier that the key of the message stands for; without one the option's, null if there is none either. */
+  readonly speaker: string | null;
   readonly forceUdp: boolean;
   readonly tlv: boolean;
   readonly deregistration: boolean;
@@ -47,7 +49,8 @@ export interface Request {
 }
 
 /** `vendor`: enterprise number of the WAN metrics option. */
-export function readRequest(update: BindingUpdate, from: Endpoint, to: Endpoint, vendor: number): Request {
+export function readRequest(update: BindingUpdate, arrival: Arrival, vendor: number): Request {
+  const { from, to, identity: speaker } = arrival;
   const { options } = update;
   const identity = findOption(options, 'mn-identifier');
   const homePrefixes = findOptions(options, 'home-network-prefix');
@@ -79,6 +82,7 @@ export function readRequest(update: BindingUpdate, from: Endpoint, to: Endpoint,
     greKey: findOption(options, 'gre-key'),
     multipath,
     mag: mag ? identifierText(mag) : undefined,
+    speaker: speaker ?? (mag ? identifierText(mag) : null),
     forceUdp: (update.flags & UpdateFlag.FORCE_UDP) !== 0,
     tlv: (update.flags & UpdateFlag.TLV) !== 0,
     deregistration: update.lifetime === 0,

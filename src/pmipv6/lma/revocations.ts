@@ -1,5 +1,5 @@
 /** Binding Revocation in both directions (RFC 5846): by the operator, on handoff, and by a MAG. */
-import type { Endpoint } from '../endpoint.ts';
+import type { Arrival, Endpoint } from '../endpoint.ts';
 import { type Revocation, RevocationFlag } from '../wire/message/revocation.ts';
 import { globalRefusal, nameOf, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
 import { identifierText } from '../wire/option/identifier.ts';
@@ -128,8 +128,9 @@ export class Revocations {
   }
 
   /** A MAG takes back its bindings: those of one node, or with G all of them (§8.2). */
-  indication(message: Revocation, from: Endpoint, to: Endpoint): void {
-    const status = this.revokedByMag(message, from);
+  indication(message: Revocation, arrival: Arrival): void {
+    const { from, to } = arrival;
+    const status = this.revokedByMag(message, arrival);
     if (status === null) return;
     this.context.send(
       { ...message, acknowledgement: true, code: status, options: ackOptions(message) },
@@ -138,7 +139,8 @@ export class Revocations {
     );
   }
 
-  private revokedByMag(message: Revocation, from: Endpoint): number | null {
+  private revokedByMag(message: Revocation, arrival: Arrival): number | null {
+    const { from } = arrival;
     if (!this.context.policy.trusts(from.address)) {
       count(this.context.ignored, 'untrusted');
       return null;
@@ -154,9 +156,9 @@ export class Revocations {
     const key = identifierText(identity);
     const sessions = global
       ? [...this.context.cache.sessions()].filter(({ mag, bindings }) =>
-          mag === key ? anyFrom(bindings, from) : false,
+          mag === key ? anyOf(bindings, arrival) : false,
         )
-      : this.context.cache.ofNode(key).filter(({ bindings }) => anyFrom(bindings, from));
+      : this.context.cache.ofNode(key).filter(({ bindings }) => anyOf(bindings, arrival));
     if (!sessions.length) return RevocationStatus.BINDING_DOES_NOT_EXIST;
     const bids = findOptions(message.options, 'binding-identifier').map(({ bid }) => bid);
     for (const session of sessions) {
@@ -171,8 +173,11 @@ export class Revocations {
   }
 }
 
-function anyFrom(bindings: ReadonlyMap<number, Binding>, from: Endpoint): boolean {
-  for (const { careOf } of bindings.values()) if (careOf.address === from.address) return true;
+/** Whether one of the bindings is the MAG's that has sent a message: of its address, and behind a NAT of its key as well. */
+function anyOf(bindings: ReadonlyMap<number, Binding>, { from, identity }: Arrival): boolean {
+  for (const { careOf, speaker } of bindings.values()) {
+    if (careOf.address === from.address && (identity === null || speaker === identity)) return true;
+  }
   return false;
 }
 

@@ -112,7 +112,7 @@ export class Observer {
     if (!(update.flags & UpdateFlag.PROXY)) return this.#ignore('not-proxy');
     const { from, to } = event;
     if (!this.#isBelievable(event, 'mag') || !this.#areKnown(from, to)) return;
-    const request = readRequest(update, from, to, this.#config.vendor);
+    const request = readRequest(update, { from, to, identity: null }, this.#config.vendor);
     if (!request.identity) return this.#ignore('no-identity');
     this.#updates.note(from, to, update.sequence, request, now.elapsed);
   }
