@@ -5,6 +5,7 @@
  */
 import * as L from '../../assembly/layout.ts';
 import { readDrops, readResequencer } from '../dataplane/counters.ts';
+import { DROP_NAMES } from '../dataplane/drop-reasons.ts';
 import { EndpointRegistry } from '../dataplane/endpoints.ts';
 import { GracePeriods } from '../dataplane/grace.ts';
 import { DataplaneMemory } from '../dataplane/memory.ts';
@@ -53,6 +54,10 @@ const TAG_WORD = 6;
 /** Word of the outer packet that begins with the GRE flags, and the S bit in its first octet. */
 const GRE_WORD = 5;
 const GRE_SEQUENCE = 0x10;
+/** Reasons of the encapsulating side (docs/drops.md) that packets of the simulator can meet. */
+const SENDER_DROPS: ReadonlySet<string> = new Set(
+  [L.DROP_NO_PATH, L.DROP_TOO_BIG, L.DROP_NO_BUFFER].map((reason) => DROP_NAMES[reason]!),
+);
 /** Smallest inner packet that has room for the tag. */
 export const SMALLEST_PACKET = 28;
 /** Virtual time starts here for the module, to which a time of 0 means "never". */
@@ -166,8 +171,18 @@ export class End {
     this.#grace.collect();
   }
 
-  get drops(): Record<string, number> {
-    return readDrops(this.memory);
+  /** By reason: what it dropped of what it was given to send. */
+  get senderDrops(): Record<string, number> {
+    return this.#drops((reason) => SENDER_DROPS.has(reason));
+  }
+
+  /** The same of what came over the links. */
+  get receiverDrops(): Record<string, number> {
+    return this.#drops((reason) => !SENDER_DROPS.has(reason));
+  }
+
+  #drops(counts: (reason: string) => boolean): Record<string, number> {
+    return Object.fromEntries(Object.entries(readDrops(this.memory)).filter(([reason]) => counts(reason)));
   }
 
   get resequencer(): ResequencerStatus {

@@ -39,6 +39,7 @@ function copyWords(from: Int32Array, at: number, to: Int32Array, place: number):
 /** A packet that arrives out of turn. */
 interface Loose {
   readonly time: number;
+  readonly sent: number;
   readonly words: Int32Array;
   readonly length: number;
 }
@@ -57,14 +58,20 @@ export class Link {
   isUp = true;
   /** Octets of the packets offered, whatever became of them. */
   offeredOctets = 0;
+  /** Of those that found room in the queue. */
+  #queuedOctets = 0;
   readonly #seeds: Random;
   #model: LinkModel;
+  /** Where the trace begins, microseconds: it goes on while the link is down. */
+  #traceStart = 0;
   #expect: () => void = () => {};
   // A ring of packets in order of arrival, as many as a power of two; positions are absolute.
   #capacity = FIRST_CAPACITY;
   #words = new Int32Array(FIRST_CAPACITY * WORDS);
   #lengths = new Int32Array(FIRST_CAPACITY);
   #arrivals = new Float64Array(FIRST_CAPACITY);
+  /** When each has left the transmitter. */
+  #sent = new Float64Array(FIRST_CAPACITY);
   #first = 0;
   #end = 0;
   /** Packets that others overtake, and second copies, in order of arrival. */
@@ -100,6 +107,11 @@ export class Link {
     return this.#model.backlog(now / 1000);
   }
 
+  /** Octets that the transmitter has sent by now, each packet once, those lost behind it among them. */
+  sentOctets(now: number): number {
+    return this.#queuedOctets - this.queued(now);
+  }
+
   /** Nanoseconds that a packet queued now would wait and travel. */
   delayNow(now: number): number {
     return (this.queued(now) * 8e9) / this.rate + this.spec.delay * 1000;
@@ -129,18 +141,23 @@ export class Link {
       return;
     }
     const fate = this.#model.offer(length, now / 1000);
+    if (fate === QUEUE_FULL) {
+      counters.queueDrops++;
+      return;
+    }
+    this.#queuedOctets += length;
     if (fate === LOST) counters.lost++;
-    else if (fate === QUEUE_FULL) counters.queueDrops++;
     else {
+      const sent = this.#model.sentAt * 1000;
       const arrival = Math.max(now + 1, Math.round(fate * 1000));
       if (this.#end > this.#first && arrival < this.#arrivals[(this.#end - 1) & (this.#capacity - 1)]!) {
-        this.#putLoose(arrival, words, at, length);
+        this.#putLoose(arrival, sent, words, at, length);
       } else {
-        this.#put(arrival, words, at, length);
+        this.#put(arrival, sent, words, at, length);
       }
       if (this.#model.copyAt) {
         counters.doubled++;
-        this.#putLoose(Math.round(this.#model.copyAt * 1000), words, at, length);
+        this.#putLoose(Math.round(this.#model.copyAt * 1000), sent, words, at, length);
       }
     }
   }
@@ -196,37 +213,42 @@ export class Link {
   change(now: number, change: Partial<LinkSpec>): void {
     this.#capacityBefore = this.carriable(now);
     this.#changedAt = now;
+    if (change.trace && change.trace !== this.spec.trace) this.#traceStart = now / 1000;
     this.spec = { ...this.spec, ...change };
     this.#model.change(this.spec, now / 1000);
   }
 
-  /** Down: what has not been sent yet is dropped, and whatever comes. */
+  /** Down: what has not left the transmitter is dropped, and whatever comes; what has is on its way and arrives. */
   setUp(now: number, isUp: boolean): void {
     if (this.isUp === isUp) return;
     this.isUp = isUp;
-    if (isUp) {
-      this.#model = new LinkModel(this.spec, this.#seeds.word(), now / 1000);
-      return;
-    }
-    const underway = now + this.spec.delay * 1000;
-    while (this.#end > this.#first && this.#arrivals[(this.#end - 1) & (this.#capacity - 1)]! > underway) {
+    if (isUp) return;
+    const { counters } = this;
+    // Packets leave the transmitter in the order in which they came.
+    while (this.#end > this.#first && this.#sent[(this.#end - 1) & (this.#capacity - 1)]! > now) {
       this.#end--;
-      this.counters.downDrops++;
+      counters.downDrops++;
     }
+    const underway = this.#loose.filter(({ sent }) => sent <= now);
+    counters.downDrops += this.#loose.length - underway.length;
+    this.#loose = underway;
+    this.#queuedOctets -= this.queued(now);
+    this.#model = new LinkModel(this.spec, this.#seeds.word(), this.#traceStart);
     this.#expect();
   }
 
-  #put(arrival: number, words: Int32Array, at: number, length: number): void {
+  #put(arrival: number, sent: number, words: Int32Array, at: number, length: number): void {
     if (this.#end - this.#first === this.#capacity) this.#grow();
     const place = this.#end++ & (this.#capacity - 1);
     copyWords(words, at, this.#words, place * WORDS);
     this.#lengths[place] = length;
     this.#arrivals[place] = arrival;
+    this.#sent[place] = sent;
     if (this.#end - this.#first === 1) this.#expect();
   }
 
-  #putLoose(time: number, words: Int32Array, at: number, length: number): void {
-    const packet = { time, words: words.slice(at, at + WORDS), length };
+  #putLoose(time: number, sent: number, words: Int32Array, at: number, length: number): void {
+    const packet = { time, sent, words: words.slice(at, at + WORDS), length };
     const after = this.#loose.findIndex((other) => other.time > time);
     this.#loose.splice(after < 0 ? this.#loose.length : after, 0, packet);
     this.#expect();
@@ -237,16 +259,19 @@ export class Link {
     const words = new Int32Array(capacity * WORDS);
     const lengths = new Int32Array(capacity);
     const arrivals = new Float64Array(capacity);
+    const sent = new Float64Array(capacity);
     for (let i = this.#first; i < this.#end; i++) {
       const from = i & (this.#capacity - 1);
       const to = i & (capacity - 1);
       words.set(this.#words.subarray(from * WORDS, (from + 1) * WORDS), to * WORDS);
       lengths[to] = this.#lengths[from]!;
       arrivals[to] = this.#arrivals[from]!;
+      sent[to] = this.#sent[from]!;
     }
     this.#capacity = capacity;
     this.#words = words;
     this.#lengths = lengths;
     this.#arrivals = arrivals;
+    this.#sent = sent;
   }
 }

@@ -19,7 +19,7 @@ export interface PathResult {
   readonly lost: number;
   readonly queueDrops: number;
   readonly downDrops: number;
-  /** Of what the link could have carried. */
+  /** What the transmitter has sent of what it could have sent, up to the end of the traffic; copies that the link makes do not count. */
   readonly utilisation: number;
 }
 
@@ -87,12 +87,14 @@ export interface SimResult {
   readonly conservation: {
     /** Inner packets given to the tunnel. */
     readonly sent: number;
+    /** Packets that the sending end dropped: no link has seen them. */
+    readonly senderDrops: number;
     /** Outer packets given to links, copies included. */
     readonly transmitted: number;
     readonly lost: number;
     readonly queueDrops: number;
     readonly downDrops: number;
-    readonly dataplaneDrops: number;
+    readonly receiverDrops: number;
     readonly delivered: number;
     readonly underway: number;
   };
@@ -106,7 +108,8 @@ const MS = 1e6;
 export interface Snapshot {
   /** Octets that each flow's application has got. */
   readonly octets: readonly number[];
-  readonly delivered: Readonly<Record<Direction, readonly number[]>>;
+  /** Octets that each link's transmitter has sent. */
+  readonly sent: Readonly<Record<Direction, readonly number[]>>;
   /** Bits that each link could have carried. */
   readonly carriable: Readonly<Record<Direction, readonly number[]>>;
 }
@@ -119,7 +122,7 @@ export function takeSnapshot(simulation: Simulation): Snapshot {
   });
   return {
     octets: simulation.flows.map(({ flow }) => flow.result().octets),
-    delivered: ofLinks((link) => link.arrivedOctets(loop.now)),
+    sent: ofLinks((link) => link.sentOctets(loop.now)),
     carriable: ofLinks((link) => link.carriable(loop.now)),
   };
 }
@@ -219,7 +222,7 @@ function summariseDirection(
   const { spec } = run;
   const { links, shares } = simulation.sides[direction];
   const sent = shares.counts.reduce((sum, count) => sum + count, 0);
-  const receiver = direction === 'uplink' ? simulation.lma : simulation.mag;
+  const receiver = simulation.receiver(direction);
   return {
     paths: spec.paths.map((path, i): PathResult => {
       const link = links[i]!;
@@ -234,14 +237,15 @@ function summariseDirection(
         lost,
         queueDrops,
         downDrops,
-        utilisation: (snapshot.delivered[direction][i]! * 8) / snapshot.carriable[direction][i]!,
+        // What waits when a rate changes is still sent at the old one.
+        utilisation: Math.min(1, (snapshot.sent[direction][i]! * 8) / snapshot.carriable[direction][i]!),
       };
     }),
     shareDeviation: shares.largest,
     delayBefore: milliseconds(simulation.sides[direction].delays.before.values),
     delayAfter: sortedMilliseconds(sorted),
     resequencer: receiver.resequencer,
-    drops: receiver.drops,
+    drops: { ...simulation.sender(direction).senderDrops, ...receiver.receiverDrops },
     series: sampler.series[direction],
     delayCurve: sorted.length
       ? Array.from(

@@ -125,14 +125,18 @@ export class Simulation {
         (total, link) => total + pick(link),
         0,
       );
-    const drops = [this.mag.drops, this.lma.drops].flatMap((reasons) => Object.values(reasons));
+    const drops = (of: (end: End) => Record<string, number>): number =>
+      [this.mag, this.lma]
+        .flatMap((end) => Object.values(of(end)))
+        .reduce((total, count) => total + count, 0);
     return {
       sent: this.sides.uplink.sent + this.sides.downlink.sent,
       transmitted: sum((link) => link.counters.offered + link.counters.doubled),
       lost: sum((link) => link.counters.lost),
       queueDrops: sum((link) => link.counters.queueDrops),
       downDrops: sum((link) => link.counters.downDrops),
-      dataplaneDrops: drops.reduce((total, count) => total + count, 0),
+      senderDrops: drops((end) => end.senderDrops),
+      receiverDrops: drops((end) => end.receiverDrops),
       delivered: this.sides.uplink.delivered + this.sides.downlink.delivered,
       underway: sum((link) => link.inFlight) + this.mag.held + this.lma.held,
     };
@@ -140,6 +144,10 @@ export class Simulation {
 
   sender(direction: Direction): End {
     return direction === 'uplink' ? this.mag : this.lma;
+  }
+
+  receiver(direction: Direction): End {
+    return direction === 'uplink' ? this.lma : this.mag;
   }
 
   #addFlow(spec: TrafficSpec): void {
@@ -341,12 +349,14 @@ class TunnelPorts implements EndPorts {
     const sent = store.sent[at]!;
     side.delivered++;
     side.deliveredOctets += size;
-    side.delays.before.push(store.arrived[at]! - sent);
-    side.delays.after.push(now - sent);
     const stream = store.streams[at]!;
-    streams[stream]!.delivered(store.numbers[at]!, size, now);
+    const isFirst = streams[stream]!.delivered(store.numbers[at]!, size, now);
+    if (isFirst) {
+      side.delays.before.push(store.arrived[at]! - sent);
+      side.delays.after.push(now - sent);
+    }
     const { flow } = flows[stream >> 1]!;
-    flow.receive((stream & 1) === 0, at, now);
+    flow.receive((stream & 1) === 0, at, now, isFirst);
     this.#addToBurst(flow);
   }
 

@@ -61,6 +61,25 @@ export class Arrivals {
 /** Nothing displaced, nothing held. */
 const ALL_IN_PLACE = [{ value: 0, share: 1 }];
 
+/** A bit a number. */
+class NumberSet {
+  #words = new Int32Array(FIRST_CAPACITY);
+
+  /** False if it was in it. */
+  add(number: number): boolean {
+    const word = number >>> 5;
+    const bit = 1 << (number & 31);
+    while (word >= this.#words.length) {
+      const words = new Int32Array(2 * this.#words.length);
+      words.set(this.#words);
+      this.#words = words;
+    }
+    const before = this.#words[word]!;
+    this.#words[word] = before | bit;
+    return !(before & bit);
+  }
+}
+
 export class Stream {
   sent = 0;
   sentOctets = 0;
@@ -68,26 +87,21 @@ export class Stream {
   /** Before and after the resequencer. */
   readonly before = new Arrivals();
   readonly after = new Arrivals();
-  /** A bit a number: has it arrived? */
-  #seen = new Int32Array(FIRST_CAPACITY);
+  readonly #arrived = new NumberSet();
+  readonly #delivered = new NumberSet();
 
   arrived(number: number, size: number, now: number): void {
-    // Copies of a redundant scheduler: only the first counts (RFC 4737 §3.3).
-    const word = number >>> 5;
-    const bit = 1 << (number & 31);
-    while (word >= this.#seen.length) {
-      const seen = new Int32Array(2 * this.#seen.length);
-      seen.set(this.#seen);
-      this.#seen = seen;
-    }
-    const seen = this.#seen[word]!;
-    if (seen & bit) return;
-    this.#seen[word] = seen | bit;
-    this.before.push(number, size, now);
+    // Copies of a redundant scheduler or of a link: only the first counts (RFC 4737 §3.3).
+    if (this.#arrived.add(number)) this.before.push(number, size, now);
   }
 
-  delivered(number: number, size: number, now: number): void {
-    this.deliveredOctets += size;
-    this.after.push(number, size, now);
+  /** False: a copy of what was delivered before, which gets through where packets have no sequence numbers. */
+  delivered(number: number, size: number, now: number): boolean {
+    const isFirst = this.#delivered.add(number);
+    if (isFirst) {
+      this.deliveredOctets += size;
+      this.after.push(number, size, now);
+    }
+    return isFirst;
   }
 }

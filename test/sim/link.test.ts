@@ -59,6 +59,39 @@ it('drops what waits when it goes down, not what is on its way', () => {
   expect(link.counters).toMatchObject({ offered: 5, delivered: 2, downDrops: 3 });
 });
 
+it('what has left the transmitter when it goes down arrives, however late jitter and reordering make it', () => {
+  const { loop, link, arrivals, send } = testLink({
+    limit: 1e9,
+    jitter: 50_000,
+    reorder: 0.5,
+    duplicate: 0.5,
+  });
+  for (let tag = 0; tag < 100; tag++) send(tag);
+  // A packet takes a millisecond.
+  loop.run(40e6);
+  link.setUp(loop.now, false);
+  expect(link.queued(loop.now)).toBe(0);
+  loop.run(Infinity);
+  expect(new Set(arrivals.map(({ tag }) => tag))).toEqual(
+    new Set(Array.from({ length: 40 }, (_, tag) => tag)),
+  );
+  const { offered, doubled, delivered, downDrops } = link.counters;
+  expect(delivered + downDrops).toBe(offered + doubled);
+  expect(link.sentOctets(loop.now)).toBe(40_000);
+});
+
+it('a trace goes on while its link is down', () => {
+  const trace = { times: [10_000, 20_000, 50_000], period: 50_000 };
+  const { loop, link, arrivals, send } = testLink({ rate: null, trace, delay: 0 });
+  loop.run(15e6);
+  link.setUp(loop.now, false);
+  loop.run(25e6);
+  link.setUp(loop.now, true);
+  send(1);
+  loop.run(Infinity);
+  expect(arrivals).toEqual([{ tag: 1, time: 50e6 }]);
+});
+
 it('delivers overtaken packets and second copies at their time', () => {
   const { loop, link, arrivals, send } = testLink({ limit: 1e9, reorder: 0.1, duplicate: 0.1, jitter: 500 });
   for (let tag = 0; tag < 500; tag++) send(tag);

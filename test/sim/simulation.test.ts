@@ -9,12 +9,12 @@ const LOSSY = { loss: { model: 'random', probability: 0.02 } } as const;
 
 /** Nothing appears and nothing disappears. */
 function expectConserved({ conservation }: SimResult, copies = false): void {
-  const { sent, transmitted, lost, queueDrops, downDrops, dataplaneDrops, delivered, underway } =
+  const { sent, senderDrops, transmitted, lost, queueDrops, downDrops, receiverDrops, delivered, underway } =
     conservation;
   expect(underway).toBe(0);
-  expect(delivered + lost + queueDrops + downDrops + dataplaneDrops).toBe(transmitted);
-  if (copies) expect(transmitted).toBeGreaterThan(sent);
-  else expect(transmitted).toBe(sent);
+  expect(delivered + lost + queueDrops + downDrops + receiverDrops).toBe(transmitted);
+  if (copies) expect(transmitted + senderDrops).toBeGreaterThan(sent);
+  else expect(transmitted + senderDrops).toBe(sent);
 }
 
 it('the same seed gives the same result to the bit, another seed another one', () => {
@@ -73,6 +73,39 @@ it('a dead path costs packets until it is detected, then none', () => {
   expect(result.conservation.downDrops / (packetsASecond * 0.5 * 0.5)).toBeCloseTo(1, 1);
   expect(result.directions.downlink.series.shares[0]!.at(-1)).toBe(0);
   expectConserved(result);
+});
+
+it('what finds no path is dropped by the sender, before any link', () => {
+  const spec = testSpec([testLink(60, 5)], [CONSTANT], {
+    events: [
+      { at: 0.5e9, bid: 1, change: 'weight', weight: 0 },
+      { at: 1.5e9, bid: 1, change: 'weight', weight: 1 },
+    ],
+  });
+  const result = simulate(spec);
+  const { directions, conservation } = result;
+  expect(conservation.senderDrops / conservation.sent).toBeCloseTo(0.5, 2);
+  expect(conservation.receiverDrops).toBe(0);
+  expect(directions.downlink.drops).toEqual({ 'no-path': conservation.senderDrops });
+  expect(directions.uplink.drops).toEqual({});
+  expectConserved(result);
+});
+
+it('second copies are no goodput, no negative loss and no load, whether the far end tells them or not', () => {
+  const spec = testSpec(
+    [testLink(5, 5, { duplicate: 0.5 }), testLink(60, 5, { duplicate: 0.5 })],
+    [CONSTANT],
+  );
+  const payload = (CONSTANT.rate * (CONSTANT.packet - 28)) / CONSTANT.packet;
+  for (const scheduler of ['flow-hash', 'redundant'] as const) {
+    const { goodput, lossRatio, reorderedAfter, directions, flows } = simulate(spec, { scheduler });
+    expect(lossRatio, scheduler).toBe(0);
+    expect(reorderedAfter, scheduler).toBe(0);
+    expect(goodput / payload, scheduler).toBeCloseTo(1, 2);
+    expect(flows[0]!.stream.delivered, scheduler).toBe(flows[0]!.stream.sent);
+    expect(directions.downlink.delayAfter.count, scheduler).toBe(flows[0]!.stream.sent);
+    for (const { utilisation } of directions.downlink.paths) expect(utilisation).toBeLessThanOrEqual(1);
+  }
 });
 
 it('redundant copies hide the loss of one path', () => {

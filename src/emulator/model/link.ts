@@ -17,7 +17,7 @@ export interface LinkSpec {
   readonly trace: Trace | null;
   /** One-way, microseconds. */
   readonly delay: number;
-  /** Standard deviation of the delay, microseconds; packets keep their order. */
+  /** Scale of the half-normal that is added to the delay, microseconds; packets keep their order. */
   readonly jitter: number;
   readonly loss: LossSpec;
   /** Share of packets that are held back so that later ones overtake them, and for how long, microseconds. */
@@ -74,6 +74,8 @@ export class Link {
   private overtaken = 0;
   /** Arrival of the second copy of the packet that offer() was called for last; 0: there is none. */
   copyAt = 0;
+  /** When that packet has left the transmitter, if there was room for it. */
+  sentAt = 0;
 
   /** `now`: where a trace starts. */
   constructor(spec: LinkSpec, seed: number, now = 0) {
@@ -113,7 +115,7 @@ export class Link {
       this.queueFull++;
       return QUEUE_FULL;
     }
-    const sent = this.transmit(octets, now);
+    const sent = (this.sentAt = this.transmit(octets, now));
     if (this.loss.takes()) {
       this.lost++;
       return LOST;

@@ -28,8 +28,8 @@ export class DatagramFlow implements Flow {
     this.#port.loop.at(this.#number, Math.round(this.#departures.due));
   }
 
-  receive(_forward: boolean, at: number): void {
-    this.#octets += this.#port.sizes[at]! - DATAGRAM_HEADERS;
+  receive(_forward: boolean, at: number, _now: number, isFirst: boolean): void {
+    if (isFirst) this.#octets += this.#port.sizes[at]! - DATAGRAM_HEADERS;
   }
 
   burstOver(): void {}

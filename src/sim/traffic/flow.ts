@@ -25,8 +25,8 @@ export interface FlowResult {
 }
 
 export interface Flow {
-  /** The packet at `at` of the store has come out of the tunnel. */
-  receive(forward: boolean, at: number, now: number): void;
+  /** The packet at `at` of the store has come out of the tunnel, for the first time or once more. */
+  receive(forward: boolean, at: number, now: number, isFirst: boolean): void;
   /** Nothing more comes out of the tunnel at this moment: what belongs together has reached the receiver as one super-packet. */
   burstOver(now: number): void;
   result(): FlowResult;
