@@ -10,6 +10,7 @@ import {
   parseLinks,
 } from '../emulator/model/link-text.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
+import { smallRatio } from '../paths/small-ratio.ts';
 import { TunloomError } from '../errors.ts';
 import {
   ENCAPSULATIONS,
@@ -139,24 +140,33 @@ function knownOf({ rate, delay }: LinkSpec): Pick<PathSpec, 'rate' | 'delayUs'> 
 
 /**
  * Paths from the command line: `--path lte,weight=3,encapsulation=gre,family=6,rate=50mbit,delay=30ms` (repeatable), or as many
- * as `weights` has numbers. `encapsulation` null: what suits the family, if the signaling has to agree on it. Throws BAD_OPTION, BAD_TRACE.
+ * as `weights` has numbers. `weights` null: 3:2 without paths; else in the ratio of the links' rates if all have one, or 1 each. `encapsulation` null:
+ * what suits the family, if the signaling has to agree on it. Throws BAD_OPTION, BAD_TRACE.
  */
 export function planPaths(options: {
   readonly paths: readonly string[];
-  readonly weights: string;
+  readonly weights: string | null;
   readonly encapsulation: string | null;
   readonly family: string;
 }): LabPath[] {
-  const weights = options.weights.split(':').map(parseWeight);
+  const weights = (options.weights ?? (options.paths.length ? null : '3:2'))?.split(':').map(parseWeight);
+  if (weights && options.paths.length && weights.length !== options.paths.length) {
+    throw new TunloomError(
+      'BAD_OPTION',
+      `--weights ${options.weights}: ${weights.length} weight(s) for ${options.paths.length} path(s)`,
+    );
+  }
   const common = {
     encapsulation: options.encapsulation === null ? null : parseEncapsulation(options.encapsulation),
     family: parseFamily(options.family),
   };
   const wished = options.paths.length
-    ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights[index] ?? 1 }))
-    : weights.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight, link: null }));
-  const paths = wished.map((path) => ({
+    ? options.paths.map((text, index) => parsePath(text, { ...common, weight: weights?.[index] ?? null }))
+    : weights!.map((weight, index) => ({ ...common, name: `wan${index + 1}`, weight, link: null }));
+  const byRate = wished.some(({ weight }) => weight !== null) ? null : weightsByRate(wished);
+  const paths = wished.map((path, index) => ({
     ...path,
+    weight: path.weight ?? byRate?.[index] ?? 1,
     encapsulation: path.encapsulation ?? (path.family === 4 ? ('udp-gre' as const) : ('gre' as const)),
   }));
   if (paths.length > MAX_PATHS)
@@ -171,8 +181,19 @@ export function planPaths(options: {
   return paths;
 }
 
-/** A path whose encapsulation may still be open. */
-type WishedPath = Omit<LabPath, 'encapsulation'> & { readonly encapsulation: Encapsulation | null };
+/** A path whose encapsulation and weight may still be open. */
+type WishedPath = Omit<LabPath, 'encapsulation' | 'weight'> & {
+  readonly encapsulation: Encapsulation | null;
+  readonly weight: number | null;
+};
+
+/** Weights in the ratio of what the links carry in both directions together; null if one has no rate. */
+function weightsByRate(paths: readonly WishedPath[]): number[] | null {
+  const rates = paths.map(({ link }) =>
+    link?.uplink.rate && link.downlink.rate ? link.uplink.rate + link.downlink.rate : 0,
+  );
+  return rates.includes(0) ? null : smallRatio(rates);
+}
 
 function parsePath(text: string, defaults: Omit<WishedPath, 'name' | 'link'>): WishedPath {
   const [name = '', ...settings] = text.split(',');

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { planPaths } from '../../src/lab/plan.ts';
 
-const COMMON = { weights: '1:1', encapsulation: null, family: '4' };
+const COMMON = { weights: null, encapsulation: null, family: '4' };
 
 it('takes names, weights and links', () => {
   const paths = planPaths({
@@ -19,6 +19,25 @@ it('takes names, weights and links', () => {
     },
     { name: 'wlan', weight: 5, encapsulation: 'gre', link: null },
   ]);
+});
+
+it.each([
+  [null, [], [3, 2]],
+  ['7:1:1', [], [7, 1, 1]],
+  [null, ['a', 'b'], [1, 1]],
+  [null, ['dsl,rate=10mbit/50mbit', 'lte,rate=20mbit/80mbit'], [3, 5]],
+  [null, ['dsl,rate=50mbit', 'lte,rate=80mbit,weight=1'], [1, 1]],
+  [null, ['dsl,rate=50mbit', 'lte,delay=20ms'], [1, 1]],
+  ['1:9', ['dsl,rate=50mbit', 'lte,rate=80mbit'], [1, 9]],
+])('--weights %s with %j: %j', (weights, paths, expected) => {
+  expect(planPaths({ ...COMMON, weights, paths }).map(({ weight }) => weight)).toEqual(expected);
+});
+
+it.each([
+  ['3:2:1', ['a', 'b'], '--weights 3:2:1: 3 weight(s) for 2 path(s)'],
+  ['3', ['a', 'b'], '--weights 3: 1 weight(s) for 2 path(s)'],
+])('--weights %s with %j is refused', (weights, paths, message) => {
+  expect(() => planPaths({ ...COMMON, weights, paths })).toThrow(message);
 });
 
 it.each([

@@ -7,7 +7,7 @@ import { waitFor } from '../support/daemon.ts';
 
 async function withLab(paths: string[], use: (lab: NamespaceLab) => Promise<void>): Promise<void> {
   const lab = await NamespaceLab.start({
-    paths: planPaths({ paths, weights: '1:1', encapsulation: 'udp-gre', family: '4' }),
+    paths: planPaths({ paths, weights: paths.map(() => 1).join(':'), encapsulation: 'udp-gre', family: '4' }),
     duration: 1,
     workers: 1,
     memory: false,

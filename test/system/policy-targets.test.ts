@@ -17,7 +17,7 @@ async function withLab(
   use: (lab: NamespaceLab, events: DataplaneEvent[]) => Promise<void>,
 ): Promise<void> {
   const lab = await NamespaceLab.start({
-    paths: planPaths({ paths, weights: '1:1', encapsulation: 'udp-gre', family: '4' }),
+    paths: planPaths({ paths, weights: paths.map(() => 1).join(':'), encapsulation: 'udp-gre', family: '4' }),
     duration: 2,
     workers: 1,
     memory: false,

@@ -14,7 +14,7 @@ interface Options {
   path: string[];
   encapsulation?: string;
   family: string;
-  weights: string;
+  weights?: string;
   duration: string;
   workers: string;
   static?: boolean;
@@ -45,7 +45,7 @@ export function labCommand(): Command {
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
     .addOption(new Option('--scheduler <name>', 'of the static lab (docs/schedulers.md)').choices(SCHEDULERS))
     .option('--seed <n>', 'of emulated links', '1')
-    .option('--weights <n:m:...>', 'one weight a path', '3:2')
+    .option('--weights <n:m:...>', 'one weight a path (default: 3:2; by rate where all links have one)')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
     .option('--workers <n>', 'worker threads at each end', '1')
     .option('--static', 'one session from a plan: no signaling, no hosts of their own')
@@ -61,7 +61,7 @@ export function labCommand(): Command {
       };
       const paths = planPaths({
         paths: options.path,
-        weights: options.weights,
+        weights: options.weights ?? null,
         encapsulation: options.encapsulation ?? (options.static ? 'udp-gre' : null),
         family: options.family,
       });
