@@ -28,7 +28,7 @@ export interface InstalledPath {
 }
 
 export interface InstalledSession {
-  readonly index: number;
+  index: number;
   spec: SessionSpec;
   paths: InstalledPath[];
   config: ConfigBlock;

@@ -47,6 +47,11 @@ export class LookupTables {
     this.#setLength(lengthBit, true);
   }
 
+  /** A prefix that has a session goes over to another one. */
+  movePrefix(prefix: string, number: number): void {
+    this.#prefix(prefix).table.set(number);
+  }
+
   removePrefix(prefix: string): void {
     const { table, lengthBit } = this.#prefix(prefix);
     table.delete();

@@ -31,22 +31,6 @@ export function writeEstimates(memory: DataplaneMemory, path: number, estimates:
   }
 }
 
-/** What is stored of a path; 0: not known. */
-export function readEstimates(
-  memory: DataplaneMemory,
-  path: number,
-): Required<Omit<PathEstimates, 'freeAtUs' | 'holdUs'>> {
-  const model = memory.path(path) + L.PATH_MODEL_BLOCK;
-  const word = (field: number): number => Atomics.load(memory.u32, (model + field) / 4);
-  const octetTime = word(L.MODEL_OCTET_TIME);
-  return {
-    delayUs: word(L.MODEL_DELAY),
-    jitterUs: word(L.MODEL_JITTER),
-    rate: octetTime ? (8e9 * 256) / octetTime : 0,
-    loss: word(L.MODEL_LOSS),
-  };
-}
-
 /** A path's new record takes over what was known by its old one. */
 export function moveEstimates(memory: DataplaneMemory, from: number, to: number): void {
   const model = memory.path(from) + L.PATH_MODEL_BLOCK;

@@ -29,7 +29,7 @@ import {
   sameSchedule,
   worseState,
 } from './installed-session.ts';
-import { moveEstimates, readEstimates, writeEstimates } from './path-estimates.ts';
+import { moveEstimates, writeEstimates } from './path-estimates.ts';
 import { PathMtus } from './path-mtus.ts';
 import { PathInstaller } from './path-installer.ts';
 import { type NextHop, mayGoByLink } from './path-links.ts';
@@ -92,19 +92,11 @@ export class SessionStore {
     if (this.#sessions.has(spec.name)) {
       throw new TunloomError('SESSION_EXISTS', `session "${spec.name}" exists already`);
     }
-    const index = this.#freeSessions.pop() ?? this.#nextSession++;
-    if (index >= this.#memory.sizes.sessions) {
-      this.#nextSession--;
-      throw new TunloomError(
-        'TOO_MANY_SESSIONS',
-        `no room for session "${spec.name}"; raise memory.sessions`,
-      );
-    }
+    const index = this.#newRecord(spec);
     const paths: InstalledPath[] = [];
     const prefixes: string[] = [];
     let config: ConfigBlock | undefined;
     try {
-      this.#writeSession(index, spec);
       for (const path of spec.paths) paths.push(this.#paths.install(index, spec, path, NO_PATH_COUNTERS));
       config = this.#writeConfig(spec, paths, () => 0n);
       for (const prefix of spec.prefixes) {
@@ -117,7 +109,7 @@ export class SessionStore {
       const block = config;
       this.#grace.retire(() => {
         if (block) this.#freeConfig(block);
-        this.#freeWindow(index, spec);
+        this.#freeRecord(index, spec);
       });
       throw error;
     }
@@ -129,46 +121,38 @@ export class SessionStore {
     const session = this.#get(name);
     this.#sessions.delete(name);
     for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
-    Atomics.store(this.#memory.u32, (this.#memory.session(session.index) + L.SESSION_CONFIG) / 4, 0);
+    this.#retireRecord(session.index, session.spec, session.config);
     for (const path of session.paths) this.#paths.retire(path);
-    this.#grace.retire(() => {
-      const control = this.#memory.sizes.workers;
-      const record = this.#memory.session(session.index);
-      if (!this.#wasm.emptySession(this.#memory.workerRegion(control), record)) return false;
-      this.#wasm.returnBuffers(control);
-      this.#freeConfig(session.config);
-      this.#freeWindow(session.index, session.spec);
-      return true;
-    });
   }
 
-  /** Goes over to `spec`, keeping sequence numbers, window and the counters of paths that stay. */
+  /**
+   * Goes over to `spec`, keeping the counters of paths that stay and, unless the window changes or the keys do, sequence numbers and window.
+   * Other keys mean that the other end has begun anew, or is another one: so both sequence spaces do, too (RFC 2890 §2.2 counts by key).
+   */
   update(spec: SessionSpec): void {
     const session = this.#get(spec.name);
-    const old = session.spec;
-    if (old.resequencer.window !== spec.resequencer.window) {
-      this.#replace(session, spec);
-      return;
-    }
+    const { spec: old, index: oldIndex } = session;
+    const afresh = old.resequencer.window !== spec.resequencer.window || !sameKeys(old, spec);
+    const index = afresh ? this.#newRecord(spec) : oldIndex;
     const added: string[] = [];
     const fresh: InstalledPath[] = [];
-    const waits = keptWaits(session, old, spec);
+    const waits = afresh ? null : keptWaits(session, old, spec);
     const paths: InstalledPath[] = [];
     let config: ConfigBlock;
     try {
       for (const prefix of spec.prefixes) {
         if (old.prefixes.includes(prefix)) continue;
-        this.#tables.addPrefix(prefix, session.index + 1);
+        this.#tables.addPrefix(prefix, index + 1);
         added.push(prefix);
       }
       for (const path of spec.paths) {
         const present = session.paths.find((other) => other.spec.bid === path.bid);
-        if (present && sameRecord(present.spec, path) && sameKeys(old, spec)) {
+        if (present && !afresh && sameRecord(present.spec, path)) {
           paths.push({ ...present, spec: path });
           continue;
         }
         const before = present ? this.#paths.counters(present) : NO_PATH_COUNTERS;
-        const installed = this.#paths.install(session.index, spec, path, before, session.paths);
+        const installed = this.#paths.install(index, spec, path, before, session.paths);
         if (present && present.spec.rate === path.rate && present.spec.delayUs === path.delayUs) {
           moveEstimates(this.#memory, present.number, installed.number);
         }
@@ -189,24 +173,26 @@ export class SessionStore {
         spec,
         paths,
         (weights) =>
-          sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(session.index),
+          !afresh && sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(index),
         waits ?? spec.resequencer,
       );
     } catch (error) {
       for (const prefix of added) this.#tables.removePrefix(prefix);
       for (const path of fresh) this.#paths.retire(path, session.paths);
+      if (afresh) this.#grace.retire(() => this.#freeRecord(index, spec));
       throw error;
     }
     const gone = session.paths.filter((path) => !paths.some((other) => other.number === path.number));
     const oldConfig = session.config;
-    session.spec = spec;
-    session.paths = paths;
-    session.config = config;
-    session.waits = waits;
-    this.#publish(session.index, config);
-    for (const prefix of old.prefixes) if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
+    Object.assign(session, { index, spec, paths, config, waits });
+    this.#publish(index, config);
+    for (const prefix of old.prefixes) {
+      if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
+      else if (afresh) this.#tables.movePrefix(prefix, index + 1);
+    }
+    if (afresh) this.#retireRecord(oldIndex, old, oldConfig);
+    else this.#grace.retire(() => this.#freeConfig(oldConfig));
     for (const path of gone) this.#paths.retire(path, paths);
-    this.#grace.retire(() => this.#freeConfig(oldConfig));
   }
 
   /**
@@ -293,24 +279,6 @@ export class SessionStore {
   waits(name: string): WaitBounds {
     const { waits, spec } = this.#get(name);
     return waits ?? spec.resequencer;
-  }
-
-  /** A new window needs a new session; what is known of its paths goes over to it. */
-  #replace(session: InstalledSession, spec: SessionSpec): void {
-    const known = session.paths.map(({ spec: { bid }, number, word, measured }) => ({
-      bid,
-      word,
-      measured,
-      estimates: readEstimates(this.#memory, number),
-    }));
-    this.remove(spec.name);
-    this.add(spec);
-    for (const { bid, word, measured, estimates } of known) {
-      if (!spec.paths.some((path) => path.bid === bid)) continue;
-      this.setPathEstimates(spec.name, bid, estimates);
-      this.setPathState(spec.name, bid, word);
-      this.setPathState(spec.name, bid, measured, 'measured');
-    }
   }
 
   /** New weights by BID; others stay. Throws UNKNOWN_BID and BAD_WEIGHT. */
@@ -445,9 +413,14 @@ export class SessionStore {
     return session;
   }
 
-  #writeSession(index: number, spec: SessionSpec): void {
+  /** A record with an empty window. Throws TOO_MANY_SESSIONS and OUT_OF_HEAP. */
+  #newRecord({ name, resequencer: { window } }: SessionSpec): number {
+    const index = this.#freeSessions.pop() ?? this.#nextSession++;
+    if (index >= this.#memory.sizes.sessions) {
+      this.#nextSession--;
+      throw new TunloomError('TOO_MANY_SESSIONS', `no room for session "${name}"; raise memory.sessions`);
+    }
     const at = this.#memory.session(index);
-    const { window } = spec.resequencer;
     this.#memory.bytes.fill(0, at, at + L.SESSION_STRIDE);
     const set = (field: number, value: number): void => {
       this.#memory.u32[(at + field) / 4] = value;
@@ -457,9 +430,24 @@ export class SessionStore {
     set(L.SESSION_HISTORY, this.#memory.heap.allocate(window / 4));
     set(L.SESSION_MASK, window - 1);
     set(L.SESSION_HIGHEST, 0xffff_ffff);
+    return index;
   }
 
-  #freeWindow(index: number, spec: SessionSpec): void {
+  /** Workers find the record no more; it is emptied and freed a grace period later. To be called before its paths are retired. */
+  #retireRecord(index: number, spec: SessionSpec, config: ConfigBlock): void {
+    Atomics.store(this.#memory.u32, (this.#memory.session(index) + L.SESSION_CONFIG) / 4, 0);
+    this.#grace.retire(() => {
+      const control = this.#memory.sizes.workers;
+      if (!this.#wasm.emptySession(this.#memory.workerRegion(control), this.#memory.session(index)))
+        return false;
+      this.#wasm.returnBuffers(control);
+      this.#freeConfig(config);
+      this.#freeRecord(index, spec);
+      return true;
+    });
+  }
+
+  #freeRecord(index: number, spec: SessionSpec): void {
     const at = this.#memory.session(index);
     const { window } = spec.resequencer;
     this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_RING) / 4]!, window * 4);

@@ -344,6 +344,33 @@ describe('the cases one by one', () => {
     expect(lma.drops).toEqual({ duplicate: 1 });
   });
 
+  test('other keys are another other end: neither its first numbers nor ours are taken for old ones', () => {
+    const { mag, lma } = pair();
+    const first = numbered(mag, 0, 20);
+    expect(deliver(lma, first, [...first.keys()]).length).toBe(20);
+    const downlink = { family: 4, source: '203.0.113.200', destination: '192.0.2.10' } as const;
+    const answer = (): SentPacket[] =>
+      lma.encapsulate([innerPacket({ ...downlink, payload: new Uint8Array(4) })]).sent;
+    answer();
+    const before = lma.sessions.spec('mn1');
+    // More often than there are records and heap for.
+    for (let round = 1; round <= 100; round++) {
+      const moved = before.paths.map((path) => ({ ...path, remote: `198.51.100.${100 + path.bid}` }));
+      const after = { ...before, sendKey: round, paths: moved };
+      const other = new BenchNode('mag').add(mirrored(after));
+      lma.sessions.update(after);
+      lma.grace.collect();
+      const sent = numbered(other, 500, 10);
+      expect(deliver(lma, sent, [...sent.keys()])).toEqual(Array.from({ length: 10 }, (_, i) => 500 + i));
+      const [back] = answer();
+      expect(other.decapsulate(back!.endpoint, [back!.bytes])).toHaveLength(1);
+    }
+    expect(lma.drops).toEqual({});
+    const { resequencer, paths } = lma.sessions.status('mn1');
+    expect(resequencer).toMatchObject({ inOrder: 10, duplicates: 0, lostTimeout: 0 });
+    expect(paths.map(({ rxPackets }) => rxPackets)).toEqual([510, 510]);
+  });
+
   test('a receiver that joins later starts with the first number it sees', () => {
     const { mag, lma } = pair();
     startAt(mag, 77_777_777n);

@@ -207,6 +207,7 @@ export class LmaMachine {
       return;
     }
     const { session } = outcome;
+    this.revocations.isBack(session, from);
     if (this.context.config.revocation && outcome.replaced.length)
       this.revocations.revokeReplaced(session, outcome.replaced);
     // Tunnels stand before the MAG learns that it may use them.

@@ -200,14 +200,15 @@ export class Registration {
     }
     const otherMag = multipath && session.mag !== request.mag;
     const replaced: Binding[] = [];
+    // Without MAG Identifiers, another care-of address may be the same MAG's: what it says of the handoff decides.
+    const moved = handoff && (otherMag || (!multipath && request.handoff !== Handoff.NOT_CHANGED));
     for (const binding of [...session.bindings.values()]) {
+      if (moved && binding.careOf.address !== request.careOf.address) replaced.push(binding);
       // A binding without MMB and bindings with one exclude each other; so do those of two MAGs.
       const goes =
         binding.bid !== bid &&
         (!multipath || otherMag || binding.bid === PLAIN_BID || request.multipath!.overwrite);
-      if (!goes) continue;
-      if (otherMag && handoff && binding.careOf.address !== request.careOf.address) replaced.push(binding);
-      unbind(this.cache, session, binding);
+      if (goes) unbind(this.cache, session, binding);
     }
     // None of the bindings before goes on, also if they have ended already.
     if (handoff || !session.bindings.size) this.assignment.dropUnnamed(request, session);

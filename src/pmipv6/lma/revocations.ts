@@ -12,11 +12,15 @@ const BRI_FIRST_MS = 1000;
 const BRI_MAX_MS = 2000;
 const BRI_RETRIES = 1;
 
+const NOWHERE: ReadonlySet<string> = new Set();
+
 interface OutstandingBri {
   readonly message: Revocation;
   readonly from: Endpoint;
   readonly to: Endpoint;
   readonly node: string;
+  /** On handoff: care-of addresses of the MAG that the node has left. */
+  readonly left: ReadonlySet<string>;
   at: number;
   delay: number;
   retries: number;
@@ -56,7 +60,7 @@ export class Revocations {
     );
     for (const binding of bindings) {
       const whole = bid === undefined;
-      this.indicate(session, binding, whole ? null : bid, RevocationTrigger.ADMINISTRATIVE);
+      this.indicate(session, binding, whole ? null : bid, RevocationTrigger.ADMINISTRATIVE, NOWHERE);
     }
     for (const binding of bindings) this.context.cache.deleteBinding(session, binding.bid);
     this.context.settle(session);
@@ -64,11 +68,25 @@ export class Revocations {
 
   /** The node moved to another MAG: the old one is told at once instead of waited for (§8.1). */
   revokeReplaced(session: Session, replaced: readonly Binding[]): void {
+    const left = new Set(replaced.map(({ careOf }) => careOf.address));
     for (const binding of replaced)
-      this.indicate(session, binding, null, RevocationTrigger.INTER_MAG_UNKNOWN);
+      this.indicate(session, binding, null, RevocationTrigger.INTER_MAG_UNKNOWN, left);
   }
 
-  private indicate(session: Session, binding: Binding, bid: number | null, trigger: number): void {
+  /** The MAG at `address` registers the node: it is not told any more that the node has left it before. */
+  isBack({ nodeKey }: Session, { address }: Endpoint): void {
+    for (const [sequence, { node, left }] of this.outstanding) {
+      if (node === nodeKey && left.has(address)) this.outstanding.delete(sequence);
+    }
+  }
+
+  private indicate(
+    session: Session,
+    binding: Binding,
+    bid: number | null,
+    trigger: number,
+    left: ReadonlySet<string>,
+  ): void {
     this.sequence = (this.sequence + 1) & 0xffff;
     const options: MobilityOption[] = [{ option: 'mn-identifier', ...session.identity }];
     for (const prefix of session.prefixes)
@@ -94,7 +112,8 @@ export class Revocations {
     const { local: from, signaling: to } = binding;
     const at = this.context.now.elapsed + BRI_FIRST_MS;
     const node = session.nodeKey;
-    this.outstanding.set(message.sequence, { message, from, to, node, at, delay: BRI_FIRST_MS, retries: 0 });
+    const bri = { message, from, to, node, left, at, delay: BRI_FIRST_MS, retries: 0 };
+    this.outstanding.set(message.sequence, bri);
     this.context.send(message, from, to);
   }
 
@@ -117,7 +136,8 @@ export class Revocations {
       return;
     }
     this.outstanding.delete(message.sequence);
-    if (message.code >= 128) {
+    // A binding that is not there is what was wanted, as after the BRI over another path of the session.
+    if (message.code >= 128 && message.code !== RevocationStatus.BINDING_DOES_NOT_EXIST) {
       this.context.log(
         'warn',
         `revocation refused, status ${nameOf(RevocationStatus, message.code)}`,

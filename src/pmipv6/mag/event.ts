@@ -8,7 +8,7 @@ import type { WanState } from './wan-links.ts';
 export type MagEvent =
   /** A mobility message has come. `to` is the address of ours that it came to. */
   | { readonly event: 'message'; readonly message: Message; readonly from: Endpoint; readonly to: Endpoint }
-  /** A node is on an access link. Once more while it is there: nothing, unless link-layer address or interface are others. */
+  /** A node is on an access link. Once more while it is there: nothing, unless link-layer address or interface are others, or the LMA took it for gone. */
   | {
       readonly event: 'attach';
       /** NAI. */

@@ -236,11 +236,13 @@ export class MagMachine {
       before.access === access &&
       before.technology === technology &&
       text(before.linkLayer) === text(linkLayer);
-    if (here && !session.suspended) return;
-    if (!before?.present || session.suspended) {
+    const { suspended, away } = session;
+    if (here && !suspended && !away) return;
+    if (!before?.present || suspended || away) {
       session.present = true;
       session.suspended = false;
       session.denied = null;
+      session.away = false;
       session.handoff = handoff ?? Handoff.UNKNOWN;
       for (const path of session.paths) path.revoked = false;
     } else {
@@ -323,6 +325,7 @@ export class MagMachine {
   private register(session: MagSession): void {
     session.suspended = false;
     session.denied = null;
+    session.away = false;
     session.asks = asksOf(this.context, session.profile);
     for (const path of session.paths) path.revoked = false;
     session.flows.forget();

@@ -22,6 +22,12 @@ const WANTS_ANSWER = 0x8000;
 /** Status of an UPA (RFC 7077 §4.2). */
 const UPA_VENDOR_OPTION_MISSING = 129;
 const UPA_NOT_ATTACHED = 132;
+/** Triggers of a BRI that say that the node is at another MAG. */
+const MOVED: ReadonlySet<number> = new Set([
+  RevocationTrigger.INTER_MAG_SAME_ACCESS,
+  RevocationTrigger.INTER_MAG_DIFFERENT_ACCESS,
+  RevocationTrigger.INTER_MAG_UNKNOWN,
+]);
 
 export class Revocations {
   private readonly context: MagContext;
@@ -36,13 +42,13 @@ export class Revocations {
     const anchor = this.context.anchors.find(from.address);
     if (!anchor) return this.context.ignore('untrusted', from);
     // A repetition, perhaps a late one: it must not hit what has been registered since.
-    const status = anchor.revocations.get(message.sequence) ?? this.revoke(message, anchor);
+    const status = anchor.revocations.get(message.sequence) ?? this.revoke(message, anchor, to);
     anchor.rememberRevocation(message.sequence, status);
     const options = message.options.filter(isNaming);
     this.context.send({ ...message, acknowledgement: true, code: status, options }, to, from, null);
   }
 
-  private revoke(message: Revocation, anchor: Anchor): number {
+  private revoke(message: Revocation, anchor: Anchor, to: Endpoint): number {
     const { flags, code, options } = message;
     if (!(flags & RevocationFlag.PROXY)) return RevocationStatus.FUNCTION_NOT_SUPPORTED;
     const ours = (session: MagSession): boolean =>
@@ -58,6 +64,9 @@ export class Revocations {
     if (!identity) return RevocationStatus.IDENTITY_REQUIRED;
     const session = this.context.list.ofNode(identifierText(identity));
     if (!session || !ours(session)) return RevocationStatus.BINDING_DOES_NOT_EXIST;
+    // It has gone from an address of ours that is not the binding's any more: to another one of ours.
+    if (MOVED.has(code) && !session.paths.some(({ careOf }) => careOf?.address === to.address))
+      return RevocationStatus.BINDING_DOES_NOT_EXIST;
     const prefixes = findOptions(options, 'home-network-prefix').map(({ prefix }) => prefix);
     if (
       prefixes.length &&
@@ -76,7 +85,10 @@ export class Revocations {
     return known.length < bids.length ? RevocationStatus.PARTIAL_SUCCESS : RevocationStatus.SUCCESS;
   }
 
-  /** `bids` empty: all. What was revoked is not registered again by itself, unless the LMA has merely lost count. */
+  /**
+   * `bids` empty: all. What was revoked is not registered again by itself, unless the LMA has merely lost count; a node that is said to be
+   * at another MAG is once it shows itself here.
+   */
   private take(session: MagSession, bids: readonly number[], trigger: number): void {
     const again = trigger === RevocationTrigger.OUT_OF_SYNC;
     this.context.log(
@@ -91,6 +103,7 @@ export class Revocations {
       path.revoked = bids.length > 0 && !again;
     }
     if (!bids.length) {
+      session.away = MOVED.has(trigger);
       if (again) this.registration.restart(session);
       else session.denied = `revoked, trigger ${nameOf(RevocationTrigger, trigger)}`;
     }

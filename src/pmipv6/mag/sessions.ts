@@ -48,6 +48,7 @@ export function newSession(
     suspended: false,
     renewing: false,
     denied: null,
+    away: false,
     access: null,
     technology: 'technology' in profile ? profile.technology : 0,
     linkLayer: null,

@@ -95,6 +95,8 @@ export interface MagSession {
   renewing: boolean;
   /** Why the LMA refuses the node. */
   denied: string | null;
+  /** Denied as the node is at another MAG by now: until it shows itself here. */
+  away: boolean;
   /** Access interface; null for a logical node. */
   access: string | null;
   technology: number;

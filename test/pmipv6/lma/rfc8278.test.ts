@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Status } from '../../../src/pmipv6/wire/numbers.ts';
 import { findOption } from '../../../src/pmipv6/wire/options.ts';
+import type { Effect } from '../../../src/pmipv6/effect.ts';
 import { LmaBench, LTE, WLAN } from '../../support/lma-bench.ts';
 
 const NAME = 'mn1@example.org';
@@ -205,6 +206,34 @@ describe('LMA: RFC 8278', () => {
     });
     expect(ack?.status).toBe(0);
     expect(bench.installed.get(NAME)!.paths.map(({ remote }) => remote.address)).toEqual(['2001:db8:b::77']);
-    expect(bench.sent().filter(({ message }) => message === 'revocation')).not.toHaveLength(0);
+    // By each of its paths: not all of them need be alive.
+    expect(bench.sent().filter(({ message }) => message === 'revocation')).toHaveLength(2);
+  });
+
+  it('a MAG that the node is back at is not told any more that it has left', () => {
+    const { bench, prefix } = twoPaths();
+    const revoked = (effects: readonly Effect[]): string[] =>
+      effects.flatMap((each) =>
+        each.effect === 'send' && each.message.message === 'revocation' ? [each.to.address] : [],
+      );
+    const there = { from: '2001:db8:b::77', mag: 'mag2@example.org' };
+    bench.send({ bid: 1, ...there, handoff: 3, prefixes: [prefix] });
+    expect(revoked(bench.effects)).toEqual([LTE, WLAN]);
+    bench.send({ bid: 1, handoff: 3, prefixes: [prefix] });
+    expect(revoked(bench.effects)).toEqual([there.from]);
+    expect(revoked(bench.pass(10_000))).toEqual([there.from]);
+  });
+
+  it('the old MAG is also told if both have one path, of the same BID or without multipath', () => {
+    for (const bid of [{ bid: 1 }, {}]) {
+      const bench = new LmaBench();
+      const prefixes = LmaBench.prefixesOf(bench.send({ ...bid, mag: 'mag1@example.org' }));
+      const there = { ...bid, from: '2001:db8:b::77', mag: 'mag2@example.org', prefixes };
+      expect(bench.send({ ...there, handoff: 3 })?.status).toBe(0);
+      const told = bench.effects.flatMap((each) => (each.effect === 'send' ? [each] : []));
+      expect(
+        told.filter(({ message }) => message.message === 'revocation').map(({ to }) => to.address),
+      ).toEqual([LTE]);
+    }
   });
 });

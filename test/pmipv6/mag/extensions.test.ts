@@ -4,7 +4,18 @@ import { UpdateFlag } from '../../../src/pmipv6/wire/message/binding-update.ts';
 import type { Revocation } from '../../../src/pmipv6/wire/message/revocation.ts';
 import { nai } from '../../../src/pmipv6/wire/option/identifier.ts';
 import type { MobilityOption } from '../../../src/pmipv6/wire/options.ts';
-import { DSL4, HNP, LMAA, LMAA4, LTE, MagBench, MN, optionOf, WLAN } from '../../support/mag-bench.ts';
+import {
+  DSL4,
+  HNP,
+  LMAA,
+  LMAA4,
+  LTE,
+  MagBench,
+  MN,
+  optionOf,
+  type SentUpdate,
+  WLAN,
+} from '../../support/mag-bench.ts';
 
 const NODE4 = { ...LOGICAL_NODE_DEFAULTS, identity: MN, delegated: [], ipv4: true };
 const REPLY: MobilityOption[] = [
@@ -263,6 +274,23 @@ describe('MAG: RFC 5846 §9.1, revocation', () => {
     bench.receive(bri([]), HERE);
     expect(bench.installed.size + bench.grants.size).toBe(0);
     expect(bench.pass(600_000)).toEqual([]);
+  });
+
+  it('trigger 4, the node is at another MAG: until it shows itself here', () => {
+    const bench = new MagBench({ logicalNodes: [] });
+    bench.up('lte', LTE);
+    const here = { event: 'attach', node: MN, interface: 'lan0', linkLayer: null, technology: 3 } as const;
+    const attach = (): SentUpdate[] => {
+      bench.event(here);
+      return bench.updates();
+    };
+    bench.answer(attach()[0]!);
+    expect(attach()).toEqual([]);
+    bench.receive(bri([], { code: 4 }), HERE);
+    expect(bench.installed.size + bench.grants.size).toBe(0);
+    expect(bench.pass(600_000)).toEqual([]);
+    bench.answer(attach()[0]!);
+    expect(bench.bids()).toEqual([1]);
   });
 
   it('vector 047: G with trigger 128 takes all nodes', () => {
