@@ -70,7 +70,7 @@ export async function planJobs(options: PlanOptions): Promise<Job[]> {
 }
 
 /** `seconds`: null leaves it as it is written. */
-function withDuration(spec: SimSpec, seconds: number | null): SimSpec {
+export function withDuration(spec: SimSpec, seconds: number | null): SimSpec {
   if (seconds === null) return spec;
   const duration = Math.round(seconds * 1e9);
   const traffic = spec.traffic.map((source) => ({

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { TunloomError } from '../errors.ts';
 import { type CompareResult, type Job, type RunName, cellKey, jobKey } from './job.ts';
+import { explainFailure, trials, tryOut } from './trial.ts';
 
 export interface SweepOptions {
   /** One line of JSON a finished cell; null: kept in memory only. */
@@ -38,9 +39,10 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
       maxThreads: threads,
     });
     try {
+      for (const job of trials(missing)) await tryOut(pool, job);
       await Promise.all(
         missing.map(async (job) => {
-          const result = (await pool.run(job)) as CompareResult;
+          const result = (await pool.run(job).catch(explainFailure(job))) as CompareResult;
           known.set(jobKey(job), result);
           if (options.file !== null) appendFileSync(options.file, `${JSON.stringify(result)}\n`);
           options.progress(++done, missing.length, (performance.now() - started) / 1000);

@@ -14,6 +14,7 @@ const PLACE = 'assembly/schedule/custom.ts';
 /** What the user imports, and where it is. */
 const INTERFACE = 'tunloom/scheduler';
 const INTERFACE_FILE = './scheduler-interface';
+const INTERFACE_MODULE = 'assembly/schedule/scheduler-interface';
 const FORM = 'expected: export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
 
 /** The module of the source that was compiled last: both ends of a lab, and the simulator, want the same one, and it takes seconds. */
@@ -112,7 +113,8 @@ function check(file: string, binary: Uint8Array, text: string): void {
   if (sectionIds(binary).includes(DATA_SECTION) || text.includes('(data ')) {
     throw refusal(
       file,
-      'has static data (a string, an array literal, memory.data); keep values in variables or in the state of the group',
+      'has static data (a string, an array literal, memory.data, tables of Math.log, Math.sin and their like); ' +
+        'keep values in variables or in the state of the group',
     );
   }
   if (text.includes('memory.grow')) {
@@ -124,6 +126,6 @@ function check(file: string, binary: Uint8Array, text: string): void {
 function refusal(file: string, why: string): TunloomError {
   return new TunloomError(
     'BAD_SCHEDULER',
-    `${file}: ${why.replaceAll(PLACE, file).replaceAll(INTERFACE_FILE, INTERFACE)}`,
+    `${file}: ${why.replaceAll(PLACE, file).replaceAll(INTERFACE_MODULE, INTERFACE).replaceAll(INTERFACE_FILE, INTERFACE)}`,
   );
 }

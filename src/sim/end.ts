@@ -4,7 +4,7 @@
  * the module in batches; what comes out is handed on at once.
  */
 import * as L from '../../assembly/layout.ts';
-import { readDrops, readResequencer } from '../dataplane/counters.ts';
+import { readDrops, readResequencer, sumWorkerCounters } from '../dataplane/counters.ts';
 import { DROP_NAMES } from '../dataplane/drop-reasons.ts';
 import { EndpointRegistry } from '../dataplane/endpoints.ts';
 import { GracePeriods } from '../dataplane/grace.ts';
@@ -185,6 +185,11 @@ export class End {
     return Object.fromEntries(Object.entries(readDrops(this.memory)).filter(([reason]) => counts(reason)));
   }
 
+  /** Packets for which the scheduler named no path of the group. */
+  get picksRefused(): number {
+    return sumWorkerCounters(this.memory, L.COUNTER_PICK_REFUSED);
+  }
+
   get resequencer(): ResequencerStatus {
     return readResequencer(this.memory, this.memory.session(0));
   }
@@ -264,9 +269,7 @@ export class End {
     for (let i = first; i < first + count; i++) {
       const at = (u32[receiveBuffers + i]! + L.BUFFER_PACKET) >>> 2;
       this.#setLength(i, link.take(i32, at));
-      // Behind IPv4 and GRE with key; the sequence number, if the S bit is set (RFC 2890 §2), is a word more.
-      const inner = i32[at + GRE_WORD]! & GRE_SEQUENCE ? 8 : 7;
-      this.#ports.arrived(i32[at + inner + TAG_WORD]!);
+      this.#ports.arrived(tagOf(i32, at));
     }
     for (let done = first; done < first + count;) {
       done = this.#wasm.decapsulate(worker, path, done, first + count, time);
@@ -327,6 +330,13 @@ export class End {
     const deadline = this.#wasm.nextDeadline(this.#worker);
     return deadline ? (deadline - EPOCH_US) * 1000 : Infinity;
   }
+}
+
+/** The tag of the inner packet in the outer one at `words[at]`. */
+export function tagOf(words: Int32Array, at: number): number {
+  // Behind IPv4 and GRE with key; the sequence number, if the S bit is set (RFC 2890 §2), is a word more.
+  const inner = words[at + GRE_WORD]! & GRE_SEQUENCE ? 8 : 7;
+  return words[at + inner + TAG_WORD]!;
 }
 
 type WorkerPlaces = ReturnType<typeof workerPlaces>;

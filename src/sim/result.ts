@@ -98,6 +98,8 @@ export interface SimResult {
     readonly delivered: number;
     readonly underway: number;
   };
+  /** Packets for which a scheduler of one's own named no path: they went to the first of the group. */
+  readonly picksRefused: number;
   readonly events: number;
 }
 
@@ -206,6 +208,7 @@ export function summariseRun(
     directions,
     flows,
     conservation: simulation.conservation(),
+    picksRefused: simulation.mag.picksRefused + simulation.lma.picksRefused,
     events: simulation.loop.events,
   };
 }

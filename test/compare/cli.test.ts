@@ -3,8 +3,11 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Piscina } from 'piscina';
 import { afterAll, expect, it } from 'vitest';
 import { type CompareResult, digestOf } from '../../src/compare/job.ts';
+import { planJobs } from '../../src/compare/plan.ts';
+import { tryOut } from '../../src/compare/trial.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tunloom-compare-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -140,6 +143,45 @@ it('compares a scheduler of your own with a built-in one', async () => {
   expect(results[0]!.digests.scheduler).toBe(digestOf(readFileSync(mine, 'utf8')));
   expect(shares[1]![0]).toBeCloseTo(2 / 3, 2);
 });
+
+it('a scheduler of your own that traps is named, picks out of range are told', async () => {
+  const pick = (name: string, body: string): string => {
+    const head = 'export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
+    writeFileSync(file(name), `${head} { ${body} }\n`);
+    return file(name);
+  };
+  const trap = pick('trap.ts', 'return <u32>(flow / (flow - flow));');
+  const trapped = await tunloom(SCENARIO, '--scheduler', trap);
+  expect(trapped).toMatchObject({ code: 2 });
+  expect(trapped.stderr).toContain(`${trap}: pick ended the run (small, seed 1): divide by zero`);
+  const { code, stderr } = await tunloom(
+    SCENARIO,
+    '--scheduler',
+    pick('high.ts', 'return 2;'),
+    '--seeds',
+    '1',
+  );
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/^tunloom: high: \d+ picks named no path/);
+});
+
+it('a scheduler of your own that does not come back is stopped', async () => {
+  const endless = file('endless.ts');
+  const head = 'export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
+  writeFileSync(endless, `${head} { while (true) {} return 0; }\n`);
+  const options = {
+    scenarios: [SCENARIO],
+    schedulers: [endless],
+    settings: [],
+    oracle: false,
+    duration: null,
+  };
+  const [job] = await planJobs({ ...options, seeds: 1 });
+  const worker = new URL('../../src/compare/sweep-worker.ts', import.meta.url);
+  const pool = new Piscina({ filename: worker.href, maxThreads: 1 });
+  await expect(tryOut(pool, job!, 3)).rejects.toThrow(`${endless}: pick has not come back for 3 s`);
+  await pool.destroy();
+}, 60_000);
 
 it.each([
   [['nowhere'], 'there is no scenario "nowhere"'],

@@ -82,13 +82,14 @@ describe('refused', { timeout: 120_000 }, () => {
     [
       'an unknown question',
       `import { rtt } from 'tunloom/scheduler';\n${HEAD} { return rtt(group); }`,
-      /no exported member 'rtt'/,
+      /Module 'tunloom\/scheduler' has no exported member 'rtt'/,
     ],
     [
       'a function from outside',
       `declare function ask(): u32;\n${HEAD} { return ask(); }`,
       /needs custom\.ask from outside/,
     ],
+    ['a logarithm', `${HEAD} { return <u32>Math.log(<f64>flow); }`, /tables of Math\.log/],
     ['a string', `${HEAD} { return <u32>"abc".charCodeAt(<i32>(flow & 1)); }`, /static data/],
     [
       'an array literal',

@@ -215,6 +215,17 @@ test('a log that cannot be written does not end it', async () => {
   expect(await exited(child)).toBe(0);
 });
 
+test('--check compiles the scheduler of your own', { timeout: 120_000 }, () => {
+  const file = join(folder, 'custom.yaml');
+  writeFileSync(file, `customScheduler: ./custom.ts\n${configYaml([sessionYaml(1, [1, 1])])}`);
+  writeFileSync(join(folder, 'custom.ts'), 'export function choose(): u32 { return 0; }\n');
+  const result = spawnSync(process.execPath, [MAIN, 'dataplane', '-c', file, '--check'], {
+    encoding: 'utf8',
+  });
+  expect(result.status).toBe(2);
+  expect(result.stderr).toContain(`${join(folder, 'custom.ts')}: does not export pick`);
+});
+
 test('a configuration error names file, line and key, and ends with status 2', () => {
   const file = join(folder, 'bad.yaml');
   writeFileSync(file, configYaml([sessionYaml(1, [1, 1]).replace('bid: 2', 'bid: 255')]));

@@ -88,6 +88,7 @@ export function compareCommand(): Command {
       if (options.csv) writeFile(options.csv, toCsv(results));
       if (options.html) writeFile(options.html, renderPage(rankings));
       if (options.svg) writeCharts(options.svg, rankings);
+      for (const warning of refusedPicks(results)) process.stderr.write(`${warning}\n`);
       print(options.json ?? false, { results }, () => rankings.map(formatRanking).join('\n\n'));
     });
 }
@@ -186,6 +187,20 @@ function formatRanking({ scenario, standings }: Ranking): string {
     standing.verdict === 'best' ? 'best' : `${standing.verdict} (p = ${standing.p.toFixed(3)})`,
   ]);
   return `${title}\n${formatTable(head, rows)}`;
+}
+
+/** A line for each scheduler that named paths which there are not. */
+function refusedPicks(results: readonly CompareResult[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { scheduler, metrics } of results)
+    counts.set(scheduler, (counts.get(scheduler) ?? 0) + metrics.picksRefused);
+  return [...counts].flatMap(([scheduler, count]) =>
+    count
+      ? [
+          `tunloom: ${scheduler}: ${count} picks named no path (0 up to pathCount less one): these packets went to the first`,
+        ]
+      : [],
+  );
 }
 
 function fixed(value: number | null, digits: number): string {

@@ -20,6 +20,10 @@ export function dataplaneCommand(): Command {
       if (options.check) {
         const { loadConfig } = await import('../../config/load.ts');
         const config = loadConfig(options.config);
+        if (config.customScheduler !== null) {
+          const { compileScheduler } = await import('../../dataplane/scheduler-compiler.ts');
+          await compileScheduler(config.customScheduler);
+        }
         const sessions = config.sessions.length;
         print(
           options.json ?? false,

@@ -44,6 +44,7 @@ function formatXdp({ index, name, queues, paths, problem }: XdpInterfaceStatus):
 
 function formatStatus(status: DataplaneStatus): string {
   const { resequencer } = status;
+  const { picksRefused } = status.distribution;
   const drops = Object.entries(status.drops);
   return [
     `${status.role} on ${status.tun.name} (MTU ${status.tun.mtu}), up ${formatDuration(status.uptimeSeconds)}, ` +
@@ -67,6 +68,11 @@ function formatStatus(status: DataplaneStatus): string {
     `resequencer: ${resequencer.inOrder} in order, ${resequencer.reordered} put back, ${resequencer.late} late, ` +
       `${resequencer.duplicates} duplicates, ${resequencer.held} held; given up: ${resequencer.lostProven} proven, ` +
       `${resequencer.lostTimeout} timed out, ${resequencer.lostWindow} window full`,
+    ...(picksRefused
+      ? [
+          `${picksRefused} picks of your own scheduler named no path: these packets went to the first of the group`,
+        ]
+      : []),
     drops.length ? formatTable(['dropped because', 'packets'], drops) : 'no packet was dropped',
   ].join('\n');
 }
