@@ -6,10 +6,14 @@ import { SCHEDULERS, type SchedulerName } from '../dataplane/distribution-spec.t
 import { LINK_DEFAULTS, type LinkSpec } from '../emulator/model/link.ts';
 import { Simulation } from '../sim/simulation.ts';
 import type { SimSpec, TrafficSpec } from '../sim/spec.ts';
+import { SESSION } from '../sim/tunnel-session.ts';
+import { Observer } from './observer.ts';
+import { draw, pictureHeight } from './picture.ts';
 
 declare const HOT_PATH: string;
 
 interface Controls {
+  readonly weight: HTMLInputElement;
   readonly rate: HTMLInputElement;
   readonly delay: HTMLInputElement;
   readonly loss: HTMLInputElement;
@@ -17,11 +21,12 @@ interface Controls {
 
 const PATHS = [
   { name: 'DSL', rate: 16, delay: 12 },
-  { name: 'LTE', rate: 30, delay: 40 },
+  { name: 'LTE', rate: 30, delay: 30 },
   { name: 'Wi-Fi', rate: 24, delay: 6 },
 ];
-const COLOURS = ['#0072b2', '#d55e00', '#009e73'];
 const HOUR = 3600e9;
+/** Bits a second: so few packets that each can be seen. */
+const STREAM = 8e6;
 const WINDOW_MS = 1000;
 
 const module = new WebAssembly.Module(Uint8Array.from(atob(HOT_PATH), (letter) => letter.charCodeAt(0)));
@@ -33,23 +38,37 @@ function element<T extends HTMLElement>(id: string): T {
 const scheduler = element<HTMLSelectElement>('scheduler');
 const traffic = element<HTMLSelectElement>('traffic');
 const speed = element<HTMLInputElement>('speed');
+const resequencing = element<HTMLInputElement>('resequencing');
+const pause = element<HTMLButtonElement>('pause');
 const canvas = element<HTMLCanvasElement>('picture');
+canvas.style.height = `${pictureHeight(PATHS.length)}px`;
 const figures = element<HTMLElement>('figures');
 const controls = PATHS.map((path) => addControls(path));
 
 let simulation = start();
+let observer = new Observer(simulation);
+let paused = false;
+setPaused(matchMedia('(prefers-reduced-motion: reduce)').matches);
 let last = performance.now();
 /** Octets delivered at moments of virtual time, for the goodput of the last second. */
 let history: { time: number; delivered: number }[] = [];
 
 for (const name of SCHEDULERS.filter((other) => other !== 'custom')) scheduler.append(new Option(name, name));
-for (const choice of [scheduler, traffic]) {
-  choice.addEventListener('change', () => {
-    simulation = start();
-    history = [];
-  });
-}
+for (const choice of [scheduler, traffic, resequencing]) choice.addEventListener('change', restart);
+element('restart').addEventListener('click', restart);
+pause.addEventListener('click', () => setPaused(!paused));
 requestAnimationFrame(step);
+
+function restart(): void {
+  simulation = start();
+  observer = new Observer(simulation);
+  history = [];
+}
+
+function setPaused(value: boolean): void {
+  paused = value;
+  pause.textContent = paused ? 'go on' : 'pause';
+}
 
 function addControls({ name, rate, delay }: (typeof PATHS)[number]): Controls {
   const box = document.createElement('fieldset');
@@ -60,6 +79,7 @@ function addControls({ name, rate, delay }: (typeof PATHS)[number]): Controls {
     max: number,
     stepSize: number,
     value: number,
+    apply = applyLinks,
   ): HTMLInputElement => {
     const input = Object.assign(document.createElement('input'), {
       type: 'range',
@@ -71,11 +91,11 @@ function addControls({ name, rate, delay }: (typeof PATHS)[number]): Controls {
     if (label === 'loss') Object.assign(input, { min: '0', value: '0' });
     const shown = document.createElement('output');
     const show = (): void => {
-      shown.textContent = `${input.value} ${unit}`;
+      shown.textContent = `${input.value} ${unit}`.trim();
     };
     input.addEventListener('input', () => {
       show();
-      applyLinks();
+      apply();
     });
     show();
     const line = document.createElement('label');
@@ -85,6 +105,7 @@ function addControls({ name, rate, delay }: (typeof PATHS)[number]): Controls {
   };
   element('links').append(box);
   return {
+    weight: slider('weight', '', 5, 1, 1, applyWeights),
     rate: slider('rate', 'Mbit/s', 100, 1, rate),
     delay: slider('delay', 'ms', 300, 1, delay),
     loss: slider('loss', '%', 10, 0.1, 0),
@@ -110,12 +131,18 @@ function applyLinks(): void {
   });
 }
 
+function applyWeights(): void {
+  const weights = new Map(controls.map(({ weight }, i) => [i + 1, Number(weight.value)]));
+  for (const end of [simulation.mag, simulation.lma])
+    end.change((sessions) => sessions.setWeights(SESSION, weights));
+}
+
 function start(): Simulation {
   const kind = traffic.value;
   const base = { name: kind, direction: 'downlink', start: 0, stop: HOUR, flows: 1, tos: 0 } as const;
   const source: TrafficSpec =
     kind === 'stream'
-      ? { ...base, model: 'poisson', rate: 30e6, packet: 1400 }
+      ? { ...base, model: 'constant', rate: STREAM, packet: 1400 }
       : { ...base, model: 'tcp', congestion: kind === 'bbr' ? 'bbr' : 'cubic', octets: null };
   const spec: SimSpec = {
     name: 'playground',
@@ -123,7 +150,7 @@ function start(): Simulation {
     paths: PATHS.map(({ name }, i) => ({
       bid: i + 1,
       name,
-      weight: 1,
+      weight: Number(controls[i]!.weight.value),
       uplink: linkOf(controls[i]!),
       downlink: linkOf(controls[i]!),
     })),
@@ -136,52 +163,26 @@ function start(): Simulation {
     batch: 20_000,
   };
   const name = (scheduler.value || 'weighted') as SchedulerName;
-  return new Simulation(module, { spec, seed: 1, distribution: { scheduler: name } });
+  const sequence = resequencing.checked ? 'auto' : 'never';
+  return new Simulation(module, { spec, seed: 1, distribution: { scheduler: name, sequence } });
 }
 
 function step(now: number): void {
   const passed = Math.min(now - last, 100);
   last = now;
-  simulation.loop.run(simulation.loop.now + Math.round((passed * 1e6) / Number(speed.value)));
-  draw();
+  if (!paused) simulation.loop.run(simulation.loop.now + Math.round((passed * 1e6) / Number(speed.value)));
+  const lanes = observer.lanes();
+  observer.follow();
+  const { links } = simulation.sides.downlink;
+  draw(canvas, {
+    names: PATHS.map(({ name }) => name),
+    lanes,
+    queued: links.map((link) => link.queued(simulation.loop.now)),
+    observer,
+    resequencing: resequencing.checked,
+  });
   report();
   requestAnimationFrame(step);
-}
-
-function draw(): void {
-  const ratio = devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  canvas.width = width * ratio;
-  canvas.height = height * ratio;
-  const context = canvas.getContext('2d')!;
-  context.scale(ratio, ratio);
-  const ink = getComputedStyle(canvas).color;
-  context.font = '12px system-ui';
-  const { links } = simulation.sides.downlink;
-  const left = 62;
-  const right = width - 62;
-  links.forEach((link, i) => {
-    const y = (height * (i + 0.5)) / links.length;
-    const now = simulation.loop.now;
-    context.strokeStyle = ink;
-    context.globalAlpha = 0.25;
-    context.strokeRect(left, y - 9, right - left, 18);
-    context.globalAlpha = 1;
-    context.fillStyle = ink;
-    context.fillText(PATHS[i]!.name, left, y - 14);
-    context.fillStyle = COLOURS[i]!;
-    let waiting = 0;
-    for (const position of link.positions(now)) {
-      if (position < 0) waiting++;
-      else context.fillRect(left + position * (right - left) - 2, y - 6, 4, 12);
-    }
-    const bar = Math.min(left - 8, waiting / 4);
-    context.fillRect(left - 4 - bar, y - 9, bar, 18);
-  });
-  const held = Math.min(height - 8, simulation.mag.held);
-  context.fillStyle = '#cc79a7';
-  context.fillRect(right + 14, height - 4 - held, 30, held);
 }
 
 function report(): void {
@@ -191,21 +192,21 @@ function report(): void {
   while (history.length > 2 && now - history[0]!.time > WINDOW_MS * 1e6) history.shift();
   const first = history[0]!;
   const goodput = now > first.time ? ((delivered - first.delivered) * 8e3) / (now - first.time) : 0;
-  const { links, shares } = simulation.sides.downlink;
+  const { shares } = simulation.sides.downlink;
+  const { after } = simulation.flows[0]!.forward;
   const total = shares.counts.reduce((sum, count) => sum + count, 0) || 1;
   const { resequencer } = simulation.mag;
   const lines: [string, string][] = [
     ['virtual time', `${(now / 1e9).toFixed(2)} s`],
     ['goodput', `${goodput.toFixed(1)} Mbit/s`],
     ['shares', shares.counts.map((count) => `${((100 * count) / total).toFixed(0)} %`).join(' · ')],
-    ['queues', links.map((link) => `${(link.queued(now) / 1000).toFixed(0)} kB`).join(' · ')],
-    ['in the resequencer', String(simulation.mag.held)],
-    ['put back in order', String(resequencer.reordered)],
+    ['packets delivered', String(after.count)],
+    ['... after waiting in the resequencer', String(resequencer.reordered)],
     [
-      'given up (proof, time, window)',
-      `${resequencer.lostProven}, ${resequencer.lostTimeout}, ${resequencer.lostWindow}`,
+      'missing ones it no longer waits for',
+      String(resequencer.lostProven + resequencer.lostTimeout + resequencer.lostWindow),
     ],
-    ['retransmits', String(simulation.flows[0]!.flow.result().retransmits)],
+    ['TCP retransmits', String(simulation.flows[0]!.flow.result().retransmits)],
   ];
   figures.replaceChildren(
     ...lines.flatMap(([name, value]) => [

@@ -121,14 +121,19 @@ export class Link {
     return this.#end - this.#first + this.#loose.length;
   }
 
-  /** How far each packet on its way is, 0 (just sent) to 1; below 0 it still waits. For pictures. */
-  positions(now: number): number[] {
-    const delay = Math.max(1, this.spec.delay * 1000);
-    const times = Array.from(
-      { length: this.#end - this.#first },
-      (_, i) => this.#arrivals[(this.#first + i) & (this.#capacity - 1)]!,
-    );
-    return [...times, ...this.#loose.map(({ time }) => time)].map((time) => 1 - (time - now) / delay);
+  /** For pictures: how far each packet on its way is, 0 (just sent) to 1, below 0 it still waits; and the words that travel with it. */
+  underway(now: number): { readonly position: number; readonly words: Int32Array }[] {
+    const progress = (sent: number, arrival: number): number =>
+      sent > now ? -1 : (now - sent) / Math.max(1, arrival - sent);
+    const inOrder = Array.from({ length: this.#end - this.#first }, (_, i) => {
+      const place = (this.#first + i) & (this.#capacity - 1);
+      return {
+        position: progress(this.#sent[place]!, this.#arrivals[place]!),
+        words: this.#words.subarray(place * WORDS, (place + 1) * WORDS),
+      };
+    });
+    const loose = this.#loose.map(({ time, sent, words }) => ({ position: progress(sent, time), words }));
+    return [...inOrder, ...loose];
   }
 
   /** Offers a packet of `length` octets whose first words are at `words[at]`. */

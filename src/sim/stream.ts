@@ -19,6 +19,11 @@ export class Arrivals {
     this.#sizes[at] = size;
   }
 
+  /** Number of the packet that was the `i`-th. */
+  numberAt(i: number): number {
+    return this.#numbers[i]!;
+  }
+
   reordering(): Reordering {
     const { count } = this;
     return summariseReordering(

@@ -14,7 +14,7 @@ beforeAll(async () => {
   page = await buildPlayground();
 });
 
-/** Moves a slider, then takes another scheduler and another traffic, and notes what the page says. */
+/** Moves sliders, takes another scheduler and another traffic, switches the resequencer off, pauses, and notes what the page says. */
 const PROBE = `<script>
 const text = () => document.getElementById('figures').textContent;
 const change = (element, value, event) => {
@@ -24,14 +24,30 @@ const change = (element, value, event) => {
 change(document.getElementById('speed'), '1', 'change');
 setTimeout(() => {
   document.documentElement.dataset.first = text();
-  change(document.querySelector('#links input'), '2', 'input');
+  const [weight, rate] = document.querySelectorAll('#links input');
+  change(weight, '3', 'input');
+  change(rate, '2', 'input');
+  document.getElementById('restart').click();
+}, 1500);
+setTimeout(() => {
+  document.documentElement.dataset.weighted = text();
+  document.getElementById('resequencing').click();
+  change(document.getElementById('traffic'), 'cubic', 'change');
+}, 2500);
+setTimeout(() => {
+  document.documentElement.dataset.unordered = text();
+  document.getElementById('resequencing').click();
   change(document.getElementById('traffic'), 'stream', 'change');
   change(document.getElementById('scheduler'), 'redundant', 'change');
-}, 1500);
+}, 3500);
 setTimeout(() => {
   document.documentElement.dataset.overflow = document.documentElement.scrollWidth - innerWidth;
   document.documentElement.dataset.last = text();
-}, 4000);
+  document.getElementById('pause').click();
+}, 4300);
+setTimeout(() => {
+  document.documentElement.dataset.paused = text() === document.documentElement.dataset.last;
+}, 4700);
 </script>`;
 
 it.each([1280, 500])('runs at a width of %d', async (width) => {
@@ -40,6 +56,9 @@ it.each([1280, 500])('runs at a width of %d', async (width) => {
   const dom = await openPage(file, width, path.join(folder, `profile-${width}`));
   expect(dom).not.toContain('data-error');
   expect(dom).toMatch(/data-first="virtual time\d+\.\d\d s/);
+  expect(dom).toMatch(/data-weighted="[^"]*shares[567]\d % · [12]\d % · [12]\d %/);
+  expect(dom).toMatch(/data-unordered="[^"]*after waiting in the resequencer0missing/);
+  expect(dom).toMatch(/data-paused="true"/);
   expect(dom).toMatch(/data-last="[^"]*shares33 % · 33 % · 33 %/);
   expect(Number(/data-overflow="(-?\d+)"/.exec(dom)![1])).toBeLessThanOrEqual(0);
   expect(page).not.toMatch(/(src|href)="(?!data:)/);
