@@ -75,6 +75,7 @@ export class LmaNode {
     const readiness = new Readiness();
     let node: LmaNode | undefined;
     try {
+      warnIfOpen(config, log);
       node = new LmaNode(config, restartCounter, host, readiness, namespace, log);
       node.#listen();
       return node;
@@ -244,4 +245,12 @@ function pathOf(
 function withoutTunnel(message: Message): Message {
   if (message.message !== 'binding-ack' || message.status >= 128) return message;
   return { ...message, status: Status.INSUFFICIENT_RESOURCES, lifetime: 0 };
+}
+
+/** Warns of MAGs that are anybody: an entry for all addresses, of which some come without a key. */
+function warnIfOpen({ machine, keys }: LmaDaemonConfig, log: Logger): void {
+  for (const { prefix } of machine.mags) {
+    if (!prefix.endsWith('/0') || keys.some((key) => key.prefix === prefix)) continue;
+    log.warn({ event: 'open' }, `mags: ${prefix} without authentication: anybody may register nodes`);
+  }
 }

@@ -65,14 +65,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(extra = ''): Promise<void> {
-  daemon = await Daemon.start(
-    NAMESPACE,
-    'lma',
-    join(folder, 'lma.yaml'),
-    config(extra),
-    join(folder, 'lma.sock'),
-  );
+async function start(extra = '', text = config(extra)): Promise<void> {
+  daemon = await Daemon.start(NAMESPACE, 'lma', join(folder, 'lma.yaml'), text, join(folder, 'lma.sock'));
 }
 
 /** A PBU whose timestamp is the present. */
@@ -325,4 +319,14 @@ test('a session that the data plane has no room for is rejected, not accepted wi
   probe.sendMessage(pbu({ mn: 'b@example.org' }), LTE, LMAA);
   expect((await probe.ack()).status).toBe(130);
   expect(bindings().map(({ node }) => node)).toEqual(['a@example.org']);
+});
+
+test('an entry for all addresses without a key is warned of, one with a key is not', async () => {
+  const open = (entry: string): string => config().replace('192.0.2.0/24', entry);
+  await start('', open('0.0.0.0/0'));
+  expect(daemon.log).toContain('mags: 0.0.0.0/0 without authentication: anybody may register nodes');
+  expect(daemon.log.match(/"event":"open"/g)).toHaveLength(1);
+  await daemon.end();
+  await start('', open(`0.0.0.0/0, authentication: { spi: 0x200, key: ${KEY} }`));
+  expect(daemon.log).not.toContain('"event":"open"');
 });
