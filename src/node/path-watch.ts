@@ -10,6 +10,7 @@ import { EaseIn } from '../paths/ease-in.ts';
 import { equalDelayBehind, holdTimes } from '../paths/equal-delay.ts';
 import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
+import { modelEstimates } from '../paths/model-estimates.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
@@ -297,34 +298,28 @@ export class PathWatch {
     }
   }
 
-  /** What the schedulers' models may know of the path whose queue was seen: the model drifts, and its rate may be wrong. */
-  #tellSchedulers(
-    session: string,
-    paths: readonly MonitoredPath[],
-    { bid, sentUs, txOctets, queueUs }: SeenQueueOf,
-  ): void {
+  /** The schedulers' model of the path whose queue was seen. */
+  #tellSchedulers(session: string, paths: readonly MonitoredPath[], seen: SeenQueueOf): void {
+    const { bid } = seen;
     const path = paths.find((path) => path.bid === bid);
     const round = Math.min(...paths.map(({ minRttUs }) => minRttUs ?? Infinity));
     if (!path || path.delayBehindUs === null || round === Infinity || paths.length < 2) return;
-    const { sending } = path;
     const { paths: specs, resequencer, distribution } = this.#dataplane.spec(session);
     const spec = specs.find((path) => path.bid === bid);
     const delayBehindUs = distribution?.peerEqualDelay
       ? equalDelayBehind(paths, resequencer.maxWaitUs, path.delayBehindUs)
       : path.delayBehindUs;
-    const traffic = this.#dataplane.traffic(session, bid);
-    const rate = sending.capacity ?? spec?.rate;
-    this.#dataplane.setPathEstimates(session, bid, {
-      // Half the shortest round trip is the best guess at the one way that clocks cannot tell.
-      delayUs: Math.max(1, round / 2 + delayBehindUs),
-      jitterUs: sending.jitterUs,
-      ...(sending.loss !== null && { loss: sending.loss * 1e6 }),
-      ...(sending.capacity !== null && { rate: sending.capacity }),
-      // Behind the queue that the probe found comes what was sent since.
-      ...(traffic && {
-        freeAtUs: sentUs + queueUs + (rate ? ((traffic.txOctets - txOctets) * 8e6) / rate : 0),
-      }),
-    });
+    const estimates = modelEstimates(
+      {
+        shortestRoundUs: round,
+        delayBehindUs,
+        sending: path.sending,
+        configuredRate: spec?.rate,
+        txOctets: this.#dataplane.traffic(session, bid)?.txOctets,
+      },
+      seen,
+    );
+    this.#dataplane.setPathEstimates(session, bid, estimates);
   }
 
   /** Makes the paths of a session equally long for what we receive, or no longer. */

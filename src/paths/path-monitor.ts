@@ -3,7 +3,8 @@
  * and counters are arguments, what is to be done is given back. src/node/path-watch.ts drives it; tests and simulations do so in virtual time.
  */
 import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-health.ts';
-import { type DirectionEstimate, PathProbeState, type SeenQueue } from './path-probe-state.ts';
+import type { DirectionEstimate } from './direction-meter.ts';
+import { PathProbeState, type SeenQueue } from './path-probe-state.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
 import { volleysOf } from './volleys.ts';

@@ -2,30 +2,11 @@
  * One path as seen from one end: the probes under way, what their answers say of both directions, and its health. Pure; path-monitor.ts
  * holds one for each path.
  */
-import { CapacityMeter } from './capacity-meter.ts';
 import { DelayMeter } from './delay-meter.ts';
+import { type DirectionEstimate, DirectionMeter } from './direction-meter.ts';
 import { type HealthConfig, PathHealth } from './path-health.ts';
 import type { Probe, TrafficCounts } from './probe.ts';
-import { TrafficMeter, type TrafficPoint } from './traffic-meter.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
-
-/** One direction of a path. */
-export interface DirectionEstimate {
-  /** Clock difference included: to be compared between paths of one session. */
-  readonly rawDelayUs: number | null;
-  readonly queueUs: number;
-  readonly jitterUs: number;
-  /** Share of packets, null while nothing is known. */
-  readonly loss: number | null;
-  /** Bits a second that arrive. */
-  readonly rate: number;
-  /** Bits a second that the path carries as far as it was ever full; null: never. */
-  readonly capacity: number | null;
-  /** Whether it is full: a queue stands, or packets get lost that did not before. */
-  readonly full: boolean;
-  /** Whether there is enough traffic to speak of. */
-  readonly busy: boolean;
-}
 
 interface Pending {
   readonly sequence: number;
@@ -42,57 +23,9 @@ export interface SeenQueue {
   readonly queueUs: number;
 }
 
-const WINDOW_US = 500_000;
-/** A queue of this much, and of a quarter of the empty round trip, is one that stands. */
-const QUEUE_US = 3000;
 const MOST_PENDING = 64;
 /** A probe that is not answered by then is lost. */
 const LOST_AFTER_US = 3e6;
-
-class Direction {
-  readonly delay = new DelayMeter();
-  readonly traffic = new TrafficMeter(WINDOW_US);
-  readonly #capacity = new CapacityMeter();
-
-  /** A probe that took `delayUs` of two clocks came after so much data. */
-  add(delayUs: number, nowUs: number, point: TrafficPoint, roundTripUs: number): void {
-    this.delay.add(delayUs, nowUs);
-    this.traffic.add(point);
-    const queued = delayUs - this.delay.smallestUs > leastQueueUs(roundTripUs);
-    const rate = this.traffic.busy ? this.traffic.rate : 0;
-    this.#capacity.add(point.timeUs, point.receivedOctets, queued && this.traffic.busy, rate);
-  }
-
-  /** The path was down. */
-  clear(): void {
-    this.traffic.clear();
-    this.#capacity.clear();
-  }
-
-  /** Clock difference included; null: not measured. */
-  get rawDelayUs(): number | null {
-    return this.delay.measured ? this.delay.smallestUs : null;
-  }
-
-  estimate(roundTripUs: number): DirectionEstimate {
-    const { delay, traffic } = this;
-    return {
-      rawDelayUs: this.rawDelayUs,
-      queueUs: delay.queueUs,
-      jitterUs: delay.jitterUs,
-      loss: traffic.loss,
-      rate: traffic.rate,
-      capacity: this.#capacity.bitsPerSecond,
-      full: traffic.busy && delay.queueUs > leastQueueUs(roundTripUs),
-      busy: traffic.busy,
-    };
-  }
-}
-
-/** From which on a queue is more than a burst. */
-function leastQueueUs(roundTripUs: number): number {
-  return Math.max(QUEUE_US, roundTripUs / 8);
-}
 
 export class PathProbeState {
   readonly health: PathHealth;
@@ -101,8 +34,8 @@ export class PathProbeState {
   /** The same while the session rests (watched-session.ts). */
   idleIntervalUs: number;
   readonly roundTrip = new DelayMeter();
-  readonly #tx = new Direction();
-  readonly #rx = new Direction();
+  readonly #tx = new DirectionMeter();
+  readonly #rx = new DirectionMeter();
   #pending: Pending[] = [];
   #sequence = 0;
   #sent = 0;

@@ -15,7 +15,7 @@ import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Link } from './link.ts';
-import type { PacketStore } from './packet-store.ts';
+import { SESSION } from './tunnel-session.ts';
 
 /** What happens with the packets that come out. */
 export interface EndPorts {
@@ -74,6 +74,7 @@ const HASH_SEED = 0x7475_6e6c_6f6f_6d31n;
 interface WaitingPackets {
   count: number;
   readonly tags: number[];
+  readonly sizes: number[];
   readonly headers: FlowHeader[];
 }
 
@@ -83,9 +84,10 @@ export class End {
   readonly #grace: GracePeriods;
   readonly #wasm: BatchCalls;
   readonly #loop: EventLoop;
-  readonly #store: PacketStore;
   /** By which packets come, by path. */
   readonly #links: readonly Link[];
+  /** When the first of each link's packets arrives. */
+  readonly #arrivals: Float64Array;
   readonly #ports: EndPorts;
   readonly #number: number;
   readonly #timer: number;
@@ -96,8 +98,8 @@ export class End {
   #ready = 0;
   #nextReady = 0;
   /** Inner packets that wait for the next batch; and, while that goes out, those for the one after it. */
-  #waiting: WaitingPackets = { count: 0, tags: [], headers: [] };
-  #spare: WaitingPackets = { count: 0, tags: [], headers: [] };
+  #waiting: WaitingPackets = { count: 0, tags: [], sizes: [], headers: [] };
+  #spare: WaitingPackets = { count: 0, tags: [], sizes: [], headers: [] };
   /** When the next batch is worked off because of what the TUN gave, and in all: also because of what arrives. */
   #sendDue = Infinity;
   #due = Infinity;
@@ -108,13 +110,11 @@ export class End {
     module: WebAssembly.Module,
     session: SessionSpec,
     loop: EventLoop,
-    store: PacketStore,
     links: readonly Link[],
     ports: EndPorts,
     batch: number,
   ) {
     this.#loop = loop;
-    this.#store = store;
     this.#links = links;
     this.#ports = ports;
     this.#batch = batch;
@@ -152,13 +152,15 @@ export class End {
     this.#sessions.add(session);
     this.#number = loop.register((now) => this.#run(now));
     this.#timer = loop.register((now) => this.#expire(now));
-    for (const link of links) link.connect(() => this.#appoint());
+    this.#arrivals = new Float64Array(links.length);
+    links.forEach((link, path) => link.connect(this.#arrivals, path, () => this.#appoint()));
   }
 
-  /** Hands an inner packet to the TUN; it goes out with the next batch. */
-  send(tag: number, header: FlowHeader): void {
+  /** Hands an inner packet of `size` octets to the TUN; it goes out with the next batch. */
+  send(tag: number, size: number, header: FlowHeader): void {
     const waiting = this.#waiting;
     waiting.tags[waiting.count] = tag;
+    waiting.sizes[waiting.count] = size;
     waiting.headers[waiting.count++] = header;
     if (this.#sendDue !== Infinity) return;
     this.#sendDue = this.#loop.now + this.#batch;
@@ -169,6 +171,12 @@ export class End {
   change(change: (sessions: SessionStore) => void): void {
     change(this.#sessions);
     this.#grace.collect();
+  }
+
+  /** A probe came over a path: who delivers nothing is alive, so that gaps are not proven to be losses. Workers note that by themselves. */
+  noteProbe(bid: number, now: number): void {
+    const { number } = this.#sessions.installed(SESSION, bid)!;
+    this.memory.u64[(this.memory.path(number) + L.PATH_RX_PROBED) / 8] = BigInt(nodeTime(now));
   }
 
   /** By reason: what it dropped of what it was given to send. */
@@ -201,10 +209,9 @@ export class End {
 
   #run(now: number): void {
     this.#sendDue = Infinity;
-    for (let path = 0; path < this.#links.length; path++) {
-      const link = this.#links[path]!;
-      let count = link.arrivedBy(now, L.BATCH);
-      for (; count; count = link.arrivedBy(now, L.BATCH)) this.#decapsulate(path, link, count, now);
+    const arrivals = this.#arrivals;
+    for (let path = 0; path < arrivals.length; path++) {
+      while (arrivals[path]! <= now) this.#decapsulate(path, now);
     }
     if (this.#waiting.count) this.#encapsulate(now);
     this.#appoint();
@@ -213,8 +220,11 @@ export class End {
 
   /** A batch is worked off a moment after the first of its packets came. */
   #appoint(): void {
+    const arrivals = this.#arrivals;
     let arrival = Infinity;
-    for (const link of this.#links) arrival = Math.min(arrival, link.nextArrival);
+    for (let path = 0; path < arrivals.length; path++) {
+      if (arrivals[path]! < arrival) arrival = arrivals[path]!;
+    }
     this.#due = Math.min(this.#sendDue, arrival + this.#batch);
     this.#loop.at(this.#number, this.#due);
   }
@@ -222,10 +232,9 @@ export class End {
   #encapsulate(now: number): void {
     const { i32, u32 } = this.memory;
     const { receiveBuffers } = this.#places;
-    const store = this.#store;
     const worker = this.#worker;
     const waiting = this.#waiting;
-    const { tags, headers } = waiting;
+    const { tags, sizes, headers } = waiting;
     // Whatever is delivered here answers into the other one.
     this.#waiting = this.#spare;
     const time = nodeTime(now);
@@ -233,10 +242,9 @@ export class End {
       const count = Math.min(L.BATCH, waiting.count - start);
       const first = this.#prepare(count);
       for (let i = 0; i < count; i++) {
-        const tag = tags[start + i]!;
-        const size = store.sizes[store.find(tag)]!;
+        const size = sizes[start + i]!;
         const at = (u32[receiveBuffers + first + i]! + L.BUFFER_PACKET) >>> 2;
-        writeHeader(i32, at, headers[start + i]!, size, tag);
+        writeHeader(i32, at, headers[start + i]!, size, tags[start + i]!);
         this.#setLength(first + i, size);
       }
       for (let done = first; done < first + count;) {
@@ -260,7 +268,10 @@ export class End {
     }
   }
 
-  #decapsulate(path: number, link: Link, count: number, now: number): void {
+  /** A batch of what has arrived over path number `path`. */
+  #decapsulate(path: number, now: number): void {
+    const link = this.#links[path]!;
+    const count = link.arrivedBy(now, L.BATCH);
     const { i32, u32 } = this.memory;
     const { receiveBuffers } = this.#places;
     const worker = this.#worker;

@@ -65,6 +65,9 @@ export class Link {
   /** Where the trace begins, microseconds: it goes on while the link is down. */
   #traceStart = 0;
   #expect: () => void = () => {};
+  /** When the first of the packets arrives that have not been taken, Infinity if there are none: `#due[#place]`, which the receiving end reads. */
+  #due: Float64Array = Float64Array.of(Infinity);
+  #place = 0;
   // A ring of packets in order of arrival, as many as a power of two; positions are absolute.
   #capacity = FIRST_CAPACITY;
   #words = new Int32Array(FIRST_CAPACITY * WORDS);
@@ -87,8 +90,11 @@ export class Link {
     this.#model = new LinkModel(spec, this.#seeds.word());
   }
 
-  /** `expect` is called when the next arrival is another one than before. */
-  connect(expect: () => void): void {
+  /** The time of the next arrival is kept at `due[place]`; `expect` is called when a packet that is sent, or a change, makes it another one. */
+  connect(due: Float64Array, place: number, expect: () => void): void {
+    due[place] = this.nextArrival;
+    this.#due = due;
+    this.#place = place;
     this.#expect = expect;
   }
 
@@ -112,9 +118,9 @@ export class Link {
     return this.#queuedOctets - this.queued(now);
   }
 
-  /** Nanoseconds that a packet queued now would wait and travel. */
-  delayNow(now: number): number {
-    return (this.queued(now) * 8e9) / this.rate + this.spec.delay * 1000;
+  /** When a probe sent now arrives, which takes no capacity, draws `deviation` of the jitter and overtakes nothing. */
+  probeArrival(now: number, deviation: number): number {
+    return Math.max(now + 1, Math.round(this.#model.probeArrival(now / 1000, deviation) * 1000));
   }
 
   get inFlight(): number {
@@ -169,8 +175,12 @@ export class Link {
 
   /** When the first of the packets arrives that have not been taken; Infinity if there are none. */
   get nextArrival(): number {
+    return this.#due[this.#place]!;
+  }
+
+  #noteNextArrival(): void {
     const ring = this.#first < this.#end ? this.#arrivals[this.#first & (this.#capacity - 1)]! : Infinity;
-    return this.#loose.length ? Math.min(ring, this.#loose[0]!.time) : ring;
+    this.#due[this.#place] = this.#loose.length ? Math.min(ring, this.#loose[0]!.time) : ring;
   }
 
   /** Packets that have arrived by `now` and have not been taken, `most` at most. */
@@ -193,25 +203,32 @@ export class Link {
       const { words, length } = this.#loose.shift()!;
       copyWords(words, 0, to, at);
       counters.deliveredOctets += length;
+      this.#noteNextArrival();
       return length;
     }
     this.#first++;
     copyWords(this.#words, place * WORDS, to, at);
     const length = this.#lengths[place]!;
     counters.deliveredOctets += length;
+    this.#noteNextArrival();
     return length;
   }
 
-  /** Octets that have arrived by `now`. */
-  arrivedOctets(now: number): number {
-    let octets = this.counters.deliveredOctets;
+  /** What has arrived by `now`. */
+  arrived(now: number): { packets: number; octets: number } {
+    let { delivered: packets, deliveredOctets: octets } = this.counters;
     for (let i = this.#first; i < this.#end; i++) {
       const place = i & (this.#capacity - 1);
       if (this.#arrivals[place]! > now) break;
+      packets++;
       octets += this.#lengths[place]!;
     }
-    for (const { time, length } of this.#loose) if (time <= now) octets += length;
-    return octets;
+    for (const { time, length } of this.#loose) {
+      if (time > now) continue;
+      packets++;
+      octets += length;
+    }
+    return { packets, octets };
   }
 
   /** Changes what is given; what is queued already arrives as it would have. */
@@ -239,6 +256,7 @@ export class Link {
     this.#loose = underway;
     this.#queuedOctets -= this.queued(now);
     this.#model = new LinkModel(this.spec, this.#seeds.word(), this.#traceStart);
+    this.#noteNextArrival();
     this.#expect();
   }
 
@@ -249,13 +267,16 @@ export class Link {
     this.#lengths[place] = length;
     this.#arrivals[place] = arrival;
     this.#sent[place] = sent;
-    if (this.#end - this.#first === 1) this.#expect();
+    if (this.#end - this.#first > 1) return;
+    this.#noteNextArrival();
+    this.#expect();
   }
 
   #putLoose(time: number, sent: number, words: Int32Array, at: number, length: number): void {
     const packet = { time, sent, words: words.slice(at, at + WORDS), length };
     const after = this.#loose.findIndex((other) => other.time > time);
     this.#loose.splice(after < 0 ? this.#loose.length : after, 0, packet);
+    this.#noteNextArrival();
     this.#expect();
   }
 

@@ -21,6 +21,8 @@ export class PacketStore {
   readonly sent: Float64Array;
   /** When it came out of the path, before the resequencer; 0: not yet. */
   readonly arrived: Float64Array;
+  /** Whether it has come out of the resequencer. */
+  readonly delivered: Uint8Array;
   /** A data segment's number, an acknowledgement's cumulative one. */
   readonly segments: Int32Array;
   readonly sacks: Int32Array;
@@ -35,6 +37,7 @@ export class PacketStore {
     this.sizes = new Int32Array(capacity);
     this.sent = new Float64Array(capacity);
     this.arrived = new Float64Array(capacity);
+    this.delivered = new Uint8Array(capacity);
     this.segments = new Int32Array(capacity);
     this.sacks = new Int32Array(capacity * SACK_BLOCKS * 2);
   }
@@ -49,6 +52,7 @@ export class PacketStore {
     this.sizes[at] = size;
     this.sent[at] = now;
     this.arrived[at] = 0;
+    this.delivered[at] = 0;
     return at;
   }
 

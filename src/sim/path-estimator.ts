@@ -1,84 +1,88 @@
 /**
- * What both ends know of a path, as probes of a daemon would tell: a probe leaves every interval, finds the queue and the delay that
- * packets find, and its answer is back a round trip later. The delay is the smallest of the last probes (without our own queue), the
- * jitter the mean step between them; the rate is what came through while the link was never idle, and before that what the
- * operator configured; the queue is the one that the probe found and what was sent since. With `oracle` it is the truth, at once.
+ * What both ends know of a path, from probes as a daemon sends them and by the daemon's own meters (src/paths): a probe leaves every
+ * interval, behind the data sent before it, and its answer is back a round trip later. Its delay says how long the queue was, what both ends
+ * had counted how much the path carries; so whoever sends knows what the daemon would, errors included. With `oracle` it is the truth, at once.
  */
 import type { PathEstimates } from '../dataplane/distribution-spec.ts';
-import { Random as ModelRandom } from '../emulator/model/random.ts';
+import { Random } from '../emulator/model/random.ts';
+import { DelayMeter } from '../paths/delay-meter.ts';
+import { DirectionMeter } from '../paths/direction-meter.ts';
+import { modelEstimates } from '../paths/model-estimates.ts';
 import { nodeTime } from './end.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Link } from './link.ts';
-import type { WaitFollower } from './wait-follower.ts';
 
-const DELAYS_KEPT = 50;
-const SMOOTHING = 0.25;
 /** Probes that have been answered before the traffic begins. */
 const PROBES_BEFORE = 20;
 
-/** One direction of a path, and who receives what comes over it. */
+/** One direction of a path. */
 export interface ProbedLink {
   readonly link: Link;
-  readonly follower: WaitFollower;
+  /** The receiving end hears that a probe came after `delay` nanoseconds; `packets` of data had come before it. */
+  readonly heard: (delay: number, now: number, packets: number) => void;
+}
+
+export interface EstimatorOptions {
+  /** Determines the jitter that probes meet. */
+  readonly seed: number;
+  /** Nanoseconds. */
+  readonly interval: number;
+  readonly oracle: boolean;
+  /** Bits a second; undefined: the operator said nothing. */
+  readonly configuredRate: number | undefined;
+  /** Of the same end and all its paths; the new estimator adds itself. */
+  readonly fellows: PathEstimator[];
+  readonly report: (estimates: PathEstimates) => void;
 }
 
 /** A probe, or its answer, on its way. */
 interface Underway {
   readonly due: number;
-  readonly delay: number;
   readonly sentAt: number;
-  /** Nanoseconds of queue that the probe found, and octets given to the link before it. */
-  readonly queue: number;
-  readonly offered: number;
-  readonly estimates: PathEstimates & { readonly rate: number };
+  /** When it was answered. */
+  readonly answeredAt: number;
+  /** Packets and octets given to the link before it, and what had come out of the link before it did. */
+  readonly sent: Counts;
+  readonly received: Counts;
 }
+
+interface Counts {
+  readonly packets: number;
+  readonly octets: number;
+}
+
+const NOTHING: Counts = { packets: 0, octets: 0 };
 
 export class PathEstimator {
   readonly #loop: EventLoop;
   readonly #there: ProbedLink;
   readonly #back: ProbedLink;
-  readonly #path: number;
-  readonly #interval: number;
-  readonly #oracle: boolean;
-  readonly #report: (estimates: PathEstimates) => void;
-  readonly #random: ModelRandom;
+  readonly #options: EstimatorOptions;
+  readonly #random: Random;
+  readonly #meter = new DirectionMeter();
+  readonly #roundTrip = new DelayMeter();
   readonly #number: number;
   readonly #arrival: number;
   readonly #answer: number;
   readonly #probes: Underway[] = [];
   readonly #answers: Underway[] = [];
-  #delays: number[] = [];
-  #rate: number;
-  #octets = 0;
-  #wasBusy = false;
+  #wasUp = true;
 
-  /** `path` is the path's number; `seed` determines the jitter that probes meet. */
-  constructor(
-    loop: EventLoop,
-    there: ProbedLink,
-    back: ProbedLink,
-    path: number,
-    seed: number,
-    interval: number,
-    oracle: boolean,
-    report: (estimates: PathEstimates) => void,
-  ) {
+  constructor(loop: EventLoop, there: ProbedLink, back: ProbedLink, options: EstimatorOptions) {
     this.#loop = loop;
     this.#there = there;
     this.#back = back;
-    this.#path = path;
-    this.#random = new ModelRandom(seed);
-    this.#interval = interval;
-    this.#oracle = oracle;
-    this.#report = report;
-    this.#rate = there.link.rate;
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    options.fellows.push(this);
     this.#number = loop.register((now) => this.#run(now));
     this.#arrival = loop.register((now) => this.#arrive(now));
     this.#answer = loop.register((now) => this.#hear(now));
-    for (let i = 0; i < PROBES_BEFORE; i++) {
-      const delay = this.#delayOf(there.link, 0);
-      this.#delays.push(delay);
-      there.follower.add(path, delay, 0);
+    for (let i = -PROBES_BEFORE; i < 0; i++) {
+      const delay = this.#arrivalOver(there.link, 0);
+      const round = delay + this.#arrivalOver(back.link, 0);
+      there.heard(delay, 0, 0);
+      this.#learn(i * options.interval, delay, round, NOTHING, NOTHING);
     }
     loop.at(this.#number, 0);
   }
@@ -87,41 +91,27 @@ export class PathEstimator {
     for (const actor of [this.#number, this.#arrival, this.#answer]) this.#loop.at(actor, Infinity);
   }
 
-  #delayOf(link: Link, now: number): number {
-    const { jitter } = link.spec;
-    return link.delayNow(now) + (jitter ? Math.abs(this.#random.normal()) * jitter * 1000 : 0);
+  #arrivalOver(link: Link, now: number): number {
+    return link.probeArrival(now, link.spec.jitter ? Math.abs(this.#random.normal()) : 0);
   }
 
   #run(now: number): void {
-    this.#loop.at(this.#number, now + this.#interval);
+    this.#loop.at(this.#number, now + this.#options.interval);
     const { link } = this.#there;
-    if (this.#oracle) {
+    if (this.#options.oracle) {
       const { delay, jitter } = link.spec;
-      this.#report({ delayUs: delay, jitterUs: jitter, rate: link.rate });
+      this.#options.report({ delayUs: delay, jitterUs: jitter, rate: link.rate });
       return;
     }
+    if (link.isUp && !this.#wasUp) this.#meter.clear();
+    this.#wasUp = link.isUp;
     if (!link.isUp) return;
-    const isBusy = link.queued(now) > 0;
-    const octets = link.arrivedOctets(now);
-    const rate = ((octets - this.#octets) * 8e9) / this.#interval;
-    this.#octets = octets;
-    if ((isBusy && this.#wasBusy && rate > 0) || rate > this.#rate) {
-      this.#rate += SMOOTHING * (rate - this.#rate);
-    }
-    this.#wasBusy = isBusy;
-    const delay = this.#delayOf(link, now);
-    this.#delays = [...this.#delays.slice(1 - DELAYS_KEPT), delay];
-    const least = Math.min(...this.#delays);
-    // Deviation from one probe to the next, as RFC 3550 §6.4.1 has it.
-    const steps = this.#delays.slice(1).map((value, i) => Math.abs(value - this.#delays[i]!));
-    const jitter = steps.length ? steps.reduce((sum, step) => sum + step, 0) / steps.length : 0;
     this.#dispatch(this.#probes, this.#arrival, {
-      due: Math.round(now + delay),
-      delay,
+      due: this.#arrivalOver(link, now),
       sentAt: now,
-      queue: delay - least,
-      offered: link.offeredOctets,
-      estimates: { delayUs: least / 1000, jitterUs: jitter / 1000, rate: this.#rate },
+      answeredAt: 0,
+      sent: { packets: link.counters.offered, octets: link.offeredOctets },
+      received: NOTHING,
     });
   }
 
@@ -139,15 +129,60 @@ export class PathEstimator {
   /** A probe is at the far end, which answers. */
   #arrive(now: number): void {
     const probe = this.#take(this.#probes, this.#arrival);
-    this.#there.follower.add(this.#path, probe.delay, now);
-    const delay = this.#delayOf(this.#back.link, now);
-    this.#dispatch(this.#answers, this.#answer, { ...probe, delay, due: Math.round(now + delay) });
+    const received = this.#there.link.arrived(now);
+    this.#there.heard(now - probe.sentAt, now, received.packets);
+    this.#dispatch(this.#answers, this.#answer, {
+      ...probe,
+      due: this.#arrivalOver(this.#back.link, now),
+      answeredAt: now,
+      received,
+    });
   }
 
   #hear(now: number): void {
-    const { delay, sentAt, queue, offered, estimates } = this.#take(this.#answers, this.#answer);
-    this.#back.follower.add(this.#path, delay, now);
-    const since = ((this.#there.link.offeredOctets - offered) * 8e9) / estimates.rate;
-    this.#report({ ...estimates, freeAtUs: nodeTime(sentAt + queue + since) });
+    const { sentAt, answeredAt, sent, received } = this.#take(this.#answers, this.#answer);
+    this.#back.heard(now - answeredAt, now, this.#back.link.arrived(now).packets);
+    this.#learn(sentAt, answeredAt - sentAt, now - sentAt, sent, received);
+    const delayUs = (answeredAt - sentAt) / 1000;
+    const { fellows } = this.#options;
+    const estimates = modelEstimates(
+      {
+        shortestRoundUs: Math.min(...fellows.map((fellow) => fellow.#roundTrip.smallestUs)),
+        delayBehindUs: this.#delayBehindUs,
+        sending: this.#meter.estimate(this.#roundTrip.smallestUs),
+        configuredRate: this.#options.configuredRate,
+        txOctets: this.#there.link.offeredOctets,
+      },
+      {
+        sentUs: nodeTime(sentAt),
+        txOctets: sent.octets,
+        queueUs: delayUs - this.#meter.delay.smallestUs,
+      },
+    );
+    this.#options.report(estimates);
+  }
+
+  /** A probe sent at `sentAt` took `delay` nanoseconds one way and `round` both. */
+  #learn(sentAt: number, delay: number, round: number, sent: Counts, received: Counts): void {
+    const heardUs = (sentAt + round) / 1000;
+    const point = {
+      timeUs: (sentAt + delay) / 1000,
+      sentPackets: sent.packets,
+      receivedPackets: received.packets,
+      receivedOctets: received.octets,
+    };
+    this.#roundTrip.add(round / 1000, heardUs);
+    this.#meter.add(delay / 1000, heardUs, point, this.#roundTrip.smallestUs);
+  }
+
+  /** Behind the fastest path that is up. */
+  get #delayBehindUs(): number {
+    const own = this.#meter.delay.smallestUs;
+    return Math.max(
+      0,
+      ...this.#options.fellows.map((fellow) =>
+        fellow.#there.link.isUp ? own - fellow.#meter.delay.smallestUs : 0,
+      ),
+    );
   }
 }

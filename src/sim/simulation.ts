@@ -28,6 +28,7 @@ import {
   INNER_MTU,
   MOBILE_ADDRESS,
   SESSION,
+  configuredRate,
   tunnelSession,
 } from './tunnel-session.ts';
 
@@ -98,7 +99,7 @@ export class Simulation {
     const end = (role: 'mag' | 'lma', out: Side, into: Side): End => {
       const session = tunnelSession(role, spec, { seed, ...run.distribution });
       const ports = new TunnelPorts(this, out, into);
-      return new End(role, module, session, this.loop, this.store, into.links, ports, spec.batch);
+      return new End(role, module, session, this.loop, into.links, ports, spec.batch);
     };
     this.mag = end('mag', this.sides.uplink, this.sides.downlink);
     this.lma = end('lma', this.sides.downlink, this.sides.uplink);
@@ -237,26 +238,30 @@ export class Simulation {
         receiver.change((sessions) => sessions.setWaits(SESSION, bounds));
       });
     const followers = { uplink: follower(this.lma), downlink: follower(this.mag) };
+    const receivers = { uplink: this.lma, downlink: this.mag };
+    const probed = (direction: Direction, path: number): ProbedLink => ({
+      link: this.sides[direction].links[path]!,
+      heard: (delay, now, packets) => {
+        followers[direction].add(path, delay, now, packets);
+        receivers[direction].noteProbe(spec.paths[path]!.bid, now);
+      },
+    });
     for (const direction of DIRECTIONS) {
       const back = direction === 'uplink' ? 'downlink' : 'uplink';
       const end = this.sender(direction);
-      spec.paths.forEach(({ bid }, i) => {
-        const probed = (direction: Direction): ProbedLink => ({
-          link: this.sides[direction].links[i]!,
-          follower: followers[direction],
-        });
-        const estimator = new PathEstimator(
-          this.loop,
-          probed(direction),
-          probed(back),
-          i,
-          new Random(seed, `probes ${direction} ${i}`).word(),
-          spec.probeInterval,
-          spec.oracle,
-          (estimates) => {
+      const fellows: PathEstimator[] = [];
+      spec.paths.forEach((specified, path) => {
+        const { bid } = specified;
+        const estimator = new PathEstimator(this.loop, probed(direction, path), probed(back, path), {
+          seed: new Random(seed, `probes ${direction} ${path}`).word(),
+          interval: spec.probeInterval,
+          oracle: spec.oracle,
+          configuredRate: configuredRate(specified[direction]),
+          fellows,
+          report: (estimates) => {
             end.change((sessions) => sessions.setPathEstimates(SESSION, bid, estimates));
           },
-        );
+        });
         this.#estimators.push(estimator);
       });
     }
@@ -304,58 +309,69 @@ class TunnelFlowPort implements FlowPort {
   send(forward: boolean, size: number, segment: number): number {
     const { uplink, side, header, stream, number } = forward ? this.#forward : this.#backward;
     const { store, loop, mag, lma } = this.#simulation;
-    const at = store.add(number, stream.sent++, size, loop.now);
+    const at = store.add(number, stream.send(size), size, loop.now);
     store.segments[at] = segment;
-    stream.sentOctets += size;
     side.sent++;
-    (uplink ? mag : lma).send(store.tagAt(at), header);
+    (uplink ? mag : lma).send(store.tagAt(at), size, header);
     return at;
   }
 }
 
 /** What comes out of an end: to the links on the one side, to the flows on the other. */
 class TunnelPorts implements EndPorts {
-  readonly #simulation: Simulation;
+  readonly #loop: EventLoop;
+  readonly #store: PacketStore;
+  readonly #streams: readonly Stream[];
+  readonly #flows: readonly RunningFlow[];
   readonly #out: Side;
   readonly #into: Side;
   /** Flows whose packets come out at this moment. The array is written over and never cut, which would give its memory back. */
   readonly #burst: Flow[] = [];
   #burstLength = 0;
 
-  constructor(simulation: Simulation, out: Side, into: Side) {
-    this.#simulation = simulation;
+  constructor({ loop, store, streams, flows }: Simulation, out: Side, into: Side) {
+    this.#loop = loop;
+    this.#store = store;
+    this.#streams = streams;
+    this.#flows = flows;
     this.#out = out;
     this.#into = into;
   }
 
   transmit(path: number, words: Int32Array, at: number, length: number): void {
-    this.#out.shares.count(path);
-    this.#out.links[path]!.send(this.#simulation.loop.now, words, at, length);
+    const out = this.#out;
+    out.shares.count(path);
+    out.links[path]!.send(this.#loop.now, words, at, length);
   }
 
   arrived(tag: number): void {
-    const { store, loop, streams } = this.#simulation;
+    const store = this.#store;
     const at = store.find(tag);
-    if (!store.arrived[at]) store.arrived[at] = loop.now;
-    streams[store.streams[at]!]!.arrived(store.numbers[at]!, store.sizes[at]!, loop.now);
+    // Copies of a redundant scheduler: only the first counts (RFC 4737 §3.3).
+    if (store.arrived[at]) return;
+    const { now } = this.#loop;
+    store.arrived[at] = now;
+    this.#streams[store.streams[at]!]!.before.push(store.numbers[at]!, now);
   }
 
   delivered(tag: number): void {
-    const { store, loop, streams, flows } = this.#simulation;
-    const { now } = loop;
+    const store = this.#store;
+    const { now } = this.#loop;
     const side = this.#into;
     const at = store.find(tag);
-    const size = store.sizes[at]!;
     const sent = store.sent[at]!;
     side.delivered++;
-    side.deliveredOctets += size;
+    side.deliveredOctets += store.sizes[at]!;
     const stream = store.streams[at]!;
-    const isFirst = streams[stream]!.delivered(store.numbers[at]!, size, now);
+    // A copy gets through where packets have no sequence numbers.
+    const isFirst = !store.delivered[at];
     if (isFirst) {
+      store.delivered[at] = 1;
       side.delays.before.push(store.arrived[at]! - sent);
       side.delays.after.push(now - sent);
+      this.#streams[stream]!.after.push(store.numbers[at]!, now);
     }
-    const { flow } = flows[stream >> 1]!;
+    const { flow } = this.#flows[stream >> 1]!;
     flow.receive((stream & 1) === 0, at, now, isFirst);
     this.#addToBurst(flow);
   }
@@ -366,7 +382,7 @@ class TunnelPorts implements EndPorts {
   }
 
   burstOver(): void {
-    const { now } = this.#simulation.loop;
+    const { now } = this.#loop;
     for (let i = 0; i < this.#burstLength; i++) this.#burst[i]!.burstOver(now);
     this.#burstLength = 0;
   }

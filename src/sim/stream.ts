@@ -9,14 +9,12 @@ export class Arrivals {
   count = 0;
   #numbers = new Int32Array(FIRST_CAPACITY);
   #times = new Float64Array(FIRST_CAPACITY);
-  #sizes = new Int32Array(FIRST_CAPACITY);
 
-  push(number: number, size: number, now: number): void {
+  push(number: number, now: number): void {
     const at = this.count++;
     if (at === this.#numbers.length) this.#grow();
     this.#numbers[at] = number;
     this.#times[at] = now;
-    this.#sizes[at] = size;
   }
 
   /** Number of the packet that was the `i`-th. */
@@ -24,13 +22,13 @@ export class Arrivals {
     return this.#numbers[i]!;
   }
 
-  reordering(): Reordering {
+  /** `sizes`: octets of each packet of the stream, by number. */
+  reordering(sizes: Int32Array): Reordering {
     const { count } = this;
-    return summariseReordering(
-      this.#numbers.subarray(0, count),
-      this.#times.subarray(0, count),
-      this.#sizes.subarray(0, count),
-    );
+    const numbers = this.#numbers.subarray(0, count);
+    // Nobody looks at sizes where nothing is out of order.
+    const sizesInOrder = this.#isInOrder ? numbers : numbers.map((number) => sizes[number]!);
+    return summariseReordering(numbers, this.#times.subarray(0, count), sizesInOrder);
   }
 
   density(sent: number): Density[] {
@@ -51,62 +49,40 @@ export class Arrivals {
   }
 
   #grow(): void {
-    const numbers = new Int32Array(2 * this.#numbers.length);
-    const times = new Float64Array(numbers.length);
-    const sizes = new Int32Array(numbers.length);
-    numbers.set(this.#numbers);
+    this.#numbers = grown(this.#numbers);
+    const times = new Float64Array(2 * this.#times.length);
     times.set(this.#times);
-    sizes.set(this.#sizes);
-    this.#numbers = numbers;
     this.#times = times;
-    this.#sizes = sizes;
   }
+}
+
+/** Twice as long. */
+function grown(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const copy = new Int32Array(2 * values.length);
+  copy.set(values);
+  return copy;
 }
 
 /** Nothing displaced, nothing held. */
 const ALL_IN_PLACE = [{ value: 0, share: 1 }];
 
-/** A bit a number. */
-class NumberSet {
-  #words = new Int32Array(FIRST_CAPACITY);
-
-  /** False if it was in it. */
-  add(number: number): boolean {
-    const word = number >>> 5;
-    const bit = 1 << (number & 31);
-    while (word >= this.#words.length) {
-      const words = new Int32Array(2 * this.#words.length);
-      words.set(this.#words);
-      this.#words = words;
-    }
-    const before = this.#words[word]!;
-    this.#words[word] = before | bit;
-    return !(before & bit);
-  }
-}
-
 export class Stream {
   sent = 0;
-  sentOctets = 0;
-  deliveredOctets = 0;
   /** Before and after the resequencer. */
   readonly before = new Arrivals();
   readonly after = new Arrivals();
-  readonly #arrived = new NumberSet();
-  readonly #delivered = new NumberSet();
+  #sizes = new Int32Array(FIRST_CAPACITY);
 
-  arrived(number: number, size: number, now: number): void {
-    // Copies of a redundant scheduler or of a link: only the first counts (RFC 4737 §3.3).
-    if (this.#arrived.add(number)) this.before.push(number, size, now);
+  /** A packet of `size` octets is sent; gives its number. */
+  send(size: number): number {
+    const number = this.sent++;
+    if (number === this.#sizes.length) this.#sizes = grown(this.#sizes);
+    this.#sizes[number] = size;
+    return number;
   }
 
-  /** False: a copy of what was delivered before, which gets through where packets have no sequence numbers. */
-  delivered(number: number, size: number, now: number): boolean {
-    const isFirst = this.#delivered.add(number);
-    if (isFirst) {
-      this.deliveredOctets += size;
-      this.after.push(number, size, now);
-    }
-    return isFirst;
+  /** Octets of the packets, by number. */
+  get sizes(): Int32Array {
+    return this.#sizes;
   }
 }

@@ -2,6 +2,7 @@
 import type { DistributionSpec } from '../dataplane/distribution-spec.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import { traceRate } from '../emulator/model/trace.ts';
+import type { LinkSpec } from './link.ts';
 import type { SimSpec } from './spec.ts';
 
 export const SESSION = 'mn1';
@@ -49,10 +50,14 @@ export function tunnelSession(
         ecn: 'normal',
         dontFragment: 'set',
         encapsulationLimit: null,
-        // What the operator knows of the link beforehand; probes correct it.
-        rate: link.trace ? traceRate(link.trace) : (link.rate ?? undefined),
+        rate: configuredRate(link),
         delayUs: Math.round(link.delay),
       };
     }),
   };
+}
+
+/** What the operator knows of the link beforehand, bits a second; probes correct it. */
+export function configuredRate({ trace, rate }: LinkSpec): number | undefined {
+  return trace ? traceRate(trace) : (rate ?? undefined);
 }

@@ -17,7 +17,7 @@ function testLink(spec: Partial<LinkSpec> = {}) {
     }
     loop.at(farEnd, link.nextArrival);
   });
-  link.connect(() => loop.at(farEnd, link.nextArrival));
+  link.connect(new Float64Array(1), 0, () => loop.at(farEnd, link.nextArrival));
   const send = (tag: number, length = 1000): void =>
     link.send(
       loop.now,
@@ -32,7 +32,7 @@ it('sends at its rate and drops the tail of its queue', () => {
   const { loop, link, arrivals, send } = testLink();
   for (const tag of [1, 2, 3, 4]) send(tag);
   expect(link.queued(0)).toBe(3000);
-  expect(link.delayNow(0)).toBe(13e6);
+  expect(link.probeArrival(0, 0)).toBe(13e6);
   loop.run(Infinity);
   expect(arrivals).toEqual([
     { tag: 1, time: 11e6 },
@@ -110,8 +110,12 @@ it('tells what has arrived and was not taken yet', () => {
   for (const length of [1000, 500]) link.send(0, words, 0, length);
   expect(link.nextArrival).toBe(11e6);
   expect([10.9e6, 11e6, 11.5e6].map((now) => link.arrivedBy(now, 9))).toEqual([0, 1, 2]);
-  expect([10.9e6, 11e6, 11.5e6].map((now) => link.arrivedOctets(now))).toEqual([0, 1000, 1500]);
+  expect([10.9e6, 11e6, 11.5e6].map((now) => link.arrived(now))).toEqual([
+    { packets: 0, octets: 0 },
+    { packets: 1, octets: 1000 },
+    { packets: 2, octets: 1500 },
+  ]);
   expect(link.arrivedBy(12e6, 1)).toBe(1);
   expect(link.take(words, 0)).toBe(1000);
-  expect([link.inFlight, link.nextArrival, link.arrivedOctets(12e6)]).toEqual([1, 11.5e6, 1500]);
+  expect([link.inFlight, link.nextArrival, link.arrived(12e6).octets]).toEqual([1, 11.5e6, 1500]);
 });

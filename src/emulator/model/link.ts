@@ -136,6 +136,12 @@ export class Link {
     return arrival;
   }
 
+  /** When a packet without octets would arrive that comes at `now` and draws `deviation` of the jitter; nothing is changed, it is not lost. */
+  probeArrival(now: number, deviation: number): number {
+    const { delay, jitter } = this.spec;
+    return Math.max(Math.max(now, this.freeAt) + delay + jitter * deviation, this.lastArrival);
+  }
+
   private transmit(octets: number, now: number): number {
     const { rate } = this.spec;
     let end = now;

@@ -48,7 +48,7 @@ export class TcpReceiver {
     const end = this.#end;
     if (first === end) return;
     this.#first = end;
-    if (end <= this.next || this.#ranges.some((range) => first >= range[0] && end <= range[1])) {
+    if (end <= this.next || this.#isHeld(first, end)) {
       this.#send([first, end]);
       return;
     }
@@ -60,17 +60,26 @@ export class TcpReceiver {
     const hadHoles = this.#ranges.length > 0;
     this.#pending += end - this.next;
     this.next = end;
-    this.#ranges = this.#ranges.filter((range) => {
-      if (range[0] > this.next) return true;
-      this.next = Math.max(this.next, range[1]);
-      return false;
-    });
+    if (hadHoles) this.#closeHoles();
     if (hadHoles || this.#pending >= 2 || this.#quick > 0) {
       if (this.#quick > 0) this.#quick--;
       this.#send();
     } else {
       this.#loop.at(this.#number, now + DELAY);
     }
+  }
+
+  #isHeld(first: number, end: number): boolean {
+    return this.#ranges.length > 0 && this.#ranges.some((range) => first >= range[0] && end <= range[1]);
+  }
+
+  /** What is in sequence by now is with the application. */
+  #closeHoles(): void {
+    this.#ranges = this.#ranges.filter((range) => {
+      if (range[0] > this.next) return true;
+      this.next = Math.max(this.next, range[1]);
+      return false;
+    });
   }
 
   /** Joins the range with those that it touches or overlaps; the result comes first. */

@@ -23,6 +23,7 @@ const DUPLICATE_THRESHOLD = 3;
 /** What the receiver's buffer admits: Linux's default of 6 MB in tcp_rmem, half of it payload. */
 const RECEIVE_WINDOW = 4096;
 const WINDOW_SAMPLES = 4000;
+const SAMPLE_EVERY = 10e6;
 
 export interface TcpSenderPorts {
   /** Sends segment `segment`. */
@@ -34,6 +35,7 @@ export class TcpSender {
   retransmits = 0;
   timeouts = 0;
   readonly windows: { time: number; window: number }[] = [];
+  #sampledAt = -Infinity;
   readonly #loop: EventLoop;
   readonly #timer: number;
   readonly #reorderTimer: number;
@@ -58,7 +60,8 @@ export class TcpSender {
   #smoothed = 0;
   #variation = 0;
   #minRtt = Infinity;
-  #backoff = 0;
+  /** By what factor the time-out is longer: twice as long each time. */
+  #backoff = 1;
   /** Recovery lasts until this segment is acknowledged. */
   #recoverUntil = -1;
   #state: 'open' | 'recovery' | 'loss' = 'open';
@@ -139,7 +142,7 @@ export class TcpSender {
     this.#changeState(now, cumulative);
     const rate = latest >= 0 ? this.#rateSince(latest, now) : null;
     if (delivered) {
-      this.#backoff = 0;
+      this.#backoff = 1;
       this.control.onAck({
         now,
         delivered,
@@ -377,7 +380,7 @@ export class TcpSender {
     // RFC 8985 §7.2: a probe after two round trips instead, if nothing is amiss yet.
     const probe = 2 * this.#smoothed + (this.#next - this.#una === 1 ? 200e6 : 2e6);
     const mayProbe = this.#state === 'open' && !this.#probing && this.#smoothed > 0 && !this.#sacked;
-    const wait = Math.min(timeout * 2 ** this.#backoff, LONGEST_RTO);
+    const wait = Math.min(timeout * this.#backoff, LONGEST_RTO);
     this.#probeDue = mayProbe && probe < wait;
     this.#loop.at(this.#timer, Math.round(now + (this.#probeDue ? probe : wait)));
   }
@@ -391,7 +394,7 @@ export class TcpSender {
       return this.#setTimer(now);
     }
     this.timeouts++;
-    this.#backoff++;
+    this.#backoff *= 2;
     for (let segment = this.#una; segment < this.#next; segment++) {
       const flags = this.#flags[segment & MASK]!;
       if (!(flags & SACKED)) this.#markLost(segment & MASK, flags);
@@ -420,9 +423,8 @@ export class TcpSender {
   }
 
   #sampleWindow(now: number): void {
-    const last = this.windows.at(-1);
-    if (this.windows.length < WINDOW_SAMPLES && (!last || now - last.time >= 10e6)) {
-      this.windows.push({ time: now, window: this.control.window });
-    }
+    if (now - this.#sampledAt < SAMPLE_EVERY || this.windows.length >= WINDOW_SAMPLES) return;
+    this.#sampledAt = now;
+    this.windows.push({ time: now, window: this.control.window });
   }
 }
