@@ -3,23 +3,47 @@ import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { TunloomError } from '../errors.ts';
 
-/** A table without colours and frames; numbers stand right. */
+const NO_LINES = Object.fromEntries(
+  ['top', 'mid', 'bottom']
+    .flatMap((row) => [row, `${row}-mid`, `left-${row}`, `right-${row}`, `${row}-left`, `${row}-right`])
+    .concat('left', 'right')
+    .map((name) => [name, '']),
+) as Record<string, string>;
+
+/** A column of a table that may be left out. */
+export interface Column<Row> {
+  readonly head: string;
+  readonly cell: (row: Row) => string | number;
+  /** Shown only if all is wanted, or only if not all is; left out: always. */
+  readonly only?: 'wide' | 'narrow';
+}
+
+/** A table of those columns that are wanted: for a terminal of some 100 columns, or all of them. */
+export function formatColumns<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  wide: boolean,
+): string {
+  const shown = columns.filter(({ only }) => only === undefined || (only === 'wide') === wide);
+  return formatTable(
+    shown.map(({ head }) => head),
+    rows.map((row) => shown.map(({ cell }) => cell(row))),
+  );
+}
+
+/** A table without colours, frames and lines; numbers stand right. */
 export function formatTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ): string {
   const table = new Table({
     head: [...head],
-    style: { head: [], border: [], compact: true },
-    chars: Object.fromEntries(
-      ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'].map(
-        (key) => [key, ''],
-      ),
-    ) as Record<string, string>,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+    chars: { ...NO_LINES, middle: '  ' },
     colAligns: head.map((_, column) => (typeof rows[0]?.[column] === 'number' ? 'right' : 'left')),
   });
   for (const row of rows) table.push([...row]);
-  return table.toString();
+  return table.toString().replaceAll(/ +$/gm, '');
 }
 
 /** Prints JSON or text. */

@@ -67,7 +67,8 @@ const pathKeys = {
 /** When paths are probed, and when one is degraded or down (docs/probes.md). */
 const probeKeys = {
   interval: durationWithin(10_000, 60e6, '100ms or 1s').optional(),
-  idleInterval: durationWithin(10_000, 60e6, '250ms or 1s').optional(),
+  // Longer than ALIVE of assembly/reorder/estimate.ts, an idle path would be taken for silent when data begin.
+  idleInterval: durationWithin(10_000, 300_000, '250ms').optional(),
   silent: integer(1, 100).optional(),
   recover: integer(1, 1000).optional(),
   bad: integer(1, 1000).optional(),

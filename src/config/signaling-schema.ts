@@ -1,15 +1,8 @@
 /** Configuration keys that `tunloom lma` and `tunloom mag` have in common: keys of peers, weight rules, heartbeats, access technologies. */
 import { z } from 'zod';
-import { AccessTechnology } from '../pmipv6/wire/numbers.ts';
+import { TECHNOLOGIES } from '../pmipv6/technology-names.ts';
 import { durationWithin, expected, integer, keys, matching } from './schema-parts.ts';
 
-/** Names of access technology types (RFC 5213 §8.5), with the names that people use for them. */
-const TECHNOLOGIES: ReadonlyMap<string, number> = new Map([
-  ...Object.entries(AccessTechnology).map(
-    ([name, number]) => [name.toLowerCase().replaceAll('_', '-'), number] as const,
-  ),
-  ['lte', AccessTechnology.E_UTRAN],
-]);
 const TECHNOLOGY_NAMES = [...TECHNOLOGIES.keys()].join(', ');
 
 function technologyOf(value: unknown): number | undefined {

@@ -241,7 +241,7 @@ export class MagNode {
     };
   }
 
-  /** As if the node had appeared on an access interface; the first one of the configuration if none is named. */
+  /** As if the node had appeared on an access interface; the first one of the configuration if none is named. Throws UNKNOWN_NODE. */
   attach({ node, interface: device, linkLayerId }: Attachment): void {
     const configured = this.#config.access.find(({ name }) => device === undefined || name === device);
     const name = device ?? configured?.name;
@@ -255,6 +255,12 @@ export class MagNode {
       linkLayer: linkLayerId === undefined ? null : Buffer.from(linkLayerId.replace(/[:-]/g, ''), 'hex'),
       technology: configured?.technology ?? ETHERNET,
     });
+    if (!this.#machine.sessions().some((session) => session.node === node)) {
+      throw new TunloomError(
+        'UNKNOWN_NODE',
+        `${node} fits none of \`nodes\` in the configuration of this MAG`,
+      );
+    }
   }
 
   /** Throws UNKNOWN_NODE. */
@@ -395,6 +401,11 @@ export class MagNode {
     this.#runner.handle({ event: 'interface', ...state });
   }
 
+  #stateOf({ name, paths }: MagSessionStatus): string {
+    if (this.installer.has(name)) return 'active';
+    return paths.length && paths.every(({ state }) => state === 'denied') ? 'revoked' : 'down';
+  }
+
   #status(session: MagSessionStatus): BindingStatus {
     const weights = this.installer.weights(session.name);
     const now = performance.now();
@@ -403,7 +414,7 @@ export class MagNode {
       session: session.name,
       node: session.node,
       peer: session.paths.find(({ lma }) => lma !== null)?.lma ?? null,
-      state: session.denied ?? (this.installer.has(session.name) ? 'active' : 'down'),
+      state: session.denied ?? this.#stateOf(session),
       prefixes: session.homePrefixes,
       homeAddress: session.homeAddress,
       delegated: session.delegatedPrefixes,

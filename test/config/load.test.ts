@@ -128,6 +128,13 @@ test('probes and adaptation of a session go before those of defaults, key by key
   expect(parseConfig(base, 'x').sessions[0]).not.toHaveProperty('probes');
 });
 
+test('probes of an idle session may not come so seldom that its paths are taken for silent', () => {
+  const text = (interval: string): string =>
+    base.replace('    sendKey', `    probes: { idleInterval: ${interval} }\n    sendKey`);
+  expect(parseConfig(text('300ms'), 'x').sessions[0]!.probes).toEqual({ idleIntervalUs: 300_000 });
+  expect(() => parseConfig(text('1s'), 'x')).toThrow('probes.idleInterval: got "1s", expected at most 0.3s');
+});
+
 test('the overhead that the checks reckon with is the length of the header that is sent', () => {
   for (const encapsulation of ENCAPSULATIONS) {
     for (const family of [4, 6] as const) {

@@ -88,8 +88,13 @@ test('`tunloom paths --probe` asks all paths and shows what they answered', asyn
       { bid: 1, probesAnswered: 4 },
       { bid: 2, probesAnswered: 0 },
     ]);
-    const table = await promisify(execFile)(process.execPath, [MAIN, '--socket', socket, 'paths', 'mn1']);
-    expect(table.stdout).toMatch(/mn1 +│ 2 +│ down .*│ 7 +│/);
+    const paths = [MAIN, '--socket', socket, 'paths', 'mn1'];
+    const table = await promisify(execFile)(process.execPath, paths);
+    expect(table.stdout).toMatch(/^mn1 +2 +down /m);
+    expect(table.stdout).toMatch(/^mn1 BID 2 is down: /m);
+    for (const line of table.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+    const wide = await promisify(execFile)(process.execPath, [...paths, '--wide']);
+    expect(wide.stdout).toMatch(/^mn1 +2 +down .* 7$/m);
   } finally {
     await server.close();
     rmSync(folder, { recursive: true });

@@ -209,6 +209,15 @@ describe('restarts', () => {
   );
 });
 
+test('attach by hand says what came of it: registered, refused by the LMA, without a profile here', async () => {
+  await net.startLma();
+  await net.startMag('', undefined, `{ identity: '*@example.org' }, { identity: '*@example.net' }`);
+  const attach = (node: string): unknown => net.magDaemon!.json('attach', node);
+  expect(attach('mn7@example.org')).toMatchObject({ bids: expect.arrayContaining([1]) });
+  expect(() => attach('mn7@example.net')).toThrow(/mn7@example.net is attached, but the LMA refuses it: 153/);
+  expect(() => attach('mn7@example.com')).toThrow(/mn7@example.com fits none of `nodes`/);
+});
+
 describe('authentication (RFC 4285)', () => {
   const KEY = '000102030405060708090a0b0c0d0e0f';
   const WRONG = 'ff0102030405060708090a0b0c0d0e0f';

@@ -1,7 +1,13 @@
 /** `tunloom attach|detach|register|deregister NODE`: nodes of a running MAG, by the operator's word. */
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
+import type { BindingStatus } from '../../control/signaling-status.ts';
+import { TunloomError } from '../../errors.ts';
 import { print, socketOf } from '../output.ts';
+
+/** How long the LMA's word is waited for, and how often it is looked for. */
+const WORD_MS = 5000;
+const LOOK_MS = 50;
 
 export function attachCommand(): Command {
   return new Command('attach')
@@ -16,12 +22,14 @@ export function attachCommand(): Command {
         options: { interface?: string; linkLayer?: string; json?: boolean },
         command: Command,
       ) => {
-        await callControl(socketOf(command), 'POST', '/v1/attach', {
+        const socket = socketOf(command);
+        await callControl(socket, 'POST', '/v1/attach', {
           node,
           ...(options.interface === undefined ? {} : { interface: options.interface }),
           ...(options.linkLayer === undefined ? {} : { linkLayerId: options.linkLayer }),
         });
-        print(options.json ?? false, { attached: node }, () => `${node} attached`);
+        const bids = await registeredBids(socket, node);
+        print(options.json ?? false, { attached: node, bids }, () => `${node} attached, ${bidsText(bids)}`);
       },
     );
 }
@@ -44,7 +52,38 @@ function nodeCommand(name: 'detach' | 'register' | 'deregister', description: st
     .argument('<node>', 'identity (NAI)')
     .option('--json', 'print JSON')
     .action(async (node: string, options: { json?: boolean }, command: Command) => {
-      await callControl(socketOf(command), 'POST', `/v1/${name}`, { node });
-      print(options.json ?? false, { [`${name}ed`]: node }, () => `${node} ${name}ed`);
+      const socket = socketOf(command);
+      await callControl(socket, 'POST', `/v1/${name}`, { node });
+      const bids = name === 'register' ? await registeredBids(socket, node) : null;
+      print(
+        options.json ?? false,
+        { [`${name}ed`]: node, ...(bids && { bids }) },
+        () => `${node} ${bids ? bidsText(bids) : `${name}ed`}`,
+      );
     });
+}
+
+/** Waits for the LMA's word on the node; BIDs that it has accepted until then. Throws REFUSED and NO_ANSWER. */
+async function registeredBids(socket: string, node: string): Promise<number[]> {
+  for (let waited = 0; waited < WORD_MS; waited += LOOK_MS) {
+    const bindings = (await callControl(socket, 'GET', '/v1/bindings')) as BindingStatus[];
+    const binding = bindings.find((each) => each.node === node);
+    if (binding?.state === 'active') {
+      return binding.paths.filter(({ weight }) => weight !== null).map(({ bid }) => bid);
+    }
+    if (binding && binding.state !== 'down') {
+      throw new TunloomError('REFUSED', `${node} is attached, but the LMA refuses it: ${binding.state}`);
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, LOOK_MS);
+    });
+  }
+  throw new TunloomError(
+    'NO_ANSWER',
+    `${node} is attached, but not registered after ${WORD_MS / 1000} s; the MAG goes on trying (tunloom bindings, tunloom signaling)`,
+  );
+}
+
+function bidsText(bids: readonly number[]): string {
+  return bids.length ? `registered over BID ${bids.join(', ')}` : 'registered';
 }

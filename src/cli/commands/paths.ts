@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
 import type { DirectionStatus, PathHealthStatus } from '../../dataplane/status.ts';
-import { formatTable, print, socketOf } from '../output.ts';
+import { type Column, formatColumns, print, socketOf } from '../output.ts';
 
 const WATCH_MS = 1000;
 /** How long answers are waited for, and how often they are looked for. */
@@ -11,6 +11,7 @@ const ASK_MS = 50;
 
 interface Options {
   readonly watch?: boolean;
+  readonly wide?: boolean;
   readonly json?: boolean;
   readonly adaptive?: boolean;
   readonly fixed?: boolean;
@@ -23,6 +24,7 @@ export function pathsCommand(): Command {
   return new Command('paths')
     .description('state, delay, loss and rate of paths as probes measure them')
     .argument('[session]', 'one session only')
+    .option('--wide', 'all columns')
     .option('--watch', 'repeat every second; with --json, one line each')
     .option('--adaptive', "let the session's weights follow what is measured")
     .option('--fixed', "leave the session's weights alone")
@@ -48,7 +50,7 @@ export function pathsCommand(): Command {
         const paths = await read();
         if (options.watch && !options.json && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H');
         if (options.watch && options.json) process.stdout.write(`${JSON.stringify(paths)}\n`);
-        else print(options.json ?? false, paths, () => formatPaths(paths));
+        else print(options.json ?? false, paths, () => formatPaths(paths, options.wide));
         if (!options.watch) return;
         await new Promise((resolve) => {
           setTimeout(resolve, WATCH_MS);
@@ -84,57 +86,47 @@ async function probe(socket: string, read: () => Promise<PathHealthStatus[]>): P
   }
 }
 
-/** One line a path; directions as seen from this end. */
-export function formatPaths(paths: readonly PathHealthStatus[]): string {
+const COLUMNS: readonly Column<PathHealthStatus>[] = [
+  { head: 'session', cell: ({ session }) => session },
+  { head: 'bid', cell: ({ bid }) => String(bid) },
+  { head: 'state', cell: ({ state }) => state },
+  { head: 'weight', cell: ({ weight }) => String(weight) },
+  { head: 'weights', cell: ({ adaptive }) => adaptive ?? 'fixed', only: 'wide' },
+  { head: 'RTT', cell: ({ rttUs }) => milliseconds(rttUs) },
+  { head: 'behind', cell: ({ delayBehindUs }) => milliseconds(delayBehindUs) },
+  { head: 'sent', cell: ({ sending }) => rate(sending.rate) },
+  {
+    head: 'of',
+    cell: ({ sending: { capacity, full } }) =>
+      capacity === null ? '' : rate(capacity) + (full ? ' full' : ''),
+    only: 'wide',
+  },
+  { head: 'lost', cell: ({ sending }) => percent(sending) },
+  { head: 'queue', cell: ({ sending }) => milliseconds(sending.queueUs), only: 'wide' },
+  { head: 'received', cell: ({ receiving }) => rate(receiving.rate) },
+  { head: 'lost', cell: ({ receiving }) => percent(receiving) },
+  { head: 'jitter', cell: ({ receiving }) => milliseconds(receiving.jitterUs), only: 'wide' },
+  { head: 'changes', cell: ({ stateChanges }) => String(stateChanges), only: 'wide' },
+  { head: 'unconfirmed', cell: ({ unconfirmedPackets }) => String(unconfirmedPackets), only: 'wide' },
+  { head: 'why', cell: ({ reason }) => reason, only: 'wide' },
+];
+
+/** One line a path; directions as seen from this end. What is the matter with a path stands below. */
+function formatPaths(paths: readonly PathHealthStatus[], wide = false): string {
   if (!paths.length) return 'no paths';
-  return formatTable(
-    [
-      'session',
-      'bid',
-      'state',
-      'RTT',
-      'behind',
-      'sent: loss',
-      'rate',
-      'of',
-      'queue',
-      'received: loss',
-      'rate',
-      'jitter',
-      'weight',
-      'weights',
-      'changes',
-      'unconfirmed',
-      'why',
-    ],
-    paths.map((path) => [
-      path.session,
-      String(path.bid),
-      path.state,
-      milliseconds(path.rttUs),
-      milliseconds(path.delayBehindUs),
-      percent(path.sending),
-      rate(path.sending.rate),
-      path.sending.capacity === null ? '' : rate(path.sending.capacity) + (path.sending.full ? ' full' : ''),
-      milliseconds(path.sending.queueUs),
-      percent(path.receiving),
-      rate(path.receiving.rate),
-      milliseconds(path.receiving.jitterUs),
-      String(path.weight),
-      path.adaptive ?? 'fixed',
-      String(path.stateChanges),
-      String(path.unconfirmedPackets),
-      path.reason,
-    ]),
-  );
+  const ill = wide ? [] : paths.filter(({ state }) => state === 'down' || state === 'degraded');
+  return [
+    formatColumns(COLUMNS, paths, wide),
+    ...ill.map(({ session, bid, state, reason }) => `${session} BID ${bid} is ${state}: ${reason}`),
+  ].join('\n');
 }
 
 function milliseconds(us: number | null): string {
-  return us === null ? '' : `${(us / 1000).toFixed(1)} ms`;
+  return us === null ? '-' : `${(us / 1000).toFixed(1)} ms`;
 }
 
 function percent({ loss }: DirectionStatus): string {
-  return loss === null ? '' : `${(loss * 100).toFixed(2)} %`;
+  return loss === null ? '-' : `${(loss * 100).toFixed(2)} %`;
 }
 
 function rate(bits: number): string {

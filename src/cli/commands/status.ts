@@ -29,12 +29,14 @@ function formatOffload(offload: DataplaneStatus['offload']): string {
   const merges = [offload.mergeTcp ? 'TCP' : '', offload.mergeUdp ? 'UDP' : ''].filter(Boolean).join(' and ');
   const { udp, segment, merge } = offload.endpoints;
   const { raw, link } = offload.links;
-  return (
+  return [
     `offloads: TUN super-packets ${offload.tun} (${offload.tunRxSupers} read; ${merges || 'none'} merged, ` +
-    `${offload.tunTxSupers} written); UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
-    `UDP_GRO on ${merge} (${offload.pathRxMerged} messages); ${link} of ${raw} paths without UDP straight to their next hop` +
-    (offload.xdp ? `; AF_XDP ${offload.xdp.map(formatXdp).join(', ') || 'on no interface'}` : '')
-  );
+      `${offload.tunTxSupers} written)`,
+    `          UDP_SEGMENT on ${segment} of ${udp} sockets (${offload.pathTxMerged} messages), ` +
+      `UDP_GRO on ${merge} (${offload.pathRxMerged} messages)`,
+    `          ${link} of ${raw} paths without UDP straight to their next hop` +
+      (offload.xdp ? `; AF_XDP ${offload.xdp.map(formatXdp).join(', ') || 'on no interface'}` : ''),
+  ].join('\n');
 }
 
 function formatXdp({ index, name, queues, paths, problem }: XdpInterfaceStatus): string {
@@ -48,8 +50,8 @@ function formatStatus(status: DataplaneStatus): string {
   const drops = Object.entries(status.drops);
   return [
     `${status.role} on ${status.tun.name} (MTU ${status.tun.mtu}), up ${formatDuration(status.uptimeSeconds)}, ` +
-      `${status.sessions} session(s), ${status.paths} path(s), ` +
-      `${status.buffers.free} of ${status.buffers.total} buffers in the pool`,
+      `${status.sessions} session(s), ${status.paths} path(s)`,
+    `${status.buffers.free} of ${status.buffers.total} buffers in the pool`,
     '',
     formatTable(
       ['worker', 'state', 'restarts', 'from TUN', 'to TUN', 'from paths', 'to paths'],
@@ -66,7 +68,8 @@ function formatStatus(status: DataplaneStatus): string {
     '',
     formatOffload(status.offload),
     `resequencer: ${resequencer.inOrder} in order, ${resequencer.reordered} put back, ${resequencer.late} late, ` +
-      `${resequencer.duplicates} duplicates, ${resequencer.held} held; given up: ${resequencer.lostProven} proven, ` +
+      `${resequencer.duplicates} duplicates, ${resequencer.held} held`,
+    `             given up: ${resequencer.lostProven} proven, ` +
       `${resequencer.lostTimeout} timed out, ${resequencer.lostWindow} window full`,
     ...(picksRefused
       ? [
