@@ -23,7 +23,7 @@ export interface Standing {
   readonly completion50: number | null;
   /** Against the best of the scenario; 1 for the best itself. */
   readonly p: number;
-  readonly verdict: 'best' | 'worse' | 'not told apart';
+  readonly verdict: 'best' | 'worse' | 'not told apart' | 'too few seeds';
 }
 
 export interface Ranking {
@@ -47,6 +47,17 @@ export function rank(results: readonly CompareResult[]): Ranking[] {
   });
 }
 
+/** `pairs`: seeds that both were run with. Even if all differences have one sign, p cannot be below 2^(1-n). */
+function verdictOf(p: number, pairs: number): Standing['verdict'] {
+  if (2 ** (1 - pairs) > SIGNIFICANT) return 'too few seeds';
+  return p <= SIGNIFICANT ? 'worse' : 'not told apart';
+}
+
+/** For tables. */
+export function verdictText({ verdict, p }: Standing): string {
+  return verdict === 'best' ? verdict : `${verdict} (p = ${p.toFixed(3)})`;
+}
+
 function meanGoodput(results: readonly CompareResult[]): number {
   return meanInterval(results.map(({ metrics }) => metrics.goodput)).mean;
 }
@@ -63,7 +74,7 @@ function standing(group: readonly CompareResult[], best: readonly CompareResult[
     return other ? [metrics.goodput - other.metrics.goodput] : [];
   });
   const p = group === best ? 1 : signFlipTest(differences);
-  const verdict = group === best ? 'best' : p <= SIGNIFICANT ? 'worse' : 'not told apart';
+  const verdict = group === best ? 'best' : verdictOf(p, differences.length);
   return {
     scheduler: group[0]!.scheduler,
     parameters: group[0]!.parameters,

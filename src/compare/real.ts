@@ -8,6 +8,7 @@ import { Simulation } from '../sim/simulation.ts';
 import { type Job, applyParameters } from './job.ts';
 import { type ScenarioRun, runScenario } from '../lab/scenario/scenario-run.ts';
 import { flowsOf } from '../lab/scenario/traffic-task.ts';
+import { tryOwnSchedulers } from './trial.ts';
 
 /** A figure in both worlds; medians over the seeds. */
 export interface Pair {
@@ -60,6 +61,7 @@ export async function compareReal(
   } catch (error) {
     throw new TunloomError('NO_LAB', '--real needs /dev/net/tun', { cause: error });
   }
+  await tryOwnSchedulers(jobs);
   const builtIn = await compileHotPath();
   const cells = Map.groupBy(jobs, ({ scenario, scheduler, parameters }) =>
     JSON.stringify([scenario, scheduler, parameters]),

@@ -3,8 +3,16 @@ import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { TunloomError } from '../errors.ts';
-import { type CompareResult, type Job, type RunName, cellKey, jobKey } from './job.ts';
-import { explainFailure, trials, tryOut } from './trial.ts';
+import {
+  type CompareResult,
+  type Job,
+  PARAMETERS,
+  type ParameterName,
+  type Parameters,
+  type RunName,
+  jobKey,
+} from './job.ts';
+import { SWEEP_WORKER, explainFailure, tryOwnSchedulers } from './trial.ts';
 
 export interface SweepOptions {
   /** One line of JSON a finished cell; null: kept in memory only. */
@@ -31,15 +39,14 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   const started = performance.now();
   let done = 0;
   if (missing.length) {
-    const file = import.meta.url.endsWith('.ts') ? './sweep-worker.ts' : './sweep-worker.js';
+    await tryOwnSchedulers(missing);
     const threads = Math.min(options.threads ?? availableParallelism(), missing.length);
     const pool = new Piscina({
-      filename: new URL(file, import.meta.url).href,
+      filename: SWEEP_WORKER,
       minThreads: threads,
       maxThreads: threads,
     });
     try {
-      for (const job of trials(missing)) await tryOut(pool, job);
       await Promise.all(
         missing.map(async (job) => {
           const result = (await pool.run(job).catch(explainFailure(job))) as CompareResult;
@@ -55,12 +62,31 @@ export async function runSweep(jobs: readonly Job[], options: SweepOptions): Pro
   return jobs.map((job) => known.get(jobKey(job))!);
 }
 
-/** What several result files hold, each run once, by scenario, scheduler, parameters and seed. */
-export function mergeResults(files: readonly string[]): CompareResult[] {
+/** What several result files hold, each run once. */
+export function readAll(files: readonly string[]): CompareResult[] {
   const runs = new Map(files.flatMap(readResults).map((result) => [jobKey(result), result]));
   const results = [...runs.values()];
   refuseMixture(results, files.join(', '));
-  return results.sort((a, b) => compareText(cellKey(a), cellKey(b)) || a.seed - b.seed);
+  return results;
+}
+
+/** By scenario, scheduler, parameters and seed, so that reports are the same from one run, a resumed one, and merged shards. */
+export function inOrder(results: readonly CompareResult[]): CompareResult[] {
+  return results.toSorted(
+    (a, b) =>
+      compareText(a.scenario, b.scenario) ||
+      compareText(a.scheduler, b.scheduler) ||
+      compareParameters(a.parameters, b.parameters) ||
+      a.seed - b.seed,
+  );
+}
+
+function compareParameters(a: Parameters, b: Parameters): number {
+  for (const name of Object.keys(PARAMETERS) as ParameterName[]) {
+    const difference = (a[name] ?? -1) - (b[name] ?? -1);
+    if (difference) return difference;
+  }
+  return 0;
 }
 
 function compareText(a: string, b: string): number {

@@ -1,5 +1,5 @@
 /** A user's scheduler may trap, or never come back: it is tried on a short piece of a scenario before a sweep is left to it. */
-import type { Piscina } from 'piscina';
+import { Piscina } from 'piscina';
 import { TunloomError } from '../errors.ts';
 import type { Job } from './job.ts';
 import { withDuration } from './plan.ts';
@@ -8,14 +8,25 @@ import { withDuration } from './plan.ts';
 const TRIAL_SECONDS = 0.2;
 const PATIENCE_SECONDS = 60;
 
-/** One job for each scheduler that is not built in. */
-export function trials(jobs: readonly Job[]): Job[] {
+/** The module of threads that run jobs. */
+export const SWEEP_WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? './sweep-worker.ts' : './sweep-worker.js',
+  import.meta.url,
+).href;
+
+/** Tries each scheduler that is not built in. Throws BAD_SCHEDULER where one traps, or has not come back after `patience` seconds. */
+export async function tryOwnSchedulers(jobs: readonly Job[], patience = PATIENCE_SECONDS): Promise<void> {
   const own = jobs.filter(({ file }) => file !== null);
-  return [...Map.groupBy(own, ({ file }) => file).values()].map(([first]) => first!);
+  if (!own.length) return;
+  const pool = new Piscina({ filename: SWEEP_WORKER, maxThreads: 1 });
+  try {
+    for (const [first] of Map.groupBy(own, ({ file }) => file).values()) await tryOut(pool, first!, patience);
+  } finally {
+    await pool.destroy();
+  }
 }
 
-/** Throws BAD_SCHEDULER where `job` traps, or is not over after `patience` seconds; its thread is ended. */
-export async function tryOut(pool: Piscina, job: Job, patience = PATIENCE_SECONDS): Promise<void> {
+async function tryOut(pool: Piscina, job: Job, patience: number): Promise<void> {
   const seconds = Math.min(TRIAL_SECONDS, job.spec.duration / 1e9);
   const spec = { ...withDuration(job.spec, seconds), events: [] };
   const signal = AbortSignal.timeout(patience * 1000);

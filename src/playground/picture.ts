@@ -93,14 +93,17 @@ function drawLane(pen: Pen, { names, queued }: Scene, packets: readonly LanePack
   const length = width - from - MARGIN;
   pen.text(names[path]!, from, y - 8);
   pen.frame(from, y, length, BOX.height + 4);
-  const moving = packets.filter(({ position }) => position >= 0);
-  const readable = moving.length * BOX.step <= length;
+  const moving = packets.filter(({ position }) => position >= 0).sort((a, b) => b.position - a.position);
+  let free = Infinity;
   for (const { number, position } of moving) {
-    if (readable) {
-      pen.packet(from + position * (length - BOX.width), y + 2, { number, path });
+    const x = from + position * (length - BOX.width);
+    if (x + BOX.width <= free) {
+      pen.packet(x, y + 2, { number, path });
+      free = x;
     } else {
+      // No room for its number.
       context.fillStyle = COLOURS[path]!;
-      context.fillRect(from + position * (length - 3), y + 2, 3, BOX.height);
+      context.fillRect(x, y + 2, 3, BOX.height);
     }
   }
   const waiting = packets.length - moving.length;

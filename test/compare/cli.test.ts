@@ -3,11 +3,10 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Piscina } from 'piscina';
 import { afterAll, expect, it } from 'vitest';
 import { type CompareResult, digestOf } from '../../src/compare/job.ts';
 import { planJobs } from '../../src/compare/plan.ts';
-import { tryOut } from '../../src/compare/trial.ts';
+import { tryOwnSchedulers } from '../../src/compare/trial.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tunloom-compare-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -56,10 +55,10 @@ it('runs schedulers on a scenario: JSON with scheduler, scenario, seed, metrics'
   expect(code).toBe(0);
   const { results } = JSON.parse(stdout) as { results: CompareResult[] };
   expect(results.map(({ scenario, scheduler, seed }) => [scenario, scheduler, seed])).toEqual([
-    ['small', 'weighted', 1],
-    ['small', 'weighted', 2],
     ['small', 'edpf', 1],
     ['small', 'edpf', 2],
+    ['small', 'weighted', 1],
+    ['small', 'weighted', 2],
   ]);
   expect(results[0]!.metrics.goodput).not.toBe(results[1]!.metrics.goodput);
   for (const { metrics } of results) expect(metrics.goodput / 20e6).toBeCloseTo(0.97, 0);
@@ -76,13 +75,17 @@ it('shards together are the whole, and runs that are there are not repeated', as
   expect(lines(whole)).toHaveLength(6);
   // A run that was stopped in the midst of a line goes on.
   writeFileSync(whole, `${lines(whole).slice(0, 5).join('\n')}\n{"scheduler":"wei`);
-  await tunloom(...sweep, '--results', whole);
+  const resumed = await tunloom(...sweep, '--results', whole, '--json');
   expect([...lines(one), ...lines(two)].sort()).toEqual(lines(whole).sort());
   // A run that is in two files is one run.
   const merged = await tunloom('--merge', two, one, two, whole, '--json');
   const { results } = JSON.parse(merged.stdout) as { results: CompareResult[] };
   expect(results.map((result) => JSON.stringify(result)).sort()).toEqual(lines(whole).sort());
-  expect(results.map(({ seed }) => seed)).toEqual([1, 2, 3, 1, 2, 3]);
+  expect(results.map(({ seed, parameters }) => [parameters.window, seed])).toEqual(
+    [64, 256].flatMap((window) => [1, 2, 3].map((seed) => [window, seed])),
+  );
+  // To the octet what the one machine says.
+  expect(merged.stdout).toBe(resumed.stdout);
 });
 
 it('runs of another scenario or scheduler of the same name are not mixed in', async () => {
@@ -176,11 +179,8 @@ it('a scheduler of your own that does not come back is stopped', async () => {
     oracle: false,
     duration: null,
   };
-  const [job] = await planJobs({ ...options, seeds: 1 });
-  const worker = new URL('../../src/compare/sweep-worker.ts', import.meta.url);
-  const pool = new Piscina({ filename: worker.href, maxThreads: 1 });
-  await expect(tryOut(pool, job!, 3)).rejects.toThrow(`${endless}: pick has not come back for 3 s`);
-  await pool.destroy();
+  const jobs = await planJobs({ ...options, seeds: 1 });
+  await expect(tryOwnSchedulers(jobs, 3)).rejects.toThrow(`${endless}: pick has not come back for 3 s`);
 }, 60_000);
 
 it.each([

@@ -35,12 +35,25 @@ it.each([1280, 500])('opens at a width of %d', async (width) => {
     digests: { scheduler, scenario: '' },
     metrics: simulate(spec, { scheduler }),
   }));
-  const page = renderPage(rank(results));
+  const swapped = results.map((result, i) => ({
+    ...result,
+    scenario: 'x',
+    metrics: results[1 - i]!.metrics,
+  }));
+  const page = renderPage(rank([...results, ...swapped]));
   const file = path.join(folder, `${width}.html`);
   writeFileSync(file, page.replace('<head>', `<head>${WATCH}`).replace('</body>', `${PROBE}</body>`));
   const dom = await openPage(file, width, path.join(folder, `profile-${width}`));
   expect(dom).not.toContain('data-error');
-  expect(dom.match(/<svg /g)).toHaveLength(8);
+  expect(dom.match(/<svg /g)).toHaveLength(16);
+  // In the second scenario the ranking is the other one; colours stay with the schedulers.
+  const colours = [...dom.matchAll(/<rect class="(c\d)"[^>]*><title>([\w-]+):/g)].map(([, colour, name]) => [
+    name,
+    colour,
+  ]);
+  expect(new Set(colours.map(String)).size).toBe(2);
+  expect(colours).toHaveLength(4);
+  expect(colours[0]![0]).not.toBe(colours[2]![0]);
   expect(dom).toContain('&lt;b&gt;&amp;"</h2>');
   const worst = results.reduce((least, result) =>
     result.metrics.goodput < least.metrics.goodput ? result : least,

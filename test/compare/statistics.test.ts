@@ -57,6 +57,16 @@ it('ranks alike in whichever order runs ended', () => {
   ]);
 });
 
+it('says that seeds are too few where none could tell anything', () => {
+  const results = (seeds: number) =>
+    Array.from({ length: seeds }, (_, i) => [
+      result('a', i + 1, 9e6 + i, 0),
+      result('b', i + 1, 1e6, 0),
+    ]).flat();
+  expect(rank(results(5))[0]!.standings[1]).toMatchObject({ verdict: 'too few seeds', p: 1 / 16 });
+  expect(rank(results(6))[0]!.standings[1]).toMatchObject({ verdict: 'worse', p: 1 / 32 });
+});
+
 it('times are those of runs that have some', () => {
   const [standing] = rank([result('a', 1, 1e6, 40), result('a', 2, 1e6, 0)])[0]!.standings;
   expect(standing).toMatchObject({ completion50: 40, delay50: 11.5 });

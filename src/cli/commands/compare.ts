@@ -6,13 +6,13 @@ import { toCsv } from '../../compare/csv.ts';
 import type { CompareResult, Job } from '../../compare/job.ts';
 import { libraryNames, scenarioFile } from '../../compare/library.ts';
 import { planJobs } from '../../compare/plan.ts';
-import { type Ranking, rank } from '../../compare/ranking.ts';
+import { type Ranking, rank, verdictText } from '../../compare/ranking.ts';
 import { compareReal } from '../../compare/real.ts';
 import { standalone } from '../../compare/report/charts.ts';
 import { renderPage } from '../../compare/report/page.ts';
-import { scenarioCharts } from '../../compare/report/scenario-charts.ts';
+import { colourNumbers, scenarioCharts } from '../../compare/report/scenario-charts.ts';
 import { loadScenario } from '../../compare/scenario.ts';
-import { mergeResults, runSweep, shardOf } from '../../compare/sweep.ts';
+import { inOrder, readAll, runSweep, shardOf } from '../../compare/sweep.ts';
 import { TunloomError } from '../../errors.ts';
 import { formatDuration, formatTable, print } from '../output.ts';
 import { formatComparisons } from '../real-comparison-table.ts';
@@ -82,7 +82,7 @@ export function compareCommand(): Command {
     .action(async (scenarios: string[], options: Options) => {
       if (options.list) return listScenarios(options.json ?? false);
       if (options.real) return runReal(scenarios, options);
-      const results = options.merge ? mergeResults(options.merge) : await run(scenarios, options);
+      const results = inOrder(options.merge ? readAll(options.merge) : await run(scenarios, options));
       if (!results.length) throw new TunloomError('BAD_ARGUMENT', 'compare: there are no results to report');
       const rankings = rank(results);
       if (options.csv) writeFile(options.csv, toCsv(results));
@@ -184,7 +184,7 @@ function formatRanking({ scenario, standings }: Ranking): string {
     standing.loss.toFixed(3),
     standing.retransmits.toFixed(0),
     fixed(standing.completion50, 0),
-    standing.verdict === 'best' ? 'best' : `${standing.verdict} (p = ${standing.p.toFixed(3)})`,
+    verdictText(standing),
   ]);
   return `${title}\n${formatTable(head, rows)}`;
 }
@@ -221,8 +221,9 @@ function listScenarios(json: boolean): void {
 }
 
 function writeCharts(folder: string, rankings: readonly Ranking[]): void {
+  const colours = colourNumbers(rankings);
   for (const ranking of rankings) {
-    for (const { name, svg } of scenarioCharts(ranking)) {
+    for (const { name, svg } of scenarioCharts(ranking, colours)) {
       writeFile(
         path.join(folder, `${ranking.scenario.replaceAll(/[^\w.-]/g, '_')}-${name}.svg`),
         standalone(svg),

@@ -1,15 +1,18 @@
 /**
  * Charts as SVG text: bars with intervals, lines. Colours are classes (`c0` .. `c9`) and `currentColor`, so the page's light and dark
- * themes and print apply; a chart on its own brings its style along.
+ * themes and print apply; lines differ in their dashes too, for print without colours. A chart on its own brings its style along.
  */
 
 export interface Series {
   readonly name: string;
+  /** Number of its colour: the same thing has the same one in all charts. */
+  readonly colour: number;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
 export interface Bar {
   readonly name: string;
+  readonly colour: number;
   readonly value: number;
   readonly half: number;
 }
@@ -18,8 +21,8 @@ interface ChartOptions {
   readonly title: string;
   readonly x: string;
   readonly y: string;
-  /** A step at each point instead of a straight line. */
-  readonly steps?: boolean;
+  /** Logarithmic y axis from this value on: what is less lies on the axis. */
+  readonly logFrom?: number;
 }
 
 const WIDTH = 640;
@@ -30,6 +33,11 @@ const RIGHT = 12;
 const TOP = 52;
 const BOTTOM = 44;
 const COLOURS = 10;
+const LEGEND_COLUMN = 112;
+/** Pixels of a line in a legend: two periods of the longest dashes. */
+const LEGEND_LINE = 22;
+
+const DASHES = ['none', '7 3', '3 2', '7 2 2 2', '11 3'];
 
 /** Colours that differ in lightness too (after Okabe and Ito, 2008). */
 export const CHART_STYLE = `
@@ -48,7 +56,10 @@ ${[
   '#777777',
   '#a0522d',
 ]
-  .map((colour, i) => `.chart .c${i}{stroke:${colour};fill:${colour}}.chart .line.c${i}{fill:none}`)
+  .map(
+    (colour, i) =>
+      `.chart .c${i}{stroke:${colour};fill:${colour}}.chart .line.c${i}{fill:none;stroke-dasharray:${DASHES[i % DASHES.length]}}`,
+  )
   .join('\n')}`;
 
 export function escapeText(text: string): string {
@@ -74,14 +85,14 @@ export function barChart(bars: readonly Bar[], options: ChartOptions): string {
   const highest = Math.max(...bars.map(({ value, half }) => value + half), 1e-9) * 1.05;
   const y = (value: number): number => TOP + (1 - value / highest) * (HEIGHT - TOP - BOTTOM);
   const slot = (WIDTH - LEFT - RIGHT) / bars.length;
-  const shapes = bars.map(({ name, value, half }, i) => {
+  const shapes = bars.map(({ name, colour, value, half }, i) => {
     const x = LEFT + i * slot + slot * 0.15;
     const middle = x + slot * 0.35;
     const whisker = half
-      ? `<path class="whisker" d="M${n(middle)} ${n(y(value - half))}V${n(y(value + half))}M${n(middle - 5)} ${n(y(value + half))}h10M${n(middle - 5)} ${n(y(value - half))}h10"/>`
+      ? `<path class="whisker" d="M${n(middle)} ${n(y(Math.max(0, value - half)))}V${n(y(value + half))}M${n(middle - 5)} ${n(y(value + half))}h10M${n(middle - 5)} ${n(y(Math.max(0, value - half)))}h10"/>`
       : '';
     return (
-      `<rect class="c${i % COLOURS}" x="${n(x)}" y="${n(y(value))}" width="${n(slot * 0.7)}" height="${n(y(0) - y(value))}">` +
+      `<rect class="c${colour % COLOURS}" x="${n(x)}" y="${n(y(value))}" width="${n(slot * 0.7)}" height="${n(y(0) - y(value))}">` +
       `<title>${escapeText(name)}: ${value.toPrecision(4)} ± ${half.toPrecision(2)}</title></rect>${whisker}` +
       `<text x="${n(middle)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle" font-size="${bars.length > 8 ? 9 : 11}">${escapeText(name)}</text>`
     );
@@ -93,34 +104,44 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   const all = series.flatMap(({ points }) => points);
   if (!all.length) return '';
   const [left, right] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
-  const highest = Math.max(...all.map(([, y]) => y), 1e-9) * 1.05;
+  const { logFrom } = options;
+  const most = Math.max(...all.map(([, y]) => y), 1e-9);
+  const highest = logFrom === undefined ? most * 1.05 : Math.max(most, 10 * logFrom);
   const x = (value: number): number => LEFT + ((value - left) / (right - left || 1)) * (WIDTH - LEFT - RIGHT);
-  const y = (value: number): number => TOP + (1 - value / highest) * (HEIGHT - TOP - BOTTOM);
-  const lines = series.map(({ name, points }, i) => {
-    const path = points.map(([px, py], at) =>
-      at === 0
-        ? `M${n(x(px))} ${n(y(py))}`
-        : options.steps
-          ? `H${n(x(px))}V${n(y(py))}`
-          : `L${n(x(px))} ${n(y(py))}`,
-    );
-    return `<path class="line c${i % COLOURS}" d="${path.join('')}"><title>${escapeText(name)}</title></path>`;
+  const part = (value: number): number =>
+    logFrom === undefined
+      ? value / highest
+      : Math.log(Math.max(value, logFrom) / logFrom) / Math.log(highest / logFrom);
+  const y = (value: number): number => TOP + (1 - part(value)) * (HEIGHT - TOP - BOTTOM);
+  const rows = logFrom === undefined ? ticks(0, highest) : decades(logFrom, highest);
+  const lines = series.map(({ name, colour, points }) => {
+    const path = points.map(([px, py], at) => `${at ? 'L' : 'M'}${n(x(px))} ${n(y(py))}`);
+    return `<path class="line c${colour % COLOURS}" d="${path.join('')}"><title>${escapeText(name)}</title></path>`;
   });
   const columns = ticks(left, right, 8).map(
     (value) =>
       `<path class="grid" d="M${n(x(value))} ${TOP}V${HEIGHT - BOTTOM}"/><text x="${n(x(value))}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${label(value)}</text>`,
   );
-  const legend = series.map(({ name }, i) => {
-    const at = LEFT + (i % 5) * 112;
+  const legend = series.map(({ name, colour }, i) => {
+    const at = LEFT + (i % 5) * LEGEND_COLUMN;
     const row = 30 + Math.floor(i / 5) * 14;
-    return `<rect class="c${i % COLOURS}" x="${at}" y="${row - 8}" width="9" height="9"/><text x="${at + 13}" y="${row}" font-size="10.5">${escapeText(name)}</text>`;
+    return `<path class="line c${colour % COLOURS}" d="M${at} ${row - 4}h${LEGEND_LINE}"/><text x="${at + LEGEND_LINE + 4}" y="${row}" font-size="10.5">${escapeText(name)}</text>`;
   });
-  return frame(options, yGrid(ticks(0, highest), y) + columns.join('') + lines.join('') + legend.join(''));
+  return frame(options, yGrid(rows, y) + columns.join('') + lines.join('') + legend.join(''));
 }
 
-/** A chart as a file of its own. */
+function decades(from: number, to: number): number[] {
+  const count = Math.floor(Math.log10(to / from) + 1e-9) + 1;
+  return Array.from({ length: count }, (_, i) => Number((from * 10 ** i).toPrecision(12)));
+}
+
+/** A chart as a file of its own, in fonts that programs other than browsers know. */
 export function standalone(svg: string): string {
-  return svg.replace('>', ` xmlns="http://www.w3.org/2000/svg"><style>${CHART_STYLE}</style>`);
+  const style = CHART_STYLE.replace('system-ui', 'Helvetica,Arial');
+  return svg.replace(
+    '>',
+    ` xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}"><style>${style}</style>`,
+  );
 }
 
 function yGrid(values: readonly number[], y: (value: number) => number): string {

@@ -1,7 +1,7 @@
 /** The report: one HTML file that needs nothing else, light and dark, printable; the tables sort by a click on a heading. */
-import type { Ranking, Standing } from '../ranking.ts';
+import { type Ranking, type Standing, verdictText } from '../ranking.ts';
 import { CHART_STYLE, escapeText } from './charts.ts';
-import { scenarioCharts, titleOf } from './scenario-charts.ts';
+import { colourNumbers, scenarioCharts, titleOf } from './scenario-charts.ts';
 
 const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--line:#d0d7de;--soft:#f4f6f8}
@@ -63,11 +63,12 @@ const COLUMNS: readonly Column[] = [
   {
     head: 'Against the best',
     value: ({ p }) => p,
-    text: ({ verdict, p }) => (verdict === 'best' ? 'best' : `${verdict} (p = ${p.toFixed(3)})`),
+    text: verdictText,
   },
 ];
 
 export function renderPage(rankings: readonly Ranking[]): string {
+  const colours = colourNumbers(rankings);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -81,14 +82,14 @@ export function renderPage(rankings: readonly Ranking[]): string {
 <h1>tunloom compare</h1>
 <p>Simulated on tunloom's own hot path. Bars and ± are means and 95 % intervals over seeds; schedulers are compared with the best of
 the scenario seed by seed (sign-flip test, 5 %). Curves show the run with the first seed.</p>
-${rankings.map(section).join('\n')}
+${rankings.map((ranking) => section(ranking, colours)).join('\n')}
 <script>${SCRIPT}</script>
 </body>
 </html>
 `;
 }
 
-function section(ranking: Ranking): string {
+function section(ranking: Ranking, colours: ReadonlyMap<string, number>): string {
   const head = COLUMNS.map(
     ({ head }) => `<th scope="col"><button type="button">${escapeText(head)}</button></th>`,
   );
@@ -99,7 +100,7 @@ function section(ranking: Ranking): string {
     });
     return `<tr>${cells.join('')}</tr>`;
   });
-  const charts = scenarioCharts(ranking).map(({ svg }) => `<figure>${svg}</figure>`);
+  const charts = scenarioCharts(ranking, colours).map(({ svg }) => `<figure>${svg}</figure>`);
   return `<section>
 <h2>${escapeText(ranking.scenario)}</h2>
 <div class="wide"><table><thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>
