@@ -28,6 +28,13 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
     hooks.announce(
       `tunloom lab: IN-MEMORY PORTS (${reason}): real workers, tables and hot path, no kernel networking, no signaling`,
     );
+    const emulated = options.paths.filter(({ link }) => link !== null).map(({ name }) => name);
+    if (emulated.length) {
+      hooks.announce(
+        `tunloom lab: rate, delay and loss of ${emulated.join(', ')} are NOT emulated in memory; tunloom compare simulates links, without root too`,
+      );
+    }
+    if (hooks.keep) hooks.announce('tunloom lab: --keep does nothing here: there is no namespace to enter');
   }
   // From here on a signal must not leave a namespace behind, so it waits until starting is done.
   const interrupted = new Promise<void>((resolve) => {

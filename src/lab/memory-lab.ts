@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import * as L from '../../assembly/layout.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import { PacketRing, createRing } from '../dataplane/device/memory-device.ts';
+import { compileScheduler } from '../dataplane/scheduler-compiler.ts';
 import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, PortProvider } from '../dataplane/endpoints.ts';
 import { buildDatagram, readDatagram } from './datagram.ts';
@@ -247,8 +248,10 @@ async function startEnd(role: 'mag' | 'lma', options: LabOptions, ports: PortPro
   const queues = Array.from({ length: options.workers }, createRing);
   const fromTun = createRing();
   const bells = queues.map(() => new SharedArrayBuffer(4));
+  const { customScheduler } = options;
   const dataplane = await Dataplane.start({
     role,
+    hotPath: customScheduler === undefined ? undefined : await compileScheduler(customScheduler),
     sizes: {
       workers: options.workers,
       sessions: 64,

@@ -119,8 +119,7 @@ export function findProblems(result: Omit<LabResult, 'problems'>, sequenced: boo
   }
   if (result.ping.lossPercent && !lossy) problems.push(`ping: ${result.ping.lossPercent} % lost`);
   for (const path of result.paths) {
-    // Other schedulers than the weighted ones go by what they see.
-    if (result.scheduler === 'weighted' && Math.abs(path.share - path.configuredShare) > DEVICE_TOLERANCE) {
+    if (byWeight(result) && Math.abs(path.share - path.configuredShare) > DEVICE_TOLERANCE) {
       problems.push(`${path.name}: share ${percent(path.share)} instead of ${percent(path.configuredShare)}`);
     }
     if (path.deviceTxPackets === null) continue;
@@ -142,6 +141,11 @@ export function mergeDrops(...all: readonly DataplaneStatus[]): Record<string, n
       merged[reason] = (merged[reason] ?? 0) + count;
   }
   return merged;
+}
+
+/** Other schedulers go by what they see. */
+function byWeight({ scheduler }: Pick<LabResult, 'scheduler'>): boolean {
+  return scheduler === 'weighted';
 }
 
 /** The report as lines of text, none longer than 80 columns. */
@@ -174,7 +178,11 @@ export function formatReport(result: LabResult): string {
     '',
     result.problems.length
       ? ['FAILED:', ...result.problems.map((problem) => `  ${problem}`)].join('\n')
-      : 'Everything arrived intact, in order (but for late packets), in the configured shares.',
+      : `Everything arrived intact, in order (but for late packets), ${
+          byWeight(result)
+            ? 'in the configured shares'
+            : `in shares of the ${result.scheduler} scheduler's choice`
+        }.`,
   ];
   return lines.join('\n');
 }
@@ -194,14 +202,14 @@ function staticTitle({ mode, encapsulation, weights, workers }: LabResult): stri
   return `tunloom lab: ${where}, ${encapsulation}, weights ${weights.join(':')}, ${workers} worker(s) an end`;
 }
 
-function formatPaths({ paths }: LabResult): string[] {
+function formatPaths(result: LabResult): string[] {
   return [
     'path         encapsulation  weight  packets sent  by the kernel     share   wanted',
-    ...paths.map(
+    ...result.paths.map(
       (path) =>
         `${path.name.padEnd(12)} ${path.encapsulation.padEnd(14)} ${String(path.weight).padStart(6)} ` +
         `${String(path.txPackets).padStart(13)} ${String(path.deviceTxPackets ?? '-').padStart(14)} ` +
-        `${percent(path.share).padStart(9)} ${percent(path.configuredShare).padStart(8)}`,
+        `${percent(path.share).padStart(9)} ${(byWeight(result) ? percent(path.configuredShare) : '-').padStart(8)}`,
     ),
   ];
 }

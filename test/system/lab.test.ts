@@ -1,5 +1,8 @@
 /** `tunloom lab --static` as a user runs it: every encapsulation and family, numbers of paths, ratios, workers. Needs root. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { LabResult } from '../../src/lab/report.ts';
 
@@ -8,7 +11,7 @@ const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 function lab(...args: string[]): { status: number | null; result: LabResult; stderr: string } {
   const run = spawnSync(process.execPath, [MAIN, 'lab', '--static', '--json', '--duration', '0.5', ...args], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 120_000,
   });
   if (!run.stdout) throw new Error(`lab ${args.join(' ')} printed nothing: ${run.stderr}`);
   return { status: run.status, result: JSON.parse(run.stdout) as LabResult, stderr: run.stderr };
@@ -74,12 +77,36 @@ describe('paths and ratios', () => {
     expect(run.result.resequencer.uplink.lostProven + run.result.resequencer.downlink.lostProven).toBe(0);
     expect(run.stderr).toContain('IN-MEMORY PORTS');
   });
+
+  test('with a scheduler of your own, in memory and in namespaces', { timeout: 240_000 }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tunloom-lab-'));
+    const mine = join(folder, 'mine.ts');
+    const head = 'export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
+    writeFileSync(mine, `${head} { return 1; }\n`);
+    for (const how of ['--memory', '--static']) {
+      const run = lab(how, '--scheduler', mine);
+      expectSound(run);
+      expect(run.result.paths.map(({ share }) => share)).toEqual([0, 1]);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  test('links are not emulated in memory, and it says so', () => {
+    const run = lab('--memory', '--path', 'lte,rate=10mbit', '--path', 'wlan');
+    expectSound(run);
+    expect(run.stderr).toContain('rate, delay and loss of lte are NOT emulated in memory');
+  });
 });
 
 test('bad options are refused with status 2 and a sentence', () => {
   const run = spawnSync(process.execPath, [MAIN, 'lab', '--weights', '0:0'], { encoding: 'utf8' });
   expect(run.status).toBe(2);
   expect(run.stderr).toContain('all weights are 0');
+  const custom = spawnSync(process.execPath, [MAIN, 'lab', '--static', '--scheduler', 'custom'], {
+    encoding: 'utf8',
+  });
+  expect(custom.status).toBe(2);
+  expect(custom.stderr).toContain('or a .ts file of your own');
 });
 
 test('nothing is left behind', () => {

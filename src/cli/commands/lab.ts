@@ -3,9 +3,9 @@ import { Command, Option } from 'commander';
 import { formatConfigured, formatDeployment } from '../../lab/introduction.ts';
 import { runLab } from '../../lab/lab.ts';
 import { Ladder } from '../../lab/ladder.ts';
-import { planPaths } from '../../lab/plan.ts';
+import { type LabOptions, planPaths } from '../../lab/plan.ts';
 import { formatReport } from '../../lab/report.ts';
-import { SCHEDULERS, type SchedulerName } from '../../dataplane/distribution-spec.ts';
+import { SCHEDULERS } from '../../dataplane/distribution-spec.ts';
 import { ENCAPSULATIONS } from '../../dataplane/session-spec.ts';
 import { TunloomError } from '../../errors.ts';
 import { print } from '../output.ts';
@@ -19,7 +19,7 @@ interface Options {
   workers: string;
   static?: boolean;
   seed: string;
-  scheduler?: SchedulerName;
+  scheduler?: string;
   memory?: boolean;
   offload: boolean;
   keep?: boolean;
@@ -43,7 +43,7 @@ export function labCommand(): Command {
       ),
     )
     .addOption(new Option('--family <4|6>', 'outer address family').choices(['4', '6']).default('4'))
-    .addOption(new Option('--scheduler <name>', 'of the static lab (docs/schedulers.md)').choices(SCHEDULERS))
+    .option('--scheduler <name|file.ts>', 'of the static lab; a .ts file is your own (docs/schedulers.md)')
     .option('--seed <n>', 'of emulated links', '1')
     .option('--weights <n:m:...>', 'one weight a path (default: 3:2; by rate where all links have one)')
     .option('--duration <seconds>', 'of each TCP transfer', '3')
@@ -103,12 +103,22 @@ export function labCommand(): Command {
 }
 
 /** Who distributes by signaling takes the weights that the signaling brings. */
-function schedulerOf(options: Options): { scheduler?: SchedulerName } {
-  if (options.scheduler === undefined) return {};
+function schedulerOf(options: Options): Pick<LabOptions, 'scheduler' | 'customScheduler'> {
+  const { scheduler } = options;
+  if (scheduler === undefined) return {};
   if (!options.static && !options.memory) {
     throw new TunloomError('BAD_OPTION', '--scheduler needs --static');
   }
-  return { scheduler: options.scheduler };
+  if (scheduler.endsWith('.ts')) return { scheduler: 'custom', customScheduler: scheduler };
+  const names = SCHEDULERS.filter((name) => name !== 'custom');
+  const known = names.find((name) => name === scheduler);
+  if (!known) {
+    throw new TunloomError(
+      'BAD_OPTION',
+      `--scheduler ${scheduler}: one of ${names.join(', ')}, or a .ts file of your own`,
+    );
+  }
+  return { scheduler: known };
 }
 
 function collect(value: string, before: string[]): string[] {
