@@ -72,6 +72,20 @@ describe('rate and queue', () => {
     expect(overtaken.counters.overtaken).toBeGreaterThan(50);
   });
 
+  test('jitter of packets that are far apart is half-normal', () => {
+    const scale = 2000;
+    const sparse = link({ delay: 1000, jitter: scale });
+    const n = 50_000;
+    const extra = Array.from({ length: n }, (_, i) => sparse.offer(100, i * 1e5) - i * 1e5 - 1000);
+    const mean = extra.reduce((sum, value) => sum + value, 0) / n;
+    const square = extra.reduce((sum, value) => sum + value * value, 0) / n;
+    expect(mean / (scale * Math.sqrt(2 / Math.PI))).toBeCloseTo(1, 1);
+    expect(square / scale ** 2).toBeCloseTo(1, 1);
+    // Of a normal distribution, 68.3 % lie within one deviation and 95.4 % within two.
+    expect(extra.filter((value) => value < scale).length / n).toBeCloseTo(0.683, 2);
+    expect(extra.filter((value) => value < 2 * scale).length / n).toBeCloseTo(0.954, 2);
+  });
+
   test('a change holds for what comes after it; what waits goes before, at the old rate', () => {
     const one = link({ rate: 8e6, limit: 1 << 20 });
     for (let i = 0; i < 10; i++) one.offer(1000, 0);
@@ -108,6 +122,32 @@ describe('loss', () => {
     }
   });
 
+  test('bursts of Gilbert are geometrically distributed, and so are the gaps between them', () => {
+    const [toBad, toGood] = [0.02, 0.25];
+    const loss = new Loss(
+      { model: 'gilbert-elliott', toBad, toGood, lossGood: 0, lossBad: 1 },
+      new Random(5),
+    );
+    const runs = { lost: [] as number[], kept: [] as number[] };
+    let now = false;
+    let length = 0;
+    for (let i = 0; i < 400_000; i++) {
+      const lost = loss.takes();
+      if (lost !== now && length) runs[now ? 'lost' : 'kept'].push(length);
+      length = lost === now ? length + 1 : 1;
+      now = lost;
+    }
+    for (const [lengths, leave] of [
+      [runs.lost, toGood],
+      [runs.kept, toBad],
+    ] as const) {
+      for (const longer of [1, 2, 5, 20]) {
+        const share = lengths.filter((run) => run > longer).length / lengths.length;
+        expect(Math.abs(share - (1 - leave) ** longer)).toBeLessThan(0.012);
+      }
+    }
+  });
+
   test('the same seed gives the same fate, another seed another one', () => {
     const fates = (seed: number): number[] => {
       const one = link({ delay: 10, jitter: 5, loss: specs[1]!, duplicate: 0.1 }, seed);
@@ -135,6 +175,46 @@ describe('trace', () => {
     // Idle until after the second lap's first opportunity: 40 ms.
     expect(one.offer(100, 41_000)).toBe(50_000);
     expect(one.offer(1504, 3_000_001)).toBe(3_010_000);
+  });
+
+  test('delivers as the loop of mahimahi does, opportunity by opportunity', () => {
+    const gaps = fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 12 });
+    const packets = fc.array(fc.record({ octets: fc.integer({ min: 1, max: 1504 }), after: fc.nat(9000) }), {
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(gaps, packets, (steps, some) => {
+        let at = 0;
+        const lines = [...steps, 1].map((step) => (at += step));
+        const one = link({ trace: parseTrace(lines.join('\n'), 'x'), limit: 1 << 24 });
+        // Never at the time of an opportunity: there mahimahi is late, and we are not.
+        let now = 0;
+        const queue = some.map(({ octets, after }) => {
+          now += after;
+          return { octets, time: now + (now % 1000 ? 0 : 1) };
+        });
+        const times = queue.map(({ octets, time }) => one.offer(octets, time));
+        // link_queue.cc: each opportunity serves what waits, the packet in transit first; what is left of it is lost.
+        const expected: number[] = [];
+        let head = 0;
+        let rest = queue[0]?.octets ?? 0;
+        for (let lap = 0; head < queue.length; lap++) {
+          for (const line of lines) {
+            const opportunity = (lap * lines.at(-1)! + line) * 1000;
+            let left = 1504;
+            while (left && head < queue.length && queue[head]!.time < opportunity) {
+              const served = Math.min(left, rest);
+              left -= served;
+              rest -= served;
+              if (rest) continue;
+              expected.push(opportunity);
+              rest = queue[++head]?.octets ?? 0;
+            }
+          }
+        }
+        expect(times).toEqual(expected);
+      }),
+    );
   });
 
   test.each([

@@ -44,6 +44,41 @@ it('RFC 5236: buffer occupancy of 1 2 4 5 3', () => {
   ]);
 });
 
+it('by hand: 0 2 1 5 4 6 of seven packets, number 3 is lost', () => {
+  const numbers = [0, 2, 1, 5, 4, 6];
+  // Receive indices skip the lost one: 0 1 2 4 5 6.
+  expect(reorderDensity(numbers, 7)).toEqual([
+    { value: -1, share: 2 / 6 },
+    { value: 0, share: 2 / 6 },
+    { value: 1, share: 2 / 6 },
+  ]);
+  // Held after each arrival: 0 1 0 1 0 0.
+  expect(bufferDensity(numbers, 7)).toEqual([
+    { value: 0, share: 4 / 6 },
+    { value: 1, share: 2 / 6 },
+  ]);
+  // Overtaken from positions 1 and 3 on; 4 packets in order before, between and behind 2 reordered ones.
+  expect(
+    summariseReordering(
+      numbers,
+      [0, 1, 2, 3, 4, 5],
+      numbers.map(() => 100),
+    ),
+  ).toEqual({
+    received: 6,
+    reordered: 2,
+    ratio: 2 / 6,
+    meanExtent: 1,
+    maxExtent: 1,
+    meanLateTime: 1,
+    maxLateTime: 1,
+    maxByteOffset: 100,
+    threeReordered: 0,
+    meanGap: 2,
+    meanFreeRun: 4 / 3,
+  });
+});
+
 it('agrees with the definitions, word by word, on any order of arrival', () => {
   fc.assert(
     fc.property(fc.shuffledSubarray(Array.from({ length: 30 }, (_, i) => i)), (numbers) => {
