@@ -64,13 +64,21 @@ test('a program outside the repository: types are found, and the example of docs
   mkdirSync(join(project, 'node_modules'), { recursive: true });
   symlinkSync(join(folder, 'lib/node_modules/tunloom'), join(project, 'node_modules/tunloom'));
   const write = (name: string, text: string): void => writeFileSync(join(project, name), text);
-  const [, example] = /```ts\n([^]*?)```/.exec(readFileSync(join(ROOT, 'docs/library.md'), 'utf8'))!;
+  const docs = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
+  const [example, simulation] = [...docs.matchAll(/```ts\n([^]*?)```/g)].map(([, text]) => text!);
   write('package.json', '{ "type": "module" }');
   write('tsconfig.json', JSON.stringify({ compilerOptions: COMPILER_OPTIONS }));
   write('example.ts', example!);
+  write('simulation.ts', simulation!);
   write('layout.ts', "import { IOVEC_SIZE } from 'tunloom/layout';\nexport const size: number = IOVEC_SIZE;\n");
   write('dataplane.yaml', `${LIBRARY_CONFIG}control: ${project}/control.sock\n`);
   execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project], { stdio: 'inherit' });
+  const bundled = { ...COMPILER_OPTIONS, module: 'esnext', moduleResolution: 'bundler', noEmit: true };
+  write('tsconfig.bundler.json', JSON.stringify({ compilerOptions: bundled }));
+  execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(project, 'tsconfig.bundler.json')], { stdio: 'inherit' });
+  const lines = execFileSync(process.execPath, [join(project, 'simulation.js')], { encoding: 'utf8' }).trim().split('\n');
+  expect(lines.map((line) => line.split(':')[0])).toEqual(['weighted', 'edpf', 'flow-hash']);
+  expect(lines[0]).toMatch(/^weighted: \d+\.\d Mbit\/s, p99 \d+ ms, \d+ % reordered, dsl 25 %, lte 75 %$/);
   // In a network namespace that ends with it.
   const addresses = ['198.51.100.1/30', '198.51.100.5/30'].map((address) => `ip address add ${address} dev lo`);
   const script = ['cd "$1"', 'ip link set lo up', ...addresses, '"$2" example.js'].join(' && ');
