@@ -2,25 +2,11 @@
  * Parts of the hot path many times in one call, for the benches alone (bench/twins.ts). A module of its own, compiled by the
  * bench; nothing of it is in the hot path.
  */
-import {
-  BATCH,
-  BUFFER_ARRIVAL,
-  BUFFER_INNER,
-  BUFFER_LENGTH,
-  BUFFER_PACKET,
-  BUFFER_SEQUENCE,
-  BUFFER_SESSION,
-  CONFIG_PATH_LIST,
-  SESSION_CONFIG,
-  SESSION_HEAD,
-  WORKER_NOW,
-} from './layout';
+import { BATCH, BUFFER_PACKET, CONFIG_PATH_LIST, SESSION_CONFIG, WORKER_NOW } from './layout';
 import { findSession6 } from './classify/prefix-table';
 import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
-import { noteArrival } from './reorder/estimate';
-import { distance } from './reorder/sequence';
-import { offerHere, settle } from './reorder/window';
+import { arrive, settle } from './reorder/window';
 
 /** Looks `count` IPv6 addresses of 16 octets up, from `at` on; the sum of what was found, so that nothing is left out. */
 export function findSessions6(at: u32, count: u32): u32 {
@@ -50,14 +36,7 @@ export function resequence(
       const sequence = from + place;
       const buffer = allocateBuffer(worker);
       const path = <usize>load<u32>(config + ((<usize>(place & 1)) << 2), CONFIG_PATH_LIST);
-      store<u32>(buffer, <u32>(buffer + BUFFER_PACKET), BUFFER_INNER);
-      store<u32>(buffer, 1400, BUFFER_LENGTH);
-      store<u32>(buffer, sequence, BUFFER_SEQUENCE);
-      store<u32>(buffer, session, BUFFER_SESSION);
-      store<u64>(buffer, now, BUFFER_ARRIVAL);
-      const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-      offerHere(worker, session, buffer);
-      noteArrival(path, session, sequence, now, late);
+      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
     }
     settle(worker);
     deliveriesDone(worker, now);

@@ -1,22 +1,8 @@
 /** The resequencer alone on an arrival sequence, for bench/reorder.ts; a module of its own, nothing of it is in the hot path. */
-import {
-  BATCH,
-  BUFFER_ARRIVAL,
-  BUFFER_INNER,
-  BUFFER_LENGTH,
-  BUFFER_PACKET,
-  BUFFER_SEQUENCE,
-  BUFFER_SESSION,
-  CONFIG_PATH_LIST,
-  SESSION_CONFIG,
-  SESSION_HEAD,
-  WORKER_NOW,
-} from './layout';
+import { BATCH, BUFFER_PACKET, CONFIG_PATH_LIST, SESSION_CONFIG, WORKER_NOW } from './layout';
 import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
-import { noteArrival } from './reorder/estimate';
-import { distance } from './reorder/sequence';
-import { offerHere, settle } from './reorder/window';
+import { arrive, settle } from './reorder/window';
 
 /** Between batches, microseconds. */
 const STEP: u64 = 100;
@@ -44,14 +30,7 @@ export function resequence(
       const buffer = allocateBuffer(worker);
       if (!buffer) unreachable();
       const path = <usize>load<u32>(config + ((<usize>(arrival & 1)) << 2), CONFIG_PATH_LIST);
-      store<u32>(buffer, <u32>(buffer + BUFFER_PACKET), BUFFER_INNER);
-      store<u32>(buffer, 1400, BUFFER_LENGTH);
-      store<u32>(buffer, sequence, BUFFER_SEQUENCE);
-      store<u32>(buffer, session, BUFFER_SESSION);
-      store<u64>(buffer, now, BUFFER_ARRIVAL);
-      const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-      offerHere(worker, session, buffer);
-      noteArrival(path, session, sequence, now, late);
+      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
     }
     settle(worker);
     while (deliveriesDone(worker, now));

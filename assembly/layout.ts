@@ -33,6 +33,8 @@ export const CONTROL_BUFFERS = 48;
 export const CONTROL_BUFFER_COUNT = 52;
 export const CONTROL_BUFFER_SIZE = 56;
 export const CONTROL_WORKER_COUNT = 60;
+/** u32: sessions that there are. */
+export const CONTROL_SESSION_COUNT = 1660;
 /** u64: mixed into every hash so that table positions differ from run to run. */
 export const CONTROL_HASH_SEED = 64;
 /** Table references (u64 each, see TABLE_*): peers by address, paths by (local, peer, selector). */
@@ -164,6 +166,8 @@ export const WORKER_MESSAGE_COUNT = 80;
 export const WORKER_WRITE_COUNT = 84;
 /** u32: address of the super-packet areas (BATCH of SUPER_STRIDE), 0 without offloads. */
 export const WORKER_SUPERS = 88;
+/** u32: address of the entry of the session touched last, 0 between batches (WORKER_TOUCHED; address 0 has no session). */
+export const WORKER_TOUCHED_LAST = 92;
 /** What the last decapsulated packet looked like; filled by tunnel/outer.ts and tunnel/strip.ts. */
 export const WORKER_META = 96;
 export const META_SOURCE_HIGH = 0;
@@ -386,7 +390,10 @@ export const PROBE_ADDRESS4 = 0xa9fe524e;
 export const PROBE_ADDRESS6_HIGH = 0xfe80;
 export const PROBE_ADDRESS6_LOW = 0x8278;
 export const PROBE_PORT = 1022;
-export const WORKER_END = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
+/** Addresses of what the packets of a batch need (u32 each), while pipeline/warm.ts touches it; u64: what it read, so that it reads. */
+export const WORKER_WARM = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
+export const WORKER_WARMED = WORKER_WARM + BATCH * 4;
+export const WORKER_END = WORKER_WARMED + 8;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
 /**

@@ -149,17 +149,11 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   uint8_t *stats = AT(U32(CONTROL_BLOCK, CONTROL_PATH_STATS)) + row * PATH_STAT_STRIDE;
   U64(stats, PATH_STAT_RX_PACKETS)++;
   U64(stats, PATH_STAT_RX_BYTES) += length;
-  U32(buffer, BUFFER_INNER) = ADDRESS(inner);
-  U32(buffer, BUFFER_LENGTH) = (uint32_t)total;
   if (!(U32(meta, META_SEQUENCED) && U32(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE)) unreached();
   uint32_t sequence = U32(meta, META_SEQUENCE);
   uint64_t now = U64(worker, WORKER_NOW);
-  U32(buffer, BUFFER_SEQUENCE) = sequence;
-  U32(buffer, BUFFER_SESSION) = ADDRESS(session);
-  U64(buffer, BUFFER_ARRIVAL) = now + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
-  int late = distance(PUBLISHED32(session, SESSION_HEAD), sequence) < 0;
-  offer(m, worker, session, buffer);
-  note_arrival(m, path, session, sequence, now, late);
+  uint64_t due = now + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
+  arrive(m, worker, session, path, buffer, inner, (uint32_t)total, sequence, now, due);
   return 0;
 }
 
@@ -233,14 +227,7 @@ double resequence_batches(uint8_t *m, uint32_t worker_address, uint32_t session_
     for (uint32_t i = 0; i < BATCH; i++) {
       uint32_t place = *AT(order + i), sequence = from + place;
       uint8_t *buffer = allocate_buffer(m, worker), *path = AT(U32(config, CONFIG_PATH_LIST + (place & 1) * 4));
-      U32(buffer, BUFFER_INNER) = ADDRESS(buffer) + BUFFER_PACKET;
-      U32(buffer, BUFFER_LENGTH) = 1400;
-      U32(buffer, BUFFER_SEQUENCE) = sequence;
-      U32(buffer, BUFFER_SESSION) = session_address;
-      U64(buffer, BUFFER_ARRIVAL) = now;
-      int late = distance(PUBLISHED32(session, SESSION_HEAD), sequence) < 0;
-      offer(m, worker, session, buffer);
-      note_arrival(m, path, session, sequence, now, late);
+      arrive(m, worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
     }
     settle(m, worker);
     deliveries_done(m, worker, now);

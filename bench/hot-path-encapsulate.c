@@ -304,16 +304,21 @@ static void sends_done(uint8_t *m, uint8_t *worker) {
 
 /* --------------------------------------------------------------------------- pipeline/encapsulation.ts */
 
+static uint8_t *find_session(uint8_t *m, uint8_t *inner) {
+  int by_source = U32(CONTROL_BLOCK, CONTROL_ROLE) == ROLE_MAG;
+  uint32_t number = inner[0] >> 4 == 4 ? find_session4(m, inner + (by_source ? 12 : 16))
+                                       : find_session6(m, inner + (by_source ? 8 : 24));
+  return number ? AT(U32(CONTROL_BLOCK, CONTROL_SESSIONS)) + (uint64_t)(number - 1) * SESSION_STRIDE : NULL;
+}
+
+
 static inline void encapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *buffer, uint32_t length) {
   uint8_t *inner = buffer + BUFFER_PACKET;
   int32_t total = check_inner(inner, length);
   if (total < 0) return drop(m, worker, buffer, (uint32_t)-total);
   uint32_t family = inner[0] >> 4;
-  int by_source = U32(CONTROL_BLOCK, CONTROL_ROLE) == ROLE_MAG;
-  uint32_t number =
-      family == 4 ? find_session4(m, inner + (by_source ? 12 : 16)) : find_session6(m, inner + (by_source ? 8 : 24));
-  if (!number) return drop(m, worker, buffer, DROP_NO_SESSION);
-  uint8_t *session = AT(U32(CONTROL_BLOCK, CONTROL_SESSIONS)) + (uint64_t)(number - 1) * SESSION_STRIDE;
+  uint8_t *session = find_session(m, inner);
+  if (!session) return drop(m, worker, buffer, DROP_NO_SESSION);
   uint32_t published = PUBLISHED32(session, SESSION_CONFIG);
   if (!published) return drop(m, worker, buffer, DROP_NO_SESSION);
   uint8_t *config = AT(published);
@@ -331,9 +336,40 @@ static inline void encapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *buffer,
   queue_send(m, worker, path, outer, U32(path, PATH_HEADER_LENGTH) + (uint32_t)total, tos, buffer);
 }
 
+/* ------------------------------------------------------------------------------------ pipeline/warm.ts */
+
+#define MANY_SESSIONS 2000
+
+static void warm_sessions(uint8_t *m, uint8_t *worker, uint32_t first, uint32_t last) {
+  uint8_t *list = worker + WORKER_WARM;
+  uint32_t n = 0;
+  uint64_t sum = 0;
+  for (uint32_t i = first; i < last; i++) {
+    uint8_t *session = find_session(m, AT(U32(worker, WORKER_RECEIVE_BUFFERS + i * 4)) + BUFFER_PACKET);
+    if (!session) unreached();
+    U32(list, n++ * 4) = ADDRESS(session);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t *session = AT(U32(list, i * 4));
+    sum += U64(session, SESSION_TICKET) + U32(session, SESSION_CONFIG);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t *config = AT(U32(AT(U32(list, i * 4)), SESSION_CONFIG));
+    sum += (uint64_t)U32(config, CONFIG_INNER_MTU) + U32(config, CONFIG_PATH_LIST);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t *session = AT(U32(list, i * 4));
+    uint8_t *path = path_of_ticket(m, AT(U32(session, SESSION_CONFIG)), U64(session, SESSION_TICKET));
+    U32(list, i * 4) = ADDRESS(path);
+    sum += U32(path, PATH_FLAGS) + U64(path, PATH_TEMPLATE_END - 8) + U64(path, PATH_TEMPLATE_END - 48);
+  }
+  U64(worker, WORKER_WARMED) = sum;
+}
+
 static uint32_t encapsulate_batch(uint8_t *m, uint8_t *worker, uint32_t first, uint32_t last, uint64_t now) {
   U64(worker, WORKER_NOW) = now;
   int offload = (LOAD32(CONTROL_BLOCK, CONTROL_TUN_OFFLOAD) & TUN_OFFLOAD_VNET) != 0;
+  if (U32(CONTROL_BLOCK, CONTROL_SESSION_COUNT) >= MANY_SESSIONS) warm_sessions(m, worker, first, last);
   uint32_t i = first;
   /* Room for the pieces of one packet and copies of it, as MESSAGES_PER_PACKET and COPIES_PER_PACKET of distribute.ts. */
   while (i < last && SEND_MAX - U32(worker, WORKER_SEND_COUNT) >= 32 + 15 &&
@@ -361,6 +397,15 @@ double encapsulate_batches(uint8_t *m, uint32_t worker_address, uint32_t batches
     encapsulate_batch(m, worker, 0, BATCH, (uint64_t)now);
     sends_done(m, worker);
   }
+  return now_ns() - start;
+}
+
+/* Nanoseconds of one batch whose packets lie ready. */
+double encapsulate_ready(uint8_t *m, uint32_t worker_address, double now) {
+  uint8_t *worker = AT(worker_address);
+  double start = now_ns();
+  encapsulate_batch(m, worker, 0, BATCH, (uint64_t)now);
+  sends_done(m, worker);
   return now_ns() - start;
 }
 

@@ -16,33 +16,24 @@ static inline uint64_t least64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static inline uint32_t delivery_room(uint8_t *worker) { return DELIVER_MAX - U32(worker, WORKER_DELIVER_COUNT); }
 
-static inline void deliver(uint8_t *m, uint8_t *worker, uint8_t *packet, uint32_t length, uint8_t *buffer) {
-  uint32_t n = U32(worker, WORKER_DELIVER_COUNT);
-  uint8_t *iovec = worker + WORKER_DELIVER_IOVECS + n * IOVEC_SIZE;
-  U64(iovec, 0) = U64(CONTROL_BLOCK, CONTROL_HOST_BASE) + ADDRESS(packet);
-  U64(iovec, 8) = length;
-  U32(worker, WORKER_DELIVER_BUFFERS + n * 4) = ADDRESS(buffer);
-  U32(worker, WORKER_DELIVER_COUNT) = n + 1;
-}
-
 /* ----------------------------------------------------------------------- reorder/estimate.ts, history.ts */
 
-static inline void note_arrival(uint8_t *m, uint8_t *path, uint8_t *session, uint32_t sequence, uint64_t now, int late) {
+static inline void note_arrival(uint8_t *path, uint8_t *session, uint32_t mask, uint32_t sequence, uint64_t now, int late) {
   U64(path, PATH_RX_CLOCK) = U64(session, SESSION_CLOCK);
   if (!U32(path, PATH_RX_SEEN)) {
-    store_shared(m, path + PATH_RX_HIGHEST, sequence);
+    U32(path, PATH_RX_HIGHEST) = sequence;
     U32(path, PATH_RX_SEEN) = 1;
     return;
   }
-  int32_t ahead = distance(U32(path, PATH_RX_HIGHEST), sequence), window = (int32_t)U32(session, SESSION_MASK) + 1;
+  int32_t ahead = distance(U32(path, PATH_RX_HIGHEST), sequence), window = (int32_t)mask + 1;
   if (ahead > 0) {
     if (late) U64(path, PATH_RX_PATIENCE) = now + PATIENCE;
     uint32_t spacing = U32(path, PATH_RX_SPACING), fallen = spacing - (spacing >> 3);
     uint32_t step = least((uint32_t)ahead, (uint32_t)window);
     U32(path, PATH_RX_SPACING) = fallen > step ? fallen : step;
-    store_shared(m, path + PATH_RX_HIGHEST, sequence);
+    U32(path, PATH_RX_HIGHEST) = sequence;
   } else if (ahead <= -window) {
-    store_shared(m, path + PATH_RX_HIGHEST, sequence);
+    U32(path, PATH_RX_HIGHEST) = sequence;
   } else if ((uint32_t)-ahead > U32(path, PATH_RX_SLACK)) {
     U32(path, PATH_RX_SLACK) = (uint32_t)-ahead;
     U64(path, PATH_RX_SLACK_TIME) = now;
@@ -79,8 +70,8 @@ static int32_t proven_ahead(uint8_t *m, uint8_t *session, uint8_t *config, uint3
   return proven == INT32_MAX ? 0 : proven;
 }
 
-static void note_lateness(uint8_t *session, uint32_t sample, uint64_t now) {
-  if (U32(session, SESSION_LATENESS_SAMPLES) != UINT32_MAX) U32(session, SESSION_LATENESS_SAMPLES)++;
+static void note_latenesses(uint8_t *session, uint32_t count, uint32_t sample, uint64_t now) {
+  U32(session, SESSION_LATENESS_SAMPLES) += least(count, UINT32_MAX - U32(session, SESSION_LATENESS_SAMPLES));
   uint32_t peak = U32(session, SESSION_LATENESS);
   if (sample > peak) {
     U32(session, SESSION_LATENESS) = sample;
@@ -100,6 +91,15 @@ static inline uint32_t current_wait(uint8_t *session, uint8_t *config) {
 static inline uint8_t *history_word(uint8_t *m, uint8_t *session, uint32_t sequence) {
   uint32_t bits = (U32(session, SESSION_MASK) << 1) | 1;
   return AT(U32(session, SESSION_HISTORY)) + ((sequence & bits) >> 5) * 4;
+}
+
+static inline void mark_all_delivered(uint8_t *m, uint8_t *session, uint32_t from, uint32_t to) {
+  while (from != to) {
+    uint32_t count = least(32 - (from & 31), to - from);
+    U32(history_word(m, session, from), 0) |= (UINT32_MAX >> (32 - count)) << (from & 31);
+    from += count;
+    if (!(from & 31)) U32(history_word(m, session, from + 32), 0) = 0;
+  }
 }
 
 /* ----------------------------------------------------------------------- reorder/lock.ts, release.ts */
@@ -131,15 +131,6 @@ static inline void count_bucket(uint8_t *histogram, uint32_t value, uint32_t buc
   U64(histogram, least(bucket, buckets - 1) * 8)++;
 }
 
-static void measure_lateness(uint8_t *m, uint8_t *session, uint8_t *config, uint64_t arrival, uint8_t *ring,
-                             uint32_t head, uint32_t mask, uint64_t now) {
-  uint32_t next = LOAD32(ring, ((head + 1) & mask) * 4);
-  if (!next) return;
-  uint64_t next_arrival = U64(AT(next), BUFFER_ARRIVAL);
-  if (next_arrival > arrival) return;
-  note_lateness(session, (uint32_t)least64(arrival - next_arrival, U32(config, CONFIG_MAX_WAIT)), now);
-}
-
 static uint32_t find_expired(uint8_t *m, uint8_t *session, uint8_t *config, uint32_t head, uint32_t mask, uint8_t *ring,
                              uint64_t now, uint64_t drained) {
   uint64_t wait = current_wait(session, config), max_wait = U32(config, CONFIG_MAX_WAIT);
@@ -169,6 +160,52 @@ static void set_timer(uint8_t *m, uint8_t *worker, uint8_t *session) {
   U32(worker, WORKER_TIMER_COUNT)++;
 }
 
+static uint32_t release_run(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *config, uint8_t *ring, uint32_t mask,
+                            uint32_t first, uint64_t now) {
+  uint32_t owner = U32(worker, WORKER_INDEX) + 1, n = U32(worker, WORKER_DELIVER_COUNT), place = first & mask;
+  uint64_t base = U64(CONTROL_BLOCK, CONTROL_HOST_BASE), latest = 0;
+  uint32_t count = 0, limit = least(DELIVER_MAX - n, mask + 1 - place), reordered = 0, measured = 0, waited = 0;
+  uint8_t *slot = ring + place * 4;
+  uint8_t *iovec = worker + WORKER_DELIVER_IOVECS + n * IOVEC_SIZE;
+  while (count < limit) {
+    uint32_t held = U32(slot, count * 4);
+    if (!held) break;
+    uint8_t *buffer = AT(held);
+    uint64_t arrival = U64(buffer, BUFFER_ARRIVAL);
+    if (arrival > now) break;
+    if (arrival != now) {
+      waited++;
+      count_bucket(session + SESSION_WAIT_HISTOGRAM, (uint32_t)least64(now - arrival, UINT32_MAX), WAIT_BUCKETS);
+    }
+    if (U32(buffer, BUFFER_REORDERED)) {
+      reordered++;
+      uint32_t next = U32(ring, ((place + count + 1) & mask) * 4);
+      if (next) {
+        uint64_t before = U64(AT(next), BUFFER_ARRIVAL);
+        if (before <= arrival) {
+          measured++;
+          if (arrival - before > latest) latest = arrival - before;
+        }
+      }
+    }
+    U64(iovec, count * IOVEC_SIZE) = base + U32(buffer, BUFFER_INNER);
+    U64(iovec, count * IOVEC_SIZE + 8) = U32(buffer, BUFFER_LENGTH);
+    count++;
+  }
+  memcpy(worker + WORKER_DELIVER_BUFFERS + n * 4, slot, count * 4);
+  memset(slot, 0, count * 4);
+  for (uint32_t i = 0; i < count; i++) U32(AT(U32(worker, WORKER_DELIVER_BUFFERS + (n + i) * 4)), BUFFER_OWNER) = owner;
+  U32(worker, WORKER_DELIVER_COUNT) = n + count;
+  mark_all_delivered(m, session, first, first + count);
+  U32(session, SESSION_HEAD) = first + count;
+  U64(session, SESSION_STATS + STAT_IN_ORDER) += count - reordered;
+  U64(session, SESSION_STATS + STAT_REORDERED) += reordered;
+  U64(session, SESSION_WAIT_HISTOGRAM) += count - waited;
+  if (measured) note_latenesses(session, measured, (uint32_t)least64(latest, U32(config, CONFIG_MAX_WAIT)), now);
+  return first + count;
+}
+
+/* With several workers, each packet is taken by itself: that is not among what is measured. */
 static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drained) {
   uint32_t published = LOAD32(session, SESSION_CONFIG);
   if (!published) return;
@@ -179,34 +216,18 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
   U64(session, SESSION_CLOCK) += least64(pause, max_wait >> CLOCK_STEP);
   U64(session, SESSION_LAST_RELEASE) = now;
   if (U64(session, SESSION_DUE)) U64(session, SESSION_DUE) = 0;
-  uint32_t head = LOAD32(session, SESSION_HEAD), room_before = delivery_room(worker);
-  uint32_t room = room_before, taken = 0, reordered = 0, unwaited = 0;
+  uint32_t head = LOAD32(session, SESSION_HEAD), taken = 0;
   uint32_t proven = head, expired = head;
   int judged = 0;
   for (;;) {
     uint8_t *slot = ring + (head & mask) * 4;
-    uint32_t held = ALONE ? U32(slot, 0) : LOAD32(slot, 0);
+    uint32_t held = U32(slot, 0);
     if (held) {
-      if (!room) break;
-      uint8_t *buffer = AT(held);
-      uint64_t arrival = U64(buffer, BUFFER_ARRIVAL);
-      if (arrival > now) unreached();
-      store_shared(m, slot, 0);
-      U32(buffer, BUFFER_OWNER) = U32(worker, WORKER_INDEX) + 1;
-      taken++;
-      if (U32(buffer, BUFFER_SEQUENCE) != head) unreached();
-      room--;
-      if (U32(buffer, BUFFER_REORDERED)) {
-        reordered++;
-        measure_lateness(m, session, config, arrival, ring, head, mask, now);
-      }
-      if (arrival < now)
-        count_bucket(session + SESSION_WAIT_HISTOGRAM, (uint32_t)least64(now - arrival, UINT32_MAX), WAIT_BUCKETS);
-      else
-        unwaited++;
-      or_shared(m, history_word(m, session, head), 1u << (head & 31));
-      deliver(m, worker, AT(U32(buffer, BUFFER_INNER)), U32(buffer, BUFFER_LENGTH), buffer);
-      head = advance(m, session, head);
+      if (!delivery_room(worker)) break;
+      if (U64(AT(held), BUFFER_ARRIVAL) > now) unreached();
+      uint32_t next = release_run(m, worker, session, config, ring, mask, head, now);
+      taken += next - head;
+      head = next;
       continue;
     }
     if (distance(head, LOAD32(session, SESSION_HIGHEST)) < 0) {
@@ -234,9 +255,6 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
     }
     head = advance(m, session, head);
   }
-  U64(session, SESSION_STATS + STAT_IN_ORDER) += room_before - room - reordered;
-  U64(session, SESSION_STATS + STAT_REORDERED) += reordered;
-  U64(session, SESSION_WAIT_HISTOGRAM) += unwaited;
   uint32_t left = __atomic_sub_fetch(WORD32(session, SESSION_HELD), taken, __ATOMIC_SEQ_CST);
   if (taken) count_bucket(session + SESSION_DEPTH_HISTOGRAM, left, DEPTH_BUCKETS);
   uint32_t force = LOAD32(session, SESSION_FORCE);
@@ -247,53 +265,53 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
 
 /* ------------------------------------------------------------------------------------- reorder/window.ts */
 
-static inline uint8_t *touch(uint8_t *m, uint8_t *worker, uint8_t *session) {
+static uint8_t *touch(uint8_t *m, uint8_t *worker, uint8_t *session) {
   uint32_t n = U32(worker, WORKER_TOUCHED_COUNT);
-  for (uint32_t i = n; i > 0; i--) {
-    uint8_t *entry = worker + WORKER_TOUCHED + (i - 1) * TOUCHED_STRIDE;
-    if (U32(entry, TOUCHED_SESSION) == ADDRESS(session)) return entry;
-  }
+  for (uint32_t i = n; i > 0; i--)
+    if (U32(worker + WORKER_TOUCHED + (i - 1) * TOUCHED_STRIDE, TOUCHED_SESSION) == ADDRESS(session)) unreached();
   if (n == TOUCHED_MAX) unreached();
   uint8_t *entry = worker + WORKER_TOUCHED + n * TOUCHED_STRIDE;
   U32(entry, TOUCHED_SESSION) = ADDRESS(session);
   U32(entry, TOUCHED_COUNT) = 0;
   U32(entry, TOUCHED_HIGHEST) = LOAD32(session, SESSION_HIGHEST);
   U32(worker, WORKER_TOUCHED_COUNT) = n + 1;
+  U32(worker, WORKER_TOUCHED_LAST) = ADDRESS(entry);
   return entry;
 }
 
-static inline void put(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *buffer, uint32_t sequence) {
-  uint8_t *entry = touch(m, worker, session);
-  uint32_t highest = U32(entry, TOUCHED_HIGHEST), mask = U32(session, SESSION_MASK);
-  uint8_t *slot = AT(U32(session, SESSION_RING)) + (sequence & mask) * 4;
-  U32(buffer, BUFFER_REORDERED) = distance(highest, sequence) < 0;
-  U32(buffer, BUFFER_OWNER) = 0;
-  if (swap_shared(m, slot, 0, ADDRESS(buffer))) unreached();
-  if (!ALONE) {
-    int32_t ahead = distance(LOAD32(session, SESSION_HEAD), sequence);
-    if (ahead < 0 || ahead > (int32_t)mask) unreached();
-  }
-  U32(entry, TOUCHED_COUNT)++;
-  U32(entry, TOUCHED_HIGHEST) = distance(highest, sequence) > 0 ? sequence : highest;
-}
-
 /* Late packets, and those outside the window, are not among the benchmarked ones; the first one starts the session. */
-static inline void offer(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *buffer) {
-  uint32_t sequence = U32(buffer, BUFFER_SEQUENCE);
-  int32_t window = (int32_t)U32(session, SESSION_MASK) + 1;
-  if (U32(session, SESSION_STARTED)) {
-    int32_t ahead = distance(PUBLISHED32(session, SESSION_HEAD), sequence);
-    if ((uint32_t)ahead < (uint32_t)window) return put(m, worker, session, buffer, sequence);
-    unreached();
+static inline void arrive(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *path, uint8_t *buffer, uint8_t *inner,
+                          uint32_t length, uint32_t sequence, uint64_t now, uint64_t due) {
+  if (!ALONE) unreached();
+  uint8_t *entry = AT(U32(worker, WORKER_TOUCHED_LAST));
+  if (unlikely(U32(entry, TOUCHED_SESSION) != ADDRESS(session))) {
+    entry = touch(m, worker, session);
+    if (!U32(session, SESSION_STARTED) && !lock_or_mark(m, worker, session)) unreached();
+    U32(session, SESSION_STARTED) = 1;
   }
-  if (!lock_or_mark(m, worker, session) || sequence >= (uint32_t)window) unreached();
-  U32(session, SESSION_STARTED) = 1;
-  put(m, worker, session, buffer, sequence);
+  uint32_t mask = U32(session, SESSION_MASK);
+  if (sequence - U32(session, SESSION_HEAD) > mask) unreached();
+  uint8_t *slot = AT(U32(session, SESSION_RING)) + (sequence & mask) * 4;
+  if (U32(slot, 0)) unreached();
+  uint32_t highest = U32(entry, TOUCHED_HIGHEST);
+  int32_t ahead = distance(highest, sequence);
+  U32(buffer, BUFFER_OWNER) = 0;
+  U32(buffer, BUFFER_SEQUENCE) = sequence;
+  U32(buffer, BUFFER_SESSION) = ADDRESS(session);
+  U32(buffer, BUFFER_LENGTH) = length;
+  U64(buffer, BUFFER_ARRIVAL) = due;
+  U32(buffer, BUFFER_INNER) = ADDRESS(inner);
+  U32(buffer, BUFFER_REORDERED) = (uint32_t)ahead >> 31;
+  U32(slot, 0) = ADDRESS(buffer);
+  U32(entry, TOUCHED_COUNT)++;
+  U32(entry, TOUCHED_HIGHEST) = ahead > 0 ? sequence : highest;
+  note_arrival(path, session, mask, sequence, now, 0);
 }
 
 static void settle(uint8_t *m, uint8_t *worker) {
   uint32_t n = U32(worker, WORKER_TOUCHED_COUNT);
   U32(worker, WORKER_TOUCHED_COUNT) = 0;
+  U32(worker, WORKER_TOUCHED_LAST) = 0;
   for (uint32_t i = 0; i < n; i++) {
     uint8_t *entry = worker + WORKER_TOUCHED + i * TOUCHED_STRIDE, *session = AT(U32(entry, TOUCHED_SESSION));
     uint32_t packets = U32(entry, TOUCHED_COUNT), value = U32(entry, TOUCHED_HIGHEST);

@@ -48,19 +48,6 @@ static inline uint64_t add_shared64(uint8_t *m, uint8_t *at, uint64_t value) {
   U64(at, 0) = before + value;
   return before;
 }
-static inline uint32_t or_shared(uint8_t *m, uint8_t *at, uint32_t bits) {
-  if (!ALONE) return __atomic_fetch_or(WORD32(at, 0), bits, __ATOMIC_SEQ_CST);
-  uint32_t before = U32(at, 0);
-  U32(at, 0) = before | bits;
-  return before;
-}
-/* 0 if nothing but `expected` was there. */
-static inline int swap_shared(uint8_t *m, uint8_t *at, uint32_t expected, uint32_t value) {
-  if (!ALONE) return !__atomic_compare_exchange_n(WORD32(at, 0), &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-  if (U32(at, 0) != expected) return 1;
-  U32(at, 0) = value;
-  return 0;
-}
 
 #define unreached() abort()
 #define unlikely(condition) __builtin_expect(!!(condition), 0)

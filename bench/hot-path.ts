@@ -118,6 +118,67 @@ export function encapsulateKernel(name: string, c: CTwins | null, udpChecksum: b
   return { ...kernel, check: checkMemory(node, { turn: 0 }, kernel) };
 }
 
+/**
+ * The same for batches whose packets are of random ones of so many sessions, each with paths and schedule of its own. Inner IPv6, so that
+ * nothing but the address differs; the receive vector is left out.
+ */
+export function encapsulateManyKernel(name: string, c: CTwins | null, sessions: number): Kernel {
+  const node = new BenchNode('mag', { sessions, paths: sessions * 2, heap: 256 << 20, supers: false });
+  for (let i = 0; i < sessions; i++) {
+    node.sessions.add({
+      ...session,
+      name: `mn${i}`,
+      prefixes: [`${sessionAddress(i)}/64`],
+      sendKey: i + 1,
+      receiveKey: i + 1,
+      clampMss: false,
+      resequencer: { ...session.resequencer, window: 64 },
+    });
+  }
+  const { wasm, worker, memory } = node;
+  for (let path = 0; path < sessions * 2; path++) {
+    memory.u32[(memory.path(path) + L.PATH_FLAGS) / 4]! &= ~L.PATH_FLAG_UDP_CHECKSUM;
+  }
+  const source = `${sessionAddress(0)}1`;
+  fillBuffers(node, innerPacket({ family: 6, source, payload: new Uint8Array(LENGTH - 48) }));
+  const host = hostAddress(memory.memory);
+  const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
+  const state = { turn: 0 };
+  /** What readv(2) would do. */
+  const receive = (): void => {
+    wasm.prepareReceive(worker, -1, L.BATCH);
+    let random = (Math.imul(state.turn++, 0x9e3779b1) + 1) >>> 0;
+    for (let i = 0; i < L.BATCH; i++) {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      const chosen = Math.floor((random / 2 ** 32) * sessions);
+      memory.view.setUint32(memory.u32[places + i]! + L.BUFFER_PACKET + 12, chosen);
+    }
+  };
+  const sum = (batches: number, one: () => number): number => {
+    let ns = 0;
+    for (let i = 0; i < batches; i++) {
+      receive();
+      ns += one();
+    }
+    return ns;
+  };
+  const wasmClock = clockCost(() => nanoseconds(() => {}));
+  const cClock = c ? clockCost(c.clockCost) : 0;
+  const kernel = {
+    name,
+    packets: L.BATCH,
+    wasm: (batches: number) =>
+      sum(batches, () => {
+        const start = performance.now();
+        wasm.encapsulate(worker, 0, L.BATCH, node.now);
+        wasm.sendsDone(worker);
+        return (performance.now() - start) * 1e6 - wasmClock;
+      }),
+    c: (batches: number) => sum(batches, () => c!.encapsulateReady(host, worker, node.now) - cClock),
+  };
+  return { ...kernel, check: checkMemory(node, state, kernel) };
+}
+
 /** Strip, validate, find path and session, put through the window in the given order of arrival, count what was written. */
 export function decapsulateKernel(name: string, c: CTwins | null, order: Order): Kernel {
   const mag = new BenchNode('mag').add(session);
@@ -211,6 +272,11 @@ export function resequenceKernel(
   return { ...kernel, check: checkMemory(node, state, kernel) };
 }
 
+/** The /64 prefix of a session, whose number is the second half of it. */
+function sessionAddress(i: number): string {
+  return `2001:db8:${(i >>> 16).toString(16)}:${(i & 0xffff).toString(16)}::`;
+}
+
 function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): BenchKernels {
   return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as BenchKernels;
 }
@@ -220,8 +286,7 @@ export function lookupKernel(c: CTwins | null, module: WebAssembly.Module, sessi
   const node = new BenchNode('mag', { buffers: 32, heap: 64 << 20, supers: false });
   const { memory } = node;
   const tables = new LookupTables(memory, node.wasm, new GracePeriods(memory, () => false));
-  const address = (i: number): string => `2001:db8:${(i >>> 16).toString(16)}:${(i & 0xffff).toString(16)}::`;
-  for (let i = 0; i < sessions; i++) tables.addPrefix(`${address(i)}/64`, i + 1);
+  for (let i = 0; i < sessions; i++) tables.addPrefix(`${sessionAddress(i)}/64`, i + 1);
   // Enough addresses that the order does not repeat itself within the caches.
   const count = 1 << 16;
   const list = memory.heap.allocate(count * 16);

@@ -12,6 +12,7 @@ import {
   copyKernel,
   decapsulateKernel,
   encapsulateKernel,
+  encapsulateManyKernel,
   lookupKernel,
   resequenceKernel,
   type Kernel,
@@ -65,6 +66,8 @@ const module = compileBenchKernels();
 const makers: readonly [string, (name: string) => Kernel][] = [
   ['encapsulate', (name) => encapsulateKernel(name, c, false)],
   ['encapsulate, UDP checksum', (name) => encapsulateKernel(name, c, true)],
+  ['encapsulate, of 1 session', (name) => encapsulateManyKernel(name, c, 1)],
+  ['encapsulate, of 100,000 sessions', (name) => encapsulateManyKernel(name, c, 100_000)],
   ['decapsulate, in order', (name) => decapsulateKernel(name, c, IN_ORDER)],
   ['decapsulate, paths out of step', (name) => decapsulateKernel(name, c, OUT_OF_STEP)],
   ['resequence, in order', (name) => resequenceKernel(name, c, module, IN_ORDER)],

@@ -12,6 +12,7 @@ import * as L from '../assembly/layout.ts';
 /** All give nanoseconds; `memory` is the address of the shared memory, other addresses are within it. */
 export interface CTwins {
   encapsulate(memory: bigint, worker: number, batches: number, now: number): number;
+  encapsulateReady(memory: bigint, worker: number, now: number): number;
   decapsulate(memory: bigint, worker: number, now: number): number;
   resequence(
     memory: bigint,
@@ -64,6 +65,7 @@ export function loadTwins(): CTwins | null {
     const twins = koffi.load(library);
     return {
       encapsulate: twins.func('double encapsulate_batches(uint64_t, uint32_t, uint32_t, double)'),
+      encapsulateReady: twins.func('double encapsulate_ready(uint64_t, uint32_t, double)'),
       decapsulate: twins.func('double decapsulate_ready(uint64_t, uint32_t, double)'),
       resequence: twins.func(
         'double resequence_batches(uint64_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, double)',

@@ -7,16 +7,11 @@
  *   4. findPath        by sender, local end, and GRE key or inner address
  *   5. checkInner      is it an IP packet of this session? (a peer cannot inject foreign traffic)
  *   6. ECN, MSS
- *   7. offer           into the window, or straight to the TUN if it has no number
+ *   7. arrive          into the window, or straight to the TUN if it has no number
  *   8. settle          release in order; the worker writes; deliveriesDone
  */
 import {
-  BUFFER_ARRIVAL,
-  BUFFER_INNER,
-  BUFFER_LENGTH,
   BUFFER_PACKET,
-  BUFFER_SEQUENCE,
-  BUFFER_SESSION,
   BUFFER_SUM,
   CONFIG_FLAGS,
   CONFIG_FLAG_CLAMP_MSS,
@@ -81,7 +76,6 @@ import {
   RECEIVE_CONTROL_SIZE,
   ROLE_LMA,
   SESSION_CONFIG,
-  SESSION_HEAD,
   SESSION_NUMBER,
   SESSION_STRIDE,
   STRANGER_BID,
@@ -110,11 +104,9 @@ import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
 import { allocateBuffer, freeBuffer, freeBuffers } from '../memory/buffers';
 import { firstDelivery, followingDelivery } from '../offload/merge';
-import { noteArrival } from '../reorder/estimate';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
-import { distance } from '../reorder/sequence';
-import { offerHere, retryStash, settle } from '../reorder/window';
+import { arrive, retryStash, settle } from '../reorder/window';
 import { count, countDrop } from '../stats';
 import { decapsulateEcn } from '../tunnel/ecn';
 import { readOuter } from '../tunnel/outer';
@@ -271,18 +263,12 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
     store<u64>(buffer, checksumCopy(buffer + BUFFER_PACKET, inner, total), BUFFER_SUM);
     inner = buffer + BUFFER_PACKET;
   }
-  store<u32>(buffer, <u32>inner, BUFFER_INNER);
-  store<u32>(buffer, total, BUFFER_LENGTH);
   if (load<u32>(meta, META_SEQUENCED) && load<u32>(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE) {
     const sequence = load<u32>(meta, META_SEQUENCE);
     const now = load<u64>(worker, WORKER_NOW);
-    store<u32>(buffer, sequence, BUFFER_SEQUENCE);
-    store<u32>(buffer, <u32>session, BUFFER_SESSION);
     // As if the path were as long as the longest (paths/equal-delay.ts): it is not delivered before.
-    store<u64>(buffer, now + <u64>load<u32>(path, PATH_MODEL_BLOCK + MODEL_HOLD), BUFFER_ARRIVAL);
-    const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-    offerHere(worker, session, buffer);
-    noteArrival(path, session, sequence, now, late);
+    const due = now + <u64>load<u32>(path, PATH_MODEL_BLOCK + MODEL_HOLD);
+    arrive(worker, session, path, buffer, inner, total, sequence, now, due);
     return 0;
   }
   // RFC 2890 §2.2: packets without a number may go between those with one.

@@ -33,6 +33,7 @@ import {
   WORKER_TIMERS,
   WORKER_TIMER_COUNT,
   WORKER_TOUCHED_COUNT,
+  WORKER_TOUCHED_LAST,
 } from '../layout';
 import { reclaimBuffers } from '../memory/buffers';
 import { lockOrMark } from '../reorder/lock';
@@ -58,6 +59,7 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, 0, WORKER_GROUP_COUNT);
   store<u32>(worker, 0, WORKER_HELD_COUNT);
   store<u32>(worker, 0, WORKER_TOUCHED_COUNT);
+  store<u32>(worker, 0, WORKER_TOUCHED_LAST);
   store<u32>(worker, 0, WORKER_STASH_COUNT);
   store<u32>(worker, 0, WORKER_TIMER_COUNT);
   store<u32>(worker, 0, WORKER_ICMP_TOKENS);

@@ -20,7 +20,6 @@ import {
   SESSION_LATENESS,
   SESSION_LATENESS_SAMPLES,
   SESSION_LATENESS_TIME,
-  SESSION_MASK,
 } from '../layout';
 import { storeShared } from '../memory/shared';
 import { distance, elapsed } from './sequence';
@@ -42,7 +41,16 @@ const PATIENCE: u64 = 10_000_000;
  * Notes the arrival of `sequence` on a path. Called after the packet is in the ring: the proof relies on it. `late`: it had been
  * given up; on a path that keeps its own order this means that the path was slow or had been idle, as some schedulers let it be.
  */
-export function noteArrival(path: usize, session: usize, sequence: u32, now: u64, late: bool): void {
+// @ts-ignore: decorator
+@inline
+export function noteArrival(
+  path: usize,
+  session: usize,
+  mask: u32,
+  sequence: u32,
+  now: u64,
+  late: bool,
+): void {
   store<u64>(path, load<u64>(session, SESSION_CLOCK), PATH_RX_CLOCK);
   if (!load<u32>(path, PATH_RX_SEEN)) {
     storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
@@ -50,7 +58,7 @@ export function noteArrival(path: usize, session: usize, sequence: u32, now: u64
     return;
   }
   const ahead = distance(load<u32>(path, PATH_RX_HIGHEST), sequence);
-  const window = <i32>load<u32>(session, SESSION_MASK) + 1;
+  const window = <i32>mask + 1;
   if (ahead > 0) {
     if (late) store<u64>(path, now + PATIENCE, PATH_RX_PATIENCE);
     const spacing = load<u32>(path, PATH_RX_SPACING);
@@ -110,8 +118,13 @@ function currentSlack(path: usize, now: u64): u32 {
  * a wait that is too short by little reorders as much as none. So the peak is held and halves every second.
  */
 export function noteLateness(session: usize, sample: u32, now: u64): void {
+  noteLatenesses(session, 1, sample, now);
+}
+
+/** The same for `count` samples of one moment, of which `sample` is the greatest. */
+export function noteLatenesses(session: usize, count: u32, sample: u32, now: u64): void {
   const samples = load<u32>(session, SESSION_LATENESS_SAMPLES);
-  if (samples != u32.MAX_VALUE) store<u32>(session, samples + 1, SESSION_LATENESS_SAMPLES);
+  store<u32>(session, samples + min<u32>(count, u32.MAX_VALUE - samples), SESSION_LATENESS_SAMPLES);
   const peak = load<u32>(session, SESSION_LATENESS);
   if (sample > peak) {
     store<u32>(session, sample, SESSION_LATENESS);

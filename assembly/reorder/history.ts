@@ -21,6 +21,20 @@ export function markDelivered(session: usize, sequence: u32): bool {
   return (orShared(wordOf(session, sequence), bit) & bit) != 0;
 }
 
+/**
+ * Notes that `from` up to the one before `to` are delivered, and clears ahead of every value that the head takes on the way; for
+ * a worker alone.
+ */
+export function markAllDelivered(session: usize, from: u32, to: u32): void {
+  while (from != to) {
+    const count = min<u32>(32 - (from & 31), to - from);
+    const word = wordOf(session, from);
+    store<u32>(word, load<u32>(word) | ((u32.MAX_VALUE >> (32 - count)) << (from & 31)));
+    from += count;
+    if (!(from & 31)) store<u32>(wordOf(session, from + 32), 0);
+  }
+}
+
 /** To be called for every value that the head takes. */
 // @ts-ignore: decorator
 @inline

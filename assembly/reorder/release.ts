@@ -21,7 +21,11 @@ import {
   CONFIG_FLAGS,
   CONFIG_FLAG_PROVEN_LOSS,
   CONFIG_MAX_WAIT,
+  CONTROL,
+  CONTROL_HOST_BASE,
+  DELIVER_MAX,
   DEPTH_BUCKETS,
+  IOVEC_SIZE,
   SESSION_CLOCK,
   SESSION_CANDIDATES,
   SESSION_CONFIG,
@@ -45,13 +49,16 @@ import {
   STAT_LOST_WINDOW,
   STAT_REORDERED,
   WAIT_BUCKETS,
+  WORKER_DELIVER_BUFFERS,
+  WORKER_DELIVER_COUNT,
+  WORKER_DELIVER_IOVECS,
   WORKER_INDEX,
   WORKER_NOW,
 } from '../layout';
-import { loadShared, storeShared } from '../memory/shared';
+import { hasCompany, loadShared, storeShared } from '../memory/shared';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
-import { currentWait, noteLateness, provenAhead } from './estimate';
-import { clearAhead, markDelivered } from './history';
+import { currentWait, noteLateness, noteLatenesses, provenAhead } from './estimate';
+import { clearAhead, markAllDelivered, markDelivered } from './history';
 import { distance, elapsed } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
@@ -82,21 +89,27 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
 
   if (load<u64>(session, SESSION_DUE)) store<u64>(session, 0, SESSION_DUE);
   let head = atomic.load<u32>(session, SESSION_HEAD);
-  const roomBefore = deliveryRoom(worker);
-  let room = roomBefore;
   let taken: u32 = 0;
+  let delivered: u32 = 0;
   let reordered: u32 = 0;
   let unwaited: u32 = 0;
   // Numbers before these are given up by proof and by time-out; computed at the first gap.
   let proven = head;
   let expired = head;
   let judged = false;
+  const alone = !hasCompany();
   while (true) {
     const slot = ring + ((<usize>(head & mask)) << 2);
     const buffer = <usize>loadShared<u32>(slot);
     if (buffer) {
-      if (!room) break;
+      if (!deliveryRoom(worker)) break;
       const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
+      if (alone && arrival <= now) {
+        const next = releaseRun(worker, session, config, ring, mask, head, now);
+        taken += next - head;
+        head = next;
+        continue;
+      }
       if (arrival > now && distance(head, atomic.load<u32>(session, SESSION_FORCE)) <= 0) {
         store<u64>(session, arrival, SESSION_DUE);
         setTimer(worker, session);
@@ -106,7 +119,7 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
       store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
       taken++;
       if (load<u32>(buffer, BUFFER_SEQUENCE) == head) {
-        room--;
+        delivered++;
         if (load<u32>(buffer, BUFFER_REORDERED)) {
           reordered++;
           measureLateness(session, config, arrival, ring, head, mask, now);
@@ -148,7 +161,6 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
     }
     head = advance(session, head);
   }
-  const delivered = roomBefore - room;
   countMany(session + SESSION_STATS + STAT_IN_ORDER, delivered - reordered);
   countMany(session + SESSION_STATS + STAT_REORDERED, reordered);
   countMany(session + SESSION_WAIT_HISTOGRAM, unwaited);
@@ -157,6 +169,101 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
   const force = atomic.load<u32>(session, SESSION_FORCE);
   if (distance(head, force) < 0) atomic.cmpxchg<u32>(session, force, head, SESSION_FORCE);
   if (load<u64>(session, SESSION_OLDEST) || load<u32>(session, SESSION_CANDIDATES)) setTimer(worker, session);
+}
+
+/**
+ * A worker alone: delivers what stands at the head and in the slots behind it, as long as it is due and there is room. Nobody
+ * looks at the head and the history meanwhile, so both are written once. Gives the new head.
+ */
+function releaseRun(
+  worker: usize,
+  session: usize,
+  config: usize,
+  ring: usize,
+  mask: u32,
+  first: u32,
+  now: u64,
+): u32 {
+  const place = first & mask;
+  const n = load<u32>(worker, WORKER_DELIVER_COUNT);
+  const from = ring + ((<usize>place) << 2);
+  const end = from + ((<usize>min<u32>(<u32>DELIVER_MAX - n, mask + 1 - place)) << 2);
+  const base = load<u64>(CONTROL, CONTROL_HOST_BASE);
+  let iovec = worker + WORKER_DELIVER_IOVECS + <usize>n * IOVEC_SIZE;
+  let reordered: u32 = 0;
+  let measured: u32 = 0;
+  let latest: u64 = 0;
+  let waited: u32 = 0;
+  let slot = from;
+  while (slot != end) {
+    const buffer = <usize>load<u32>(slot);
+    if (!buffer) break;
+    const arrival = load<u64>(buffer, BUFFER_ARRIVAL);
+    if (arrival >= now) {
+      if (arrival > now) break;
+    } else {
+      waited++;
+      countWait(session, now - arrival);
+    }
+    if (load<u32>(buffer, BUFFER_REORDERED)) {
+      reordered++;
+      const next = <usize>load<u32>(ring + ((slot + 4 - ring) & ((<usize>mask) << 2)));
+      if (next) {
+        const before = load<u64>(next, BUFFER_ARRIVAL);
+        if (before <= arrival) {
+          measured++;
+          latest = max<u64>(latest, arrival - before);
+        }
+      }
+    }
+    store<u64>(iovec, base + <u64>load<u32>(buffer, BUFFER_INNER));
+    store<u64>(iovec, <u64>load<u32>(buffer, BUFFER_LENGTH), 8);
+    iovec += IOVEC_SIZE;
+    slot += 4;
+  }
+  const count = (<u32>(slot - from)) >> 2;
+  const head = first + count;
+  const owner = load<u32>(worker, WORKER_INDEX) + 1;
+  takeBuffers(worker + WORKER_DELIVER_BUFFERS + ((<usize>n) << 2), from, slot, owner);
+  store<u32>(worker, n + count, WORKER_DELIVER_COUNT);
+  markAllDelivered(session, first, head);
+  store<u32>(session, head, SESSION_HEAD);
+  countMany(session + SESSION_STATS + STAT_IN_ORDER, count - reordered);
+  countMany(session + SESSION_STATS + STAT_REORDERED, reordered);
+  countMany(session + SESSION_WAIT_HISTOGRAM, count - waited);
+  if (measured)
+    noteLatenesses(session, measured, <u32>min<u64>(latest, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
+  return head;
+}
+
+/**
+ * Moves the buffers in the slots from `from` up to `end` to `list`. A slot is emptied before its buffer is marked as ours: if we
+ * crash, recoverWorker() frees what is ours, so that must not be in a slot.
+ */
+// @ts-ignore: decorator
+@inline
+function takeBuffers(list: usize, from: usize, end: usize, owner: u32): void {
+  while (from + 12 < end) {
+    const first = load<u64>(from);
+    const second = load<u64>(from, 8);
+    v128.store(from, i32x4.splat(0));
+    store<u64>(list, first);
+    store<u64>(list, second, 8);
+    store<u32>(<usize>(<u32>first), owner, BUFFER_OWNER);
+    store<u32>(<usize>(first >> 32), owner, BUFFER_OWNER);
+    store<u32>(<usize>(<u32>second), owner, BUFFER_OWNER);
+    store<u32>(<usize>(second >> 32), owner, BUFFER_OWNER);
+    from += 16;
+    list += 16;
+  }
+  while (from < end) {
+    const buffer = <usize>load<u32>(from);
+    store<u32>(from, 0);
+    store<u32>(list, <u32>buffer);
+    store<u32>(buffer, owner, BUFFER_OWNER);
+    from += 4;
+    list += 4;
+  }
 }
 
 /** Whether the packet at the head is there, so that release() would deliver something. */

@@ -60,12 +60,13 @@ import {
   WORKER_STASH_COUNT,
   WORKER_TOUCHED,
   WORKER_TOUCHED_COUNT,
+  WORKER_TOUCHED_LAST,
 } from '../layout';
 import { freeBuffer } from '../memory/buffers';
-import { hasCompany, swapShared } from '../memory/shared';
+import { hasCompany } from '../memory/shared';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { countDrop, countShared } from '../stats';
-import { noteLateness } from './estimate';
+import { noteArrival, noteLateness } from './estimate';
 import { clearBetween, clearHistory, markDelivered } from './history';
 import { lockOrMark } from './lock';
 import { release } from './release';
@@ -73,21 +74,85 @@ import { distance, elapsed, later } from './sequence';
 import { stash } from './stash';
 import { setTimer } from './timers';
 
-/** Takes a decapsulated packet whose buffer header is filled in. settle() must follow before deliveries are read. */
-export function offer(worker: usize, session: usize, buffer: usize): void {
-  offerHere(worker, session, buffer);
-}
-
-/** The same where it is done for every packet. */
+/**
+ * Takes a packet of `length` octets at `inner` in `buffer`, which came over `path` and is to be delivered at `due` or later. settle()
+ * must follow before deliveries are read. What nearly every packet is, one of the window of the session touched last whose slot is
+ * empty, is done here.
+ */
 // @ts-ignore: decorator
 @inline
-export function offerHere(worker: usize, session: usize, buffer: usize): void {
+export function arrive(
+  worker: usize,
+  session: usize,
+  path: usize,
+  buffer: usize,
+  inner: usize,
+  length: u32,
+  sequence: u32,
+  now: u64,
+  due: u64,
+): void {
+  const entry = <usize>load<u32>(worker, WORKER_TOUCHED_LAST);
+  if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) {
+    const mask = load<u32>(session, SESSION_MASK);
+    if (sequence - load<u32>(session, SESSION_HEAD) <= mask) {
+      const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
+      if (!load<u32>(slot)) {
+        const highest = load<u32>(entry, TOUCHED_HIGHEST);
+        const ahead = distance(highest, sequence);
+        layHeader(session, buffer, inner, length, sequence, due, 0, (<u32>ahead) >> 31);
+        if (fill(worker, session, buffer, slot, sequence, mask)) {
+          store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
+          store<u32>(entry, ahead > 0 ? sequence : highest, TOUCHED_HIGHEST);
+        }
+        return noteArrival(path, session, mask, sequence, now, false);
+      }
+    }
+  }
+  layHeader(session, buffer, inner, length, sequence, due, load<u32>(worker, WORKER_INDEX) + 1, 0);
+  arriveElsewhere(worker, session, path, buffer, sequence, now);
+}
+
+/** Neighbouring words go into one store: stores are what takes the time. */
+// @ts-ignore: decorator
+@inline
+function layHeader(
+  session: usize,
+  buffer: usize,
+  inner: usize,
+  length: u32,
+  sequence: u32,
+  due: u64,
+  owner: u32,
+  reordered: u32,
+): void {
+  store<u64>(buffer, (<u64>owner) | ((<u64>sequence) << 32), BUFFER_OWNER);
+  store<u64>(buffer, (<u64>session) | ((<u64>length) << 32), BUFFER_SESSION);
+  store<u64>(buffer, due, BUFFER_ARRIVAL);
+  store<u64>(buffer, (<u64>inner) | ((<u64>reordered) << 32), BUFFER_INNER);
+}
+
+/** Any packet, in any company. */
+function arriveElsewhere(
+  worker: usize,
+  session: usize,
+  path: usize,
+  buffer: usize,
+  sequence: u32,
+  now: u64,
+): void {
+  const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
+  offer(worker, session, buffer);
+  noteArrival(path, session, load<u32>(session, SESSION_MASK), sequence, now, late);
+}
+
+function offer(worker: usize, session: usize, buffer: usize): void {
   const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
   const window = <i32>load<u32>(session, SESSION_MASK) + 1;
   if (load<u32>(session, SESSION_STARTED)) {
-    // An older head does no harm: putHere() looks again behind its compare-and-swap, and a late packet finds its bit in the history.
+    // An older head does no harm: put() looks again behind its compare-and-swap, and a late packet finds its bit in the history.
     const ahead = distance(load<u32>(session, SESSION_HEAD), sequence);
-    if (<u32>ahead < <u32>window) return putHere(worker, session, buffer, sequence);
+    if (<u32>ahead < <u32>window) return put(worker, session, buffer, sequence);
     if (ahead < 0 && ahead >= -window) return takeLate(worker, session, buffer, sequence);
   }
   takeElsewhere(worker, session, buffer, sequence, window);
@@ -103,48 +168,50 @@ function takeElsewhere(worker: usize, session: usize, buffer: usize, sequence: u
 }
 
 function put(worker: usize, session: usize, buffer: usize, sequence: u32): void {
-  putHere(worker, session, buffer, sequence);
-}
-
-// @ts-ignore: decorator
-@inline
-function putHere(worker: usize, session: usize, buffer: usize, sequence: u32): void {
-  const entry = touchAgain(worker, session);
+  const last = <usize>load<u32>(worker, WORKER_TOUCHED_LAST);
+  const entry = <usize>load<u32>(last, TOUCHED_SESSION) == session ? last : touch(worker, session);
   const highest = load<u32>(entry, TOUCHED_HIGHEST);
   const mask = load<u32>(session, SESSION_MASK);
   const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
   store<u32>(buffer, distance(highest, sequence) < 0 ? 1 : 0, BUFFER_REORDERED);
   store<u32>(buffer, 0, BUFFER_OWNER);
-  const before = <usize>swapShared<u32>(slot, 0, <u32>buffer);
-  if (before) {
-    store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
-    if (load<u32>(before, BUFFER_SEQUENCE) == sequence) return dropDuplicate(worker, session, buffer);
-    return stash(worker, buffer);
-  }
-  if (hasCompany() && headMovedPast(session, sequence, mask)) {
-    // While we were looking: take the packet back, if its new owner did not.
-    if (atomic.cmpxchg<u32>(slot, <u32>buffer, 0) == <u32>buffer) {
-      store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
-      return stash(worker, buffer);
-    }
-  }
+  if (!fill(worker, session, buffer, slot, sequence, mask)) return;
   store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
   store<u32>(entry, later(highest, sequence), TOUCHED_HIGHEST);
+}
+
+/** Puts a buffer that nobody owns any more into its slot. False: something is there or the head has moved past, so it went elsewhere. */
+// @ts-ignore: decorator
+@inline
+function fill(worker: usize, session: usize, buffer: usize, slot: usize, sequence: u32, mask: u32): bool {
+  if (!hasCompany() && !load<u32>(slot)) {
+    store<u32>(slot, <u32>buffer);
+    return true;
+  }
+  const before = <usize>atomic.cmpxchg<u32>(slot, 0, <u32>buffer);
+  if (!before && !headMovedPast(session, sequence, mask)) return true;
+  return takeBack(worker, session, buffer, slot, before, sequence);
+}
+
+/** True if the packet is in the window nevertheless, because its new owner has it already. */
+function takeBack(
+  worker: usize,
+  session: usize,
+  buffer: usize,
+  slot: usize,
+  before: usize,
+  sequence: u32,
+): bool {
+  if (!before && atomic.cmpxchg<u32>(slot, <u32>buffer, 0) != <u32>buffer) return true;
+  store<u32>(buffer, load<u32>(worker, WORKER_INDEX) + 1, BUFFER_OWNER);
+  if (before && load<u32>(before, BUFFER_SEQUENCE) == sequence) dropDuplicate(worker, session, buffer);
+  else stash(worker, buffer);
+  return false;
 }
 
 function headMovedPast(session: usize, sequence: u32, mask: u32): bool {
   const ahead = distance(atomic.load<u32>(session, SESSION_HEAD), sequence);
   return ahead < 0 || ahead > <i32>mask;
-}
-
-/** The same for a session that most probably is the one touched last. */
-// @ts-ignore: decorator
-@inline
-function touchAgain(worker: usize, session: usize): usize {
-  const n = load<u32>(worker, WORKER_TOUCHED_COUNT);
-  const entry = worker + (WORKER_TOUCHED - TOUCHED_STRIDE) + <usize>n * TOUCHED_STRIDE;
-  if (n && <usize>load<u32>(entry, TOUCHED_SESSION) == session) return entry;
-  return touch(worker, session);
 }
 
 /** The batch's entry for a session. */
@@ -153,7 +220,10 @@ function touch(worker: usize, session: usize): usize {
   // Packets of one session tend to come together: the latest entry first.
   for (let i = n; i > 0; i--) {
     const entry = worker + WORKER_TOUCHED + <usize>(i - 1) * TOUCHED_STRIDE;
-    if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) return entry;
+    if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) {
+      store<u32>(worker, <u32>entry, WORKER_TOUCHED_LAST);
+      return entry;
+    }
   }
   if (n == <u32>TOUCHED_MAX) {
     settle(worker);
@@ -164,6 +234,7 @@ function touch(worker: usize, session: usize): usize {
   store<u32>(entry, 0, TOUCHED_COUNT);
   store<u32>(entry, atomic.load<u32>(session, SESSION_HIGHEST), TOUCHED_HIGHEST);
   store<u32>(worker, n + 1, WORKER_TOUCHED_COUNT);
+  store<u32>(worker, <u32>entry, WORKER_TOUCHED_LAST);
   return entry;
 }
 
@@ -171,6 +242,7 @@ function touch(worker: usize, session: usize): usize {
 export function settle(worker: usize): void {
   const n = load<u32>(worker, WORKER_TOUCHED_COUNT);
   store<u32>(worker, 0, WORKER_TOUCHED_COUNT);
+  store<u32>(worker, 0, WORKER_TOUCHED_LAST);
   for (let i: u32 = 0; i < n; i++) {
     const entry = worker + WORKER_TOUCHED + <usize>i * TOUCHED_STRIDE;
     const session = <usize>load<u32>(entry, TOUCHED_SESSION);

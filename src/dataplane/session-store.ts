@@ -115,11 +115,13 @@ export class SessionStore {
     }
     this.#publish(index, config);
     this.#sessions.set(spec.name, { index, spec, paths, config, waits: null });
+    this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
   }
 
   remove(name: string): void {
     const session = this.#get(name);
     this.#sessions.delete(name);
+    this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
     for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
     this.#retireRecord(session.index, session.spec, session.config);
     for (const path of session.paths) this.#paths.retire(path);
