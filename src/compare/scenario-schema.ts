@@ -77,6 +77,7 @@ export const scenarioSchema = keys({
     maxWait: time.default(100_000),
     late: oneOf(['deliver', 'drop']).default('deliver'),
     provenLoss: flag.default(true),
+    equalDelay: oneOf(['uplink', 'downlink', 'both']).optional(),
   }).prefault({}),
   latencyClass: flag.default(false),
   detection: time.default(500_000),

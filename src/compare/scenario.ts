@@ -9,7 +9,7 @@ import { type LinkKey, parseLinks } from '../emulator/model/link-text.ts';
 import type { LinkSpec } from '../emulator/model/link.ts';
 import { TunloomError } from '../errors.ts';
 import { SMALLEST_PACKET } from '../sim/end.ts';
-import type { SimEvent, SimPath, SimSpec, TrafficSpec } from '../sim/spec.ts';
+import { DIRECTIONS, type SimEvent, type SimPath, type SimSpec, type TrafficSpec } from '../sim/spec.ts';
 import { INNER_MTU } from '../sim/tunnel-session.ts';
 import { type ScenarioFile, TRAFFIC_MODELS, type TrafficModel, scenarioSchema } from './scenario-schema.ts';
 
@@ -185,7 +185,7 @@ function build(file: ScenarioFile, folder: string, complaints: Complaint[]): Sce
   if (file.resequencer.minWait > file.resequencer.maxWait)
     builder.complain(['resequencer', 'minWait'], 'is longer than maxWait');
   if (complaints.length) return null;
-  const { window, minWait, maxWait, late, provenLoss } = file.resequencer;
+  const { window, minWait, maxWait, late, provenLoss, equalDelay } = file.resequencer;
   const spec: SimSpec = {
     name: file.name,
     duration: file.duration * US,
@@ -193,6 +193,8 @@ function build(file: ScenarioFile, folder: string, complaints: Complaint[]): Sce
     traffic,
     events,
     resequencer: { window, minWaitUs: minWait, maxWaitUs: maxWait, late, provenLoss },
+    equalDelay:
+      equalDelay && DIRECTIONS.filter((direction) => equalDelay === 'both' || equalDelay === direction),
     latency: file.latencyClass ? { dscp: [EXPEDITED], small: null } : undefined,
     detection: file.detection * US,
     probeInterval: file.probeInterval * US,

@@ -11,6 +11,7 @@ import {
   MOBILE,
   SESSION,
   labSession,
+  withEqualDelay,
 } from './plan.ts';
 import { type EmulatedPathResult, type LabResult, type TransferResult, mergeDrops } from './report.ts';
 import { LabTopology } from './topology.ts';
@@ -103,7 +104,11 @@ function startEnd(role: 'mag' | 'lma', namespace: string, options: LabOptions): 
     health: options.health ?? null,
     customScheduler: options.customScheduler,
     sessions: [
-      { ...labSession(role, options.paths, options.scheduler, options.equalDelay), ...options.session },
+      withEqualDelay(
+        { ...labSession(role, options.paths, options.scheduler), ...options.session },
+        role,
+        options.equalDelay ?? [],
+      ),
     ],
   });
 }

@@ -85,15 +85,29 @@ export function pathAddresses(index: number, family: 4 | 6): { mag: string; lma:
       };
 }
 
+/** What comes over the paths at the ends `equal` is made to seem equally long, and the other end knows it. */
+export function withEqualDelay(
+  session: SessionSpec,
+  role: 'mag' | 'lma',
+  equal: readonly ('mag' | 'lma')[],
+): SessionSpec {
+  const { resequencer, distribution } = session;
+  const peer = role === 'mag' ? 'lma' : 'mag';
+  return {
+    ...session,
+    resequencer: { ...resequencer, equalDelay: equal.includes(role) },
+    distribution: { ...distribution, peerEqualDelay: equal.includes(peer) },
+  };
+}
+
 /** The session as one end sees it, with what is known of emulated links. Unsequenced encapsulations are distributed per packet because a lab asks for it. */
 export function labSession(
   role: 'mag' | 'lma',
   paths: readonly LabPath[],
   scheduler: SchedulerName = 'weighted',
-  equalDelay: readonly ('mag' | 'lma')[] = [],
 ): SessionSpec {
   return {
-    distribution: { scheduler, peerEqualDelay: equalDelay.includes(role === 'mag' ? 'lma' : 'mag') },
+    distribution: { scheduler },
     name: SESSION,
     prefixes: MOBILE_PREFIXES,
     sendKey: role === 'mag' ? UPLINK_KEY : DOWNLINK_KEY,
@@ -107,7 +121,6 @@ export function labSession(
       longestWaitUs: 500_000,
       late: 'deliver',
       provenLoss: true,
-      equalDelay: equalDelay.includes(role),
     },
     paths: paths.map((path, index): PathSpec => {
       const { mag, lma } = pathAddresses(index, path.family);

@@ -5,11 +5,16 @@
  */
 import type { MonitoredPath } from './path-monitor.ts';
 
+/** What this needs to know of a path. */
+type ReceivedPath = Pick<MonitoredPath, 'bid' | 'state'> & {
+  readonly receiving: Pick<MonitoredPath['receiving'], 'rawDelayUs'>;
+};
+
 /**
  * Microseconds by BID. Queues are left out: a transport protocol has to see them grow. Paths that are not up, or more than `boundUs` behind the
  * fastest, do not count, and what comes over them is not held.
  */
-export function holdTimes(paths: readonly MonitoredPath[], boundUs: number): Map<number, number> {
+export function holdTimes(paths: readonly ReceivedPath[], boundUs: number): Map<number, number> {
   const delays = paths.flatMap(({ bid, state, receiving: { rawDelayUs } }) =>
     state === 'up' && rawDelayUs !== null ? [{ bid, rawDelayUs }] : [],
   );
@@ -22,7 +27,11 @@ export function holdTimes(paths: readonly MonitoredPath[], boundUs: number): Map
 }
 
 /** What a path of the sending direction seems to be behind the fastest if the far end does so; microseconds. */
-export function equalDelayBehind(paths: readonly MonitoredPath[], boundUs: number, ownUs: number): number {
+export function equalDelayBehind(
+  paths: readonly Pick<MonitoredPath, 'state' | 'delayBehindUs'>[],
+  boundUs: number,
+  ownUs: number,
+): number {
   return Math.max(
     ownUs,
     ...paths.map(({ state, delayBehindUs }) =>

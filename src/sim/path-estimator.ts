@@ -6,6 +6,7 @@
 import type { PathEstimates } from '../dataplane/distribution-spec.ts';
 import { Random } from '../emulator/model/random.ts';
 import { DelayMeter } from '../paths/delay-meter.ts';
+import { equalDelayBehind } from '../paths/equal-delay.ts';
 import { DirectionMeter } from '../paths/direction-meter.ts';
 import { modelEstimates } from '../paths/model-estimates.ts';
 import { nodeTime } from './end.ts';
@@ -28,6 +29,8 @@ export interface EstimatorOptions {
   /** Nanoseconds. */
   readonly interval: number;
   readonly oracle: boolean;
+  /** The far end makes paths equally long that are behind by no more than this; null: it does not. */
+  readonly equalWithinUs: number | null;
   /** Bits a second; undefined: the operator said nothing. */
   readonly configuredRate: number | undefined;
   /** Of the same end and all its paths; the new estimator adds itself. */
@@ -99,8 +102,8 @@ export class PathEstimator {
     this.#loop.at(this.#number, now + this.#options.interval);
     const { link } = this.#there;
     if (this.#options.oracle) {
-      const { delay, jitter } = link.spec;
-      this.#options.report({ delayUs: delay, jitterUs: jitter, rate: link.rate });
+      const { jitter } = link.spec;
+      this.#options.report({ delayUs: this.#trueDelayUs, jitterUs: jitter, rate: link.rate });
       return;
     }
     if (link.isUp && !this.#wasUp) this.#meter.clear();
@@ -113,6 +116,17 @@ export class PathEstimator {
       sent: { packets: link.counters.offered, octets: link.offeredOctets },
       received: NOTHING,
     });
+  }
+
+  /** With `oracle`. */
+  get #trueDelayUs(): number {
+    const { fellows, equalWithinUs } = this.#options;
+    const own = this.#there.link.spec.delay;
+    if (equalWithinUs === null) return own;
+    const up = fellows.map((fellow) => fellow.#there.link).filter(({ isUp }) => isUp);
+    const least = Math.min(...up.map(({ spec }) => spec.delay));
+    const paths = up.map(({ spec }) => ({ state: 'up' as const, delayBehindUs: spec.delay - least }));
+    return least + equalDelayBehind(paths, equalWithinUs, own - least);
   }
 
   #dispatch(queue: Underway[], actor: number, probe: Underway): void {
@@ -148,7 +162,7 @@ export class PathEstimator {
     const estimates = modelEstimates(
       {
         shortestRoundUs: Math.min(...fellows.map((fellow) => fellow.#roundTrip.smallestUs)),
-        delayBehindUs: this.#delayBehindUs,
+        delayBehindUs: this.#seemsBehindUs,
         sending: this.#meter.estimate(this.#roundTrip.smallestUs),
         configuredRate: this.#options.configuredRate,
         txOctets: this.#there.link.offeredOctets,
@@ -173,6 +187,18 @@ export class PathEstimator {
     };
     this.#roundTrip.add(round / 1000, heardUs);
     this.#meter.add(delay / 1000, heardUs, point, this.#roundTrip.smallestUs);
+  }
+
+  /** The same as the far end makes it. */
+  get #seemsBehindUs(): number {
+    const { fellows, equalWithinUs } = this.#options;
+    const own = this.#delayBehindUs;
+    if (equalWithinUs === null) return own;
+    const paths = fellows.map((fellow) => ({
+      state: fellow.#there.link.isUp ? ('up' as const) : ('down' as const),
+      delayBehindUs: fellow.#delayBehindUs,
+    }));
+    return equalDelayBehind(paths, equalWithinUs, own);
   }
 
   /** Behind the fastest path that is up. */

@@ -22,6 +22,7 @@ import { Stream } from './stream.ts';
 import { DatagramFlow } from './traffic/datagrams.ts';
 import type { Flow, FlowPort } from './traffic/flow.ts';
 import { TcpFlow } from './traffic/tcp-flow.ts';
+import type { WaitBounds } from '../paths/wait-bounds.ts';
 import { WaitFollower } from './wait-follower.ts';
 import {
   CORRESPONDENT_ADDRESS,
@@ -233,11 +234,26 @@ export class Simulation {
 
   #startEstimators(): void {
     const { spec, seed } = this.#run;
-    const follower = (receiver: End): WaitFollower =>
-      new WaitFollower(spec.paths.length, spec.resequencer, spec.detection, (bounds) => {
+    const isEqual = (direction: Direction): boolean => spec.equalDelay?.includes(direction) ?? false;
+    const follower = (direction: Direction): WaitFollower => {
+      const receiver = this.receiver(direction);
+      const apply = (bounds: WaitBounds): void => {
         receiver.change((sessions) => sessions.setWaits(SESSION, bounds));
-      });
-    const followers = { uplink: follower(this.lma), downlink: follower(this.mag) };
+      };
+      const hold = (path: number, holdUs: number): void => {
+        const { bid } = spec.paths[path]!;
+        receiver.change((sessions) => sessions.setPathEstimates(SESSION, bid, { holdUs }));
+      };
+      const { length } = spec.paths;
+      return new WaitFollower(
+        length,
+        spec.resequencer,
+        spec.detection,
+        apply,
+        isEqual(direction) ? hold : null,
+      );
+    };
+    const followers = { uplink: follower('uplink'), downlink: follower('downlink') };
     const receivers = { uplink: this.lma, downlink: this.mag };
     const probed = (direction: Direction, path: number): ProbedLink => ({
       link: this.sides[direction].links[path]!,
@@ -256,6 +272,7 @@ export class Simulation {
           seed: new Random(seed, `probes ${direction} ${path}`).word(),
           interval: spec.probeInterval,
           oracle: spec.oracle,
+          equalWithinUs: isEqual(direction) ? spec.resequencer.maxWaitUs : null,
           configuredRate: configuredRate(specified[direction]),
           fellows,
           report: (estimates) => {

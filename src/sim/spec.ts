@@ -65,6 +65,8 @@ export interface SimSpec {
   readonly traffic: readonly TrafficSpec[];
   readonly events: readonly SimEvent[];
   readonly resequencer: ResequencerSpec;
+  /** Directions in which the receiving end makes all paths as long as the longest, and the sending end knows it. */
+  readonly equalDelay?: readonly Direction[] | undefined;
   readonly latency?: LatencyClassSpec | undefined;
   /** After how long both ends know that a path is down, or up again. */
   readonly detection: number;

@@ -15,7 +15,7 @@ const SPEC = { ...LINK_DEFAULTS, rate: 8e6, delay: 10_000, limit: 1e6 };
 
 function testFollower(paths = 1) {
   const bounds: WaitBounds[] = [];
-  return { bounds, follower: new WaitFollower(paths, LIMITS, 500 * MS, (next) => bounds.push(next)) };
+  return { bounds, follower: new WaitFollower(paths, LIMITS, 500 * MS, (next) => bounds.push(next), null) };
 }
 
 /** An estimator of one path with a path like it back; `reports` are what the sending end's schedulers hear. */
@@ -29,6 +29,7 @@ function testEstimator(spec = SPEC) {
     seed: 1,
     interval: 100 * MS,
     oracle: false,
+    equalWithinUs: null,
     configuredRate: 8e6,
     fellows: [],
     report: (estimates) => reports.push({ at: loop.now, estimates }),

@@ -140,6 +140,42 @@ it('what links could have carried counts by the rate that they had', () => {
   expect(directions.downlink.paths[0]!.utilisation).toBeLessThanOrEqual(1);
 });
 
+it('equalDelay: what comes over the short path takes as long as over the long one', () => {
+  const spec = testSpec([testLink(50, 5), testLink(50, 30)], [CONSTANT]);
+  const { delayAfter: before } = simulate(spec).directions.downlink;
+  expect(before.min).toBeLessThan(6);
+  const equal = { ...spec, equalDelay: ['downlink' as const] };
+  const { downlink } = simulate(equal).directions;
+  // Serialisation differs by a fraction of a millisecond.
+  expect(downlink.delayAfter.min).toBeGreaterThan(29);
+  expect(downlink.delayAfter.p99).toBeLessThan(32);
+  expect(downlink.paths[1]!.share).toBeCloseTo(0.5, 2);
+  // EDPF knows it: a queue of any length on the short path is reason enough to take the long one.
+  const share = (of: typeof spec): number => {
+    const traffic = of.traffic.map((source) => ({
+      ...source,
+      model: 'poisson' as const,
+      rate: 40e6,
+      packet: 1400,
+    }));
+    return simulate({ ...of, traffic }, { scheduler: 'edpf' }).directions.downlink.paths[1]!.share;
+  };
+  expect(share(spec)).toBe(0);
+  expect(share(equal)).toBeGreaterThan(0.2);
+});
+
+it('equalDelay does not hold for a path that is longer by more than maxWait, nor for one that is down', () => {
+  const far = testSpec([testLink(50, 5), testLink(50, 130)], [CONSTANT]);
+  const { delayAfter } = simulate({ ...far, equalDelay: ['downlink'] }).directions.downlink;
+  expect(delayAfter.min).toBeLessThan(6);
+  const dying = testSpec([testLink(50, 5), testLink(50, 30)], [CONSTANT], {
+    duration: 4e9,
+    equalDelay: ['downlink'],
+    events: [{ at: 1e9, bid: 2, change: 'down' }],
+  });
+  expect(simulate(dying).directions.downlink.delayAfter.p50).toBeLessThan(6);
+});
+
 it('late packets that the resequencer drops are lost to the application', () => {
   const spec = testSpec([testLink(30, 1), testLink(30, 200)], [CONSTANT], {
     resequencer: { window: 4096, minWaitUs: 1000, maxWaitUs: 10_000, late: 'drop', provenLoss: true },

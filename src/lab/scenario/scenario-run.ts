@@ -56,6 +56,7 @@ export async function runScenario(job: ScenarioJob, signal: AbortSignal): Promis
     static: true,
     seed: job.seed,
     health: healthOf(spec),
+    equalDelay: spec.equalDelay?.map((direction) => (direction === 'uplink' ? 'lma' : 'mag')),
     session: {
       distribution: { peerWindow: spec.resequencer.window, seed: job.seed, ...distribution },
       resequencer: spec.resequencer,
