@@ -15,6 +15,7 @@ import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Link } from './link.ts';
+import type { Random } from './random.ts';
 import { SESSION } from './tunnel-session.ts';
 
 /** What happens with the packets that come out. */
@@ -68,7 +69,8 @@ const DONT_FRAGMENT = 0x40 << 16;
 const BUFFER_SIZE = 27 * 64;
 /** So many buffers are made ready for packets at a time: a call for each packet would take long, many are bad for the cache. */
 const READY = 16;
-const HASH_SEED = 0x7475_6e6c_6f6f_6d31n;
+/** Schedules begin at one of so many positions: all periods are far shorter. */
+const PHASES = 1 << 20;
 
 /** Arrays are written over and never cut, which would give their memory back. */
 interface WaitingPackets {
@@ -104,9 +106,13 @@ export class End {
   #sendDue = Infinity;
   #due = Infinity;
 
-  /** `batch`: nanoseconds for which packets are collected before they are worked off. */
+  /**
+   * `chance` draws what is arbitrary in a daemon that has been running for a while: how flows are hashed, and where schedules stand.
+   * `batch`: nanoseconds for which packets are collected before they are worked off.
+   */
   constructor(
     role: 'mag' | 'lma',
+    chance: Random,
     module: WebAssembly.Module,
     session: SessionSpec,
     loop: EventLoop,
@@ -128,7 +134,8 @@ export class End {
       heap: 4 << 20,
       supers: false,
     });
-    this.memory.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] = HASH_SEED;
+    this.memory.u64[(L.CONTROL + L.CONTROL_HASH_SEED) / 8] =
+      (BigInt(chance.word()) << 32n) | BigInt(chance.word());
     this.memory.setControl(L.CONTROL_ROLE, role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
     this.memory.bytes.set([192, 0, 0, 8], L.CONTROL + L.CONTROL_ICMP_SOURCE4);
     const wasm = instantiateHotPath(module, this.memory.memory);
@@ -150,10 +157,20 @@ export class End {
     this.#grace = new GracePeriods(this.memory, () => false);
     this.#sessions = new SessionStore(this.memory, wasm, this.#grace, endpoints);
     this.#sessions.add(session);
+    this.#beginAt(Math.floor(chance.fraction() * PHASES));
     this.#number = loop.register((now) => this.#run(now));
     this.#timer = loop.register((now) => this.#expire(now));
     this.#arrivals = new Float64Array(links.length);
     links.forEach((link, path) => link.connect(this.#arrivals, path, () => this.#appoint()));
+  }
+
+  /** As if `tickets` packets had been distributed before. */
+  #beginAt(tickets: number): void {
+    const { u32, u64 } = this.memory;
+    const config = u32[(this.memory.session(0) + L.SESSION_CONFIG) / 4]!;
+    u64[(config + L.CONFIG_ORIGIN) / 8] = BigInt.asUintN(64, -BigInt(tickets));
+    const group = u32[(config + L.CONFIG_GROUP) / 4]!;
+    if (group) u64[(group + L.GROUP_TICKET) / 8] = BigInt(tickets);
   }
 
   /** Hands an inner packet of `size` octets to the TUN; it goes out with the next batch. */

@@ -100,7 +100,8 @@ export class Simulation {
     const end = (role: 'mag' | 'lma', out: Side, into: Side): End => {
       const session = tunnelSession(role, spec, { seed, ...run.distribution });
       const ports = new TunnelPorts(this, out, into);
-      return new End(role, module, session, this.loop, into.links, ports, spec.batch);
+      const chance = new Random(seed, `end ${role}`);
+      return new End(role, chance, module, session, this.loop, into.links, ports, spec.batch);
     };
     this.mag = end('mag', this.sides.uplink, this.sides.downlink);
     this.lma = end('lma', this.sides.downlink, this.sides.uplink);

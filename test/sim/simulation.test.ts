@@ -30,6 +30,18 @@ it('the same seed gives the same result to the bit, another seed another one', (
   expect(run(3)).not.toBe(run(4));
 });
 
+it('seeds differ in where schedules stand and in how flows are hashed', () => {
+  const links = [testLink(50, 5), testLink(50, 5), testLink(50, 5)];
+  const one = testSpec(links, [{ model: 'recorded', times: [0], sizes: [100] }], { duration: 0.1e9 });
+  const seeds = Array.from({ length: 30 }, (_, i) => i + 1);
+  for (const scheduler of ['weighted', 'flow-hash'] as const) {
+    const taken = seeds.map((seed) =>
+      simulate(one, { scheduler }, seed).directions.downlink.paths.findIndex(({ packets }) => packets === 1),
+    );
+    for (const path of [0, 1, 2]) expect(taken.filter((other) => other === path).length).toBeGreaterThan(3);
+  }
+});
+
 it.each(SCHEDULERS.filter((name) => name !== 'custom'))('%s: every packet is accounted for', (scheduler) => {
   const spec = testSpec(
     [testLink(30, 5, LOSSY), testLink(12, 25), testLink(20, 12, { limit: 6000 })],

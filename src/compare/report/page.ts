@@ -13,6 +13,7 @@ th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line)}
 th{white-space:normal;vertical-align:bottom}th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid}th[aria-sort=ascending] button::after{content:" \\25b2"}th[aria-sort=descending] button::after{content:" \\25bc"}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,34rem),1fr));gap:1rem;margin-top:1rem}
 figure{margin:0;padding:.5rem;background:var(--soft);border-radius:6px;break-inside:avoid}svg{width:100%;height:auto;display:block}
+@media screen and (max-width:36rem){figure{overflow-x:auto}svg{width:34rem}}
 @media print{:root{--bg:#fff;--fg:#000;--soft:#fff;color-scheme:light}h2{break-before:page}}`;
 
 const SCRIPT = `
