@@ -74,6 +74,8 @@ export const CONTROL_PINNED = 1704;
 export const CONTROL_PIN_AGE = 1708;
 /** u32, atomic: raised and notified at the end of a round in which a worker has left probes in its WORKER_PROBES. */
 export const CONTROL_PROBED = 1712;
+/** u32, atomic: raised and notified when a worker has left a note in its WORKER_STRANGER. */
+export const CONTROL_STRANGE = 1716;
 export const CONTROL_SIZE = 2048;
 
 export const ROLE_MAG = 0;

@@ -22,6 +22,7 @@ import {
   CONTROL_PATH_STATS,
   CONTROL_ROLE,
   CONTROL_SESSIONS,
+  CONTROL_STRANGE,
   COUNTER_MSS_CLAMPED,
   COUNTER_PATH_RX,
   COUNTER_PATH_RX_MERGED,
@@ -314,6 +315,8 @@ function noteStranger(worker: usize, endpoint: usize, bid: u32): void {
   store<u64>(note, load<u64>(meta, META_SOURCE_HIGH), STRANGER_HIGH);
   store<u64>(note, load<u64>(meta, META_SOURCE_LOW), STRANGER_LOW);
   atomic.store<u32>(note, 1);
+  atomic.add<u32>(CONTROL, 1, CONTROL_STRANGE);
+  atomic.notify(CONTROL + CONTROL_STRANGE, 1);
 }
 
 /** Session number by the inner address that belongs to the mobile node: source uplink, destination downlink. */

@@ -24,7 +24,7 @@ import type {
   OffloadStatus,
   SessionStatus,
 } from './status.ts';
-import { takeStrangers } from './strangers.ts';
+import { watchStrangers } from './strangers.ts';
 import { compileHotPath, instantiateHotPath } from './wasm.ts';
 import { type WakeUp, WorkerPool } from './worker-pool.ts';
 import { monotonicMicroseconds } from './worker.ts';
@@ -57,8 +57,6 @@ export interface DataplaneOptions {
 const DUMMY_ADDRESS = '192.0.0.8';
 /** Between two looks at whether workers have passed a batch end. */
 const COLLECT_MS = 50;
-/** Between two looks for strangers. */
-const STRANGERS_MS = 50;
 const HEALTH_MS = 1000;
 
 export interface DataplaneEvents {
@@ -75,6 +73,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #pool: WorkerPool;
   readonly #started = Date.now();
   readonly #timers: NodeJS.Timeout[] = [];
+  #forgetStrangers: () => void = () => {};
   #collection: NodeJS.Timeout | null = null;
 
   /** Compiles the hot path, lays out the memory and starts the workers. */
@@ -133,6 +132,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** Stops the workers and closes the endpoints. The TUN devices belong to the caller. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#forgetStrangers();
     if (this.#collection) clearTimeout(this.#collection);
     await this.#pool.stop();
     this.#sessions.xdp?.closeAll();
@@ -307,15 +307,10 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   /** From now on `listener` hears of packets for a path that come from another UDP port than it has. */
   onStranger(listener: (session: string, bid: number, port: number) => void): void {
-    const look = (): void => {
-      for (let worker = 0; worker < this.memory.sizes.workers; worker++) {
-        for (const stranger of takeStrangers(this.memory, worker)) {
-          const path = this.#sessions.pathOfStranger(stranger);
-          if (path) listener(path.session, path.bid, stranger.port);
-        }
-      }
-    };
-    this.#timers.push(setInterval(look, STRANGERS_MS));
+    this.#forgetStrangers = watchStrangers(this.memory, (stranger) => {
+      const path = this.#sessions.pathOfStranger(stranger);
+      if (path) listener(path.session, path.bid, stranger.port);
+    });
   }
 
   moveFlow(name: string, flow: FlowName, bid: number | null): void {
