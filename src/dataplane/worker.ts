@@ -8,6 +8,7 @@
 import { hrtime } from 'node:process';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
+import { yieldCore } from '../net/libc.ts';
 import { LinkDevice } from './device/link-device.ts';
 import { MemoryDevice } from './device/memory-device.ts';
 import { SocketDevice } from './device/socket-device.ts';
@@ -124,6 +125,8 @@ class WorkerLoop {
       do {
         if (this.#waiter.wait(0)) return true;
         if (this.#waiter.anyReady || this.#deadlinePassed()) return false;
+        // Whoever was woken on this core, maybe by what we have just sent, may be who brings the input.
+        if (this.#task.wakeFd >= 0) yieldCore();
       } while (monotonicMicroseconds() < end);
     }
     return this.#waiter.wait(timeout);

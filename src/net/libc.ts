@@ -17,6 +17,7 @@ interface Library {
   readonly sendmmsg: Native;
   readonly poll: Native;
   readonly ppoll: Native;
+  readonly sched_yield: Native;
   readonly prctl: Native;
   readonly open: Native;
   readonly close: Native;
@@ -68,6 +69,7 @@ function load(): Library {
     recvmmsg: declare('int recvmmsg(int fd, uint64_t messages, uint32_t count, int flags, uint64_t timeout)'),
     sendmmsg: declare('int sendmmsg(int fd, uint64_t messages, uint32_t count, int flags)'),
     ppoll: declare('int ppoll(uint64_t descriptors, uint64_t count, uint64_t timeout, uint64_t signals)'),
+    sched_yield: declare('int sched_yield()'),
     prctl: declare('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
     poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
     open: declare('int open(const char *path, int flags)'),
@@ -165,6 +167,11 @@ export function sendRing(fd: number): number {
 export function poll(descriptors: number, count: number, timeout: number): number {
   const result = libc().poll(descriptors, count, timeout);
   return result < 0 ? -libc().errno() : result;
+}
+
+/** sched_yield(2): threads that wait for this core go first. */
+export function yieldCore(): void {
+  libc().sched_yield();
 }
 
 /** ppoll(2) with a struct timespec at `timeout`: ready descriptors or -errno. */
