@@ -24,7 +24,7 @@ const { values } = parseArgs({
 });
 const SECONDS = Number(values.seconds);
 /** Until compilers have seen everything and paths are judged. */
-const WARM_UP_MS = 20_000;
+const WARM_UP_MS = 40_000;
 const ENDS = ['mag', 'lma'] as const;
 
 const paths = Array.from({ length: Number(values.paths) }, (_, i): LabPath => ({

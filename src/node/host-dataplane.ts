@@ -178,7 +178,7 @@ export class HostDataplane {
     this.#host = host;
     this.ports = ports;
     const { health = HEALTH_DEFAULTS } = options;
-    this.pathWatch = health && new PathWatch(dataplane, { health });
+    this.pathWatch = health && new PathWatch(dataplane, { health, follows: options.role === 'lma' });
     this.#tunName = tunName;
     this.#release = release;
     const tooBig = new TooBigListener(options.namespace);

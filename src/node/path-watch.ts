@@ -19,6 +19,8 @@ import { monotonicMicroseconds } from '../dataplane/worker.ts';
 export interface PathWatchOptions {
   /** For sessions that say nothing else. */
   readonly health: HealthConfig;
+  /** As in PathMonitor: of the two ends of a tunnel one. */
+  readonly follows: boolean;
 }
 
 /** How often measurements become estimates and weights: several times what a new share needs to show. */
@@ -66,10 +68,10 @@ export class PathWatch {
   /** Sessions whose paths are made equally long. */
   readonly #equal = new Set<string>();
 
-  constructor(dataplane: Dataplane, { health }: PathWatchOptions) {
+  constructor(dataplane: Dataplane, { health, follows }: PathWatchOptions) {
     this.#dataplane = dataplane;
     this.#health = health;
-    this.#monitor = new PathMonitor(health);
+    this.#monitor = new PathMonitor(health, follows);
     dataplane.on('event', (event) => {
       if (event.event.startsWith('session')) this.#listChanges();
       // Weights by hand are the operator's word, and so is to leave them alone from then on.
@@ -209,7 +211,9 @@ export class PathWatch {
       this.#followDelays(session, false);
       this.#hold(session, paths);
     }
-    this.#arm(monotonicMicroseconds());
+    const now = monotonicMicroseconds();
+    if (this.#monitor.followProbes(now)) this.#tick();
+    else this.#arm(now);
   }
 
   /** Sessions, or how they are probed, have changed. What depends on it may not wait for the next probe. */

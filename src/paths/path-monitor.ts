@@ -64,6 +64,8 @@ const MOST_PROBES_A_SECOND = 2000;
 /** A far end that has not answered so many is asked less often, by this factor. */
 const PATIENCE = 50;
 const RARELY = 10;
+/** A follower's probes are due so much of their interval before their time if the far end asks: not again if it has just asked. */
+const EARLY = 0.75;
 /** A path that has carried nothing for so long is not waited for. */
 const OF_LATE_US = 5e6;
 
@@ -74,9 +76,14 @@ export class PathMonitor {
   #stretch = 1;
   #malformed = 0;
   #nextTickUs = Infinity;
+  readonly #follows: boolean;
+  /** Sessions whose far end has asked since followProbes() was called. */
+  readonly #asked = new Set<string>();
 
-  constructor(config: Partial<HealthConfig> = {}) {
+  /** `follows`: at rest, probes of ours go along with those of the far end. Of the two ends one may, or each would hurry the other. */
+  constructor(config: Partial<HealthConfig> = {}, follows = false) {
     this.#config = { ...HEALTH_DEFAULTS, ...config };
+    this.#follows = follows;
   }
 
   /** Probes that could not be read, or that answered nothing. */
@@ -235,6 +242,7 @@ export class PathMonitor {
     const path = { session, bid };
     const effects: MonitorEffect[] = [];
     if (probe.kind === 'request') {
+      if (this.#follows) this.#asked.add(session);
       const counts = countsOf(path);
       if (counts) {
         const message = encodeProbe({
@@ -257,6 +265,26 @@ export class PathMonitor {
     const queue = state.takeSeenQueue();
     if (queue) effects.push({ ...path, effect: 'queue', ...queue });
     return effects;
+  }
+
+  /**
+   * To be called when probes have come: at rest, a follower's own ones go along with its answers, so that each end wakes twice an interval
+   * instead of three times. True if any are due now.
+   */
+  followProbes(nowUs: number): boolean {
+    let due = false;
+    for (const session of this.#asked) {
+      const watched = this.#sessions.get(session);
+      if (!watched?.resting) continue;
+      for (const state of watched.paths.values()) {
+        if (state.dueUs - nowUs > watched.intervalOf(state) * this.#stretch * EARLY) continue;
+        state.dueUs = Math.min(state.dueUs, nowUs);
+        due = true;
+      }
+    }
+    this.#asked.clear();
+    if (due) this.#nextTickUs = Math.min(this.#nextTickUs, nowUs);
+    return due;
   }
 
   /** What is known of a session's paths. */

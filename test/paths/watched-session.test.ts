@@ -37,6 +37,33 @@ test('idle and healthy: every 250 ms; with data in either direction: every 100 m
   expect(two.ends.flatMap(({ log }) => log.filter(({ to }) => to !== 'up'))).toEqual([]);
 });
 
+test('at rest the follower probes when it is asked, and neither end more often than configured', () => {
+  const two = new TwoEnds([1, 2]);
+  // Out of step: the follower's turn comes half an interval later.
+  two.ends[1].monitor.setPaths([], two.ends[1].clockUs);
+  two.run(125_000);
+  const paths = [1, 2].map((bid) => ({ session: 'mn1', bid }));
+  two.ends[1].monitor.setPaths(paths, two.now + two.ends[1].clockUs);
+  two.run(10e6);
+  const sentBy = (side: 0 | 1): number => two.paths(side)[0]!.probesSent;
+  const before = SIDES.map(sentBy);
+  // One way takes 10 ms: the follower asks so long after it was asked.
+  const times: { at: number; side: 0 | 1 }[] = [];
+  let seen = before;
+  two.run(3e6, () => {
+    const now = SIDES.map(sentBy);
+    for (const side of SIDES) if (now[side] !== seen[side]) times.push({ at: two.now, side });
+    seen = now;
+  });
+  for (const side of SIDES) expect(seen[side]! - before[side]!).toBeLessThanOrEqual(13);
+  const own = times.filter(({ side }) => side === 0);
+  const followed = times.filter(({ side }) => side === 1);
+  expect(followed.length).toBeGreaterThanOrEqual(11);
+  for (const { at } of followed) {
+    expect(own.some((one) => at - one.at >= 9000 && at - one.at <= 12_000)).toBe(true);
+  }
+});
+
 test('an idle interval that is not longer changes nothing', () => {
   expect(probesWithin(rested({ idleIntervalUs: 50_000 }), 3e6)).toBeGreaterThanOrEqual(29);
 });

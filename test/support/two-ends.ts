@@ -39,14 +39,14 @@ export class TwoEnds {
 
   constructor(bids: readonly number[], config: Partial<HealthConfig> = {}, seed = 1) {
     this.#random = seed;
-    const end = (clockUs: number): End => ({
-      monitor: new PathMonitor(config),
+    const end = (clockUs: number, follows: boolean): End => ({
+      monitor: new PathMonitor(config, follows),
       counts: new Map(bids.map((bid) => [bid, { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 }])),
       clockUs,
       queues: new Map(),
       log: [],
     });
-    this.ends = [end(5e9), end(123_456_789)];
+    this.ends = [end(5e9, false), end(123_456_789, true)];
     const paths = bids.map((bid): PathId => ({ session: SESSION, bid }));
     this.ends.forEach((each, side) => {
       each.monitor.setPaths(paths, each.clockUs);
@@ -147,6 +147,7 @@ export class TwoEnds {
             this.#countsOf(other, path),
           ),
         );
+        if (monitor.followProbes(this.now + clockUs)) this.#tick();
       });
     }
   }
