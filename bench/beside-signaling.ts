@@ -1,5 +1,5 @@
 /**
- * `node bench/beside-signaling.ts [--seconds 3] [--rounds 5] [--updates 1000] [--json]` (root, after `npm run build:wasm`): the packet
+ * `node bench/beside-signaling.ts [--seconds 0.5] [--rounds 40] [--updates 1000] [--json]` (root, after `npm run build:wasm`): the packet
  * rate of the data plane while 1,000 PBUs a second arrive, against the rate while none do.
  *
  *   generator of PBUs ---- [LMA] == wan0, wan1 == [MAG] ---- host
@@ -7,9 +7,11 @@
  *
  * `tunloom lma` and `tunloom mag` are daemons in namespaces of their own; datagrams go downlink through one session over two GRE
  * paths, first as many as the source can send (all cores are busy then, and the generator of PBUs takes its share of them too), then at a
- * pace that leaves room. Rounds without and with PBUs alternate, and medians count.
+ * pace that leaves room. Three kinds of rounds alternate: no PBUs; PBUs that the LMA never sees, because frames to another station carry them, so
+ * that what the generator takes is known; PBUs that it answers. Means count, and only of turns in which nothing else kept the machine busy.
  */
 import { spawnSync } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { exchangeSysctl } from '../src/net/sysctl.ts';
 import { CORRESPONDENT, Deployment, LMAA } from '../test/support/deployment.ts';
@@ -22,8 +24,8 @@ import { UpdateLoad } from './update-load.ts';
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '0.5' },
+    rounds: { type: 'string', default: '40' },
     updates: { type: 'string', default: '1000' },
     json: { type: 'boolean', default: false },
   },
@@ -36,6 +38,15 @@ const NODES = 1000;
 const SIZE = 1000;
 /** Of the rate that gets through a flood. */
 const PACE = 0.5;
+/** Before anything counts, the compilers see so many, at so many a second. */
+const WARM_UP = { updates: 20_000, perSecond: 4000 };
+/** Cores that other work may have during a round, over the round in which it had least: /proc/stat counts by samples. */
+const OTHER_LOAD = 0.2;
+/** What a round has PBUs for: none are sent, they get lost before the LMA, it answers them. */
+const KINDS = ['idle', 'unheard', 'beside'] as const;
+type Kind = (typeof KINDS)[number];
+/** An address that frames to a station that is not there go to. */
+const UNHEARD = '2001:db8:d::dead';
 const GENERATOR_ADDRESSES = ['2001:db8:d::1', '2001:db8:d::2'];
 
 interface Round {
@@ -52,11 +63,13 @@ interface Round {
     readonly mag: number;
     /** Its main thread; the source of datagrams is another one of this process. */
     readonly updateGenerator: number;
+    /** What is none of these. */
+    readonly other: number;
   };
 }
 
-const median = (numbers: readonly number[]): number =>
-  numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+const mean = (numbers: readonly number[]): number =>
+  numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
 /** A namespace with the generator's addresses, next to the LMA's. */
 function connectGenerator(namespace: string, lma: string): void {
@@ -94,98 +107,133 @@ async function register(): Promise<Map<string, Uint8Array[]>> {
   }
 }
 
-async function measure(perSecond: number | null, updates: boolean): Promise<Round> {
-  const lma = deployment.lmaDaemon!.child.pid!;
-  const mag = deployment.magDaemon!.child.pid!;
-  const before = [lma, mag, process.pid].map(threadSeconds);
+async function measure(perSecond: number | null, kind: Kind): Promise<Round> {
+  const pids = [deployment.lmaDaemon!.child.pid!, deployment.magDaemon!.child.pid!, process.pid];
+  const before = pids.map(threadSeconds);
   const busy = machineBusySeconds();
-  const stop = updates ? load!.start(UPDATES) : () => ({ sent: 0, accepted: 0 });
+  const started = performance.now();
+  const nothing = { sent: 0, accepted: 0 };
+  const stop = kind === 'idle' ? () => nothing : load!.start(UPDATES, kind === 'beside' ? LMAA : UNHEARD);
   const { sent, received, seconds } = await traffic!.run({ perSecond, seconds: SECONDS });
-  const { sent: sentUpdates, accepted } = stop();
+  const { sent: updates, accepted } = stop();
   const machine = machineBusySeconds() - busy;
-  const [ofLma, ofMag, ours] = [lma, mag, process.pid].map((pid, i) => secondsSince(pid, before[i]!));
+  const [ofLma, ofMag, ours] = pids.map((pid, i) => secondsSince(pid, before[i]!));
+  const all = [ofLma, ofMag, ours].reduce((sum, of) => sum + of!.main + of!.others, 0);
+  // With the time in which the last datagrams arrive.
+  const wall = (performance.now() - started) / 1000;
   return {
     sent,
     received,
     perSecond: received / seconds,
-    updates: sentUpdates / seconds,
-    accepted,
+    updates: updates / wall,
+    accepted: accepted / wall,
     cpu: {
-      machine: machine / seconds,
-      lmaControl: ofLma!.main / seconds,
-      lmaWorkers: ofLma!.others / seconds,
-      mag: (ofMag!.main + ofMag!.others) / seconds,
-      updateGenerator: ours!.main / seconds,
+      machine: machine / wall,
+      lmaControl: ofLma!.main / wall,
+      lmaWorkers: ofLma!.others / wall,
+      mag: (ofMag!.main + ofMag!.others) / wall,
+      updateGenerator: ours!.main / wall,
+      other: (machine - all) / wall,
     },
   };
 }
 
 interface Comparison {
   readonly load: string;
-  readonly idle: number;
-  readonly beside: number;
+  /** Turns that count. */
+  readonly turns: number;
+  readonly perSecond: Readonly<Record<Kind, number>>;
+  /** Packets a second beside PBUs, over those while there are none, and over those while they get lost before the LMA. */
   readonly ratio: number;
-  readonly idleDelivered: number;
-  readonly besideDelivered: number;
+  readonly ratioToUnheard: number;
+  /** Standard errors of both. */
+  readonly uncertainty: readonly [number, number];
+  readonly delivered: Readonly<Record<Kind, number>>;
   readonly controlMicrosecondsAnUpdate: number;
   readonly generatorMicrosecondsAnUpdate: number;
   readonly answered: number;
-  readonly cpuIdle: Round['cpu'];
-  readonly cpuBeside: Round['cpu'];
+  readonly cpu: Readonly<Record<Kind, Round['cpu']>>;
+}
+
+type Turn = Readonly<Record<Kind, Round>>;
+
+function kinds<T>(of: (kind: Kind) => T): Record<Kind, T> {
+  return { idle: of('idle'), unheard: of('unheard'), beside: of('beside') };
+}
+
+/** The ratio of means, and the standard error that it has because turns differ. */
+function ratioOf(turns: readonly Turn[], to: Kind): [ratio: number, error: number] {
+  const ratio =
+    mean(turns.map(({ beside }) => beside.perSecond)) / mean(turns.map((turn) => turn[to].perSecond));
+  const scale = mean(turns.map((turn) => turn[to].perSecond));
+  const residues = turns.map((turn) => (turn.beside.perSecond - ratio * turn[to].perSecond) / scale);
+  return [ratio, Math.sqrt(mean(residues.map((residue) => residue ** 2)) / Math.max(1, turns.length - 1))];
 }
 
 async function compare(load: string, perSecond: number | null): Promise<Comparison> {
-  const idle: Round[] = [];
-  const beside: Round[] = [];
+  const all: Turn[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    // The order alternates as well: what grows over time falls upon both.
-    for (const updates of round % 2 ? [true, false] : [false, true]) {
-      (updates ? beside : idle).push(await measure(perSecond, updates));
-    }
+    // The order changes as well: what grows over time falls upon all.
+    const order = KINDS.map((_, i) => KINDS[(i + round) % KINDS.length]!);
+    const turn: Partial<Record<Kind, Round>> = {};
+    for (const kind of order) turn[kind] = await measure(perSecond, kind);
+    all.push(turn as Turn);
   }
-  const of = (rounds: readonly Round[], pick: (round: Round) => number): number => median(rounds.map(pick));
-  const cpu = (rounds: readonly Round[]): Round['cpu'] => ({
-    machine: of(rounds, (round) => round.cpu.machine),
-    lmaControl: of(rounds, (round) => round.cpu.lmaControl),
-    lmaWorkers: of(rounds, (round) => round.cpu.lmaWorkers),
-    mag: of(rounds, (round) => round.cpu.mag),
-    updateGenerator: of(rounds, (round) => round.cpu.updateGenerator),
-  });
-  const [cpuIdle, cpuBeside] = [cpu(idle), cpu(beside)];
-  const updates = of(beside, (round) => round.updates);
+  const least = Math.min(...all.flatMap((turn) => KINDS.map((kind) => turn[kind].cpu.other)));
+  const turns = all.filter((turn) => KINDS.every((kind) => turn[kind].cpu.other - least < OTHER_LOAD));
+  if (!turns.length) throw new Error('other work keeps the machine busy');
+  const of = (kind: Kind, pick: (round: Round) => number): number =>
+    mean(turns.map((turn) => pick(turn[kind])));
+  const cpu = kinds((kind) => ({
+    machine: of(kind, (round) => round.cpu.machine),
+    lmaControl: of(kind, (round) => round.cpu.lmaControl),
+    lmaWorkers: of(kind, (round) => round.cpu.lmaWorkers),
+    mag: of(kind, (round) => round.cpu.mag),
+    updateGenerator: of(kind, (round) => round.cpu.updateGenerator),
+    other: of(kind, (round) => round.cpu.other),
+  }));
+  const updates = of('beside', (round) => round.updates);
   const extra = (pick: (of: Round['cpu']) => number): number =>
-    ((pick(cpuBeside) - pick(cpuIdle)) / updates) * 1e6;
-  const delivered = ({ sent, received }: Round): number => received / sent;
+    ((pick(cpu.beside) - pick(cpu.idle)) / updates) * 1e6;
+  const [ratio, ratioError] = ratioOf(turns, 'idle');
+  const [ratioToUnheard, unheardError] = ratioOf(turns, 'unheard');
   return {
     load,
-    idle: of(idle, (round) => round.perSecond),
-    beside: of(beside, (round) => round.perSecond),
-    // Round by round: what else the machine does meanwhile changes slowly.
-    ratio: median(beside.map(({ perSecond }, i) => perSecond / idle[i]!.perSecond)),
-    idleDelivered: of(idle, delivered),
-    besideDelivered: of(beside, delivered),
+    turns: turns.length,
+    perSecond: kinds((kind) => of(kind, (round) => round.perSecond)),
+    ratio,
+    ratioToUnheard,
+    uncertainty: [ratioError, unheardError],
+    delivered: kinds((kind) => of(kind, ({ sent, received }) => received / sent)),
     controlMicrosecondsAnUpdate: extra(({ lmaControl }) => lmaControl),
     generatorMicrosecondsAnUpdate: extra(({ updateGenerator }) => updateGenerator),
-    answered:
-      beside.reduce((sum, { accepted }) => sum + accepted, 0) /
-      beside.reduce((sum, { updates }) => sum + updates * SECONDS, 0),
-    cpuIdle,
-    cpuBeside,
+    answered: of('beside', (round) => round.accepted) / updates,
+    cpu,
   };
 }
 
 function print(results: readonly Comparison[]): void {
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+  const title: Record<Kind, string> = {
+    idle: 'no PBUs',
+    unheard: `${UPDATES} PBUs/s that the LMA does not see`,
+    beside: `${UPDATES} PBUs/s`,
+  };
   for (const it of results) {
-    const cpu = ({ machine, lmaControl, lmaWorkers, mag, updateGenerator }: Round['cpu']): string =>
-      `machine ${machine.toFixed(2)}, LMA's control thread ${lmaControl.toFixed(3)}, its workers ${lmaWorkers.toFixed(2)}, ` +
-      `MAG ${mag.toFixed(2)}, generator of PBUs ${updateGenerator.toFixed(3)}`;
     process.stdout.write(
-      `${it.load}: ${Math.round(it.idle)} packets/s idle, ${Math.round(it.beside)} beside ${UPDATES} PBUs/s: ratio ${it.ratio.toFixed(3)}\n` +
-        `  delivered: ${percent(it.idleDelivered)} idle, ${percent(it.besideDelivered)} beside; PBUs accepted: ${percent(it.answered)}\n` +
-        `  a PBU takes ${Math.round(it.controlMicrosecondsAnUpdate)} us of the control thread, ${Math.round(it.generatorMicrosecondsAnUpdate)} us of its generator\n` +
-        `  cores, idle:   ${cpu(it.cpuIdle)}\n  cores, beside: ${cpu(it.cpuBeside)}\n`,
+      `${it.load}: ratio ${it.ratio.toFixed(3)} +- ${it.uncertainty[0].toFixed(3)}, without the generator's part ` +
+        `${it.ratioToUnheard.toFixed(3)} +- ${it.uncertainty[1].toFixed(3)} (${it.turns} turns of ${ROUNDS})\n` +
+        `  PBUs accepted: ${percent(it.answered)}; a PBU takes ${Math.round(it.controlMicrosecondsAnUpdate)} us of the control thread, ` +
+        `${Math.round(it.generatorMicrosecondsAnUpdate)} us of its generator\n`,
     );
+    for (const kind of KINDS) {
+      const { machine, lmaControl, lmaWorkers, mag, updateGenerator, other } = it.cpu[kind];
+      process.stdout.write(
+        `  ${title[kind]}: ${Math.round(it.perSecond[kind])} packets/s, delivered ${percent(it.delivered[kind])}; cores: machine ` +
+          `${machine.toFixed(2)}, LMA's control thread ${lmaControl.toFixed(3)}, its workers ${lmaWorkers.toFixed(2)}, MAG ${mag.toFixed(2)}, ` +
+          `generator of PBUs ${updateGenerator.toFixed(3)}, other ${other.toFixed(2)}\n`,
+      );
+    }
   }
 }
 
@@ -212,9 +260,12 @@ try {
   };
   traffic = await UdpLoad.start(ends, SIZE, abort.signal);
   // Warm-up: compilers, neighbours, caches.
-  await measure(null, true);
+  const stop = load.start(WARM_UP.perSecond, LMAA);
+  await pause((WARM_UP.updates / WARM_UP.perSecond) * 1000);
+  stop();
+  await measure(null, 'beside');
   const flood = await compare('flood', null);
-  const paced = await compare(`paced at ${PACE} of that`, Math.round(flood.idle * PACE));
+  const paced = await compare(`paced at ${PACE} of that`, Math.round(flood.perSecond.idle * PACE));
   if (values.json) process.stdout.write(`${JSON.stringify([flood, paced], null, 2)}\n`);
   else print([flood, paced]);
 } finally {

@@ -46,7 +46,6 @@ interface Source {
 
 export class UpdateLoad {
   readonly #sources: readonly Source[];
-  readonly #to: { readonly bytes: Uint8Array; readonly length: number };
   readonly #answer = new Uint8Array(2048);
   readonly #answerView = new DataView(this.#answer.buffer);
   /** 1 for sequence numbers whose answer has not come. */
@@ -54,10 +53,9 @@ export class UpdateLoad {
   #sequence = 0;
   #accepted = 0;
 
-  /** `updates`: for each care-of address the PBUs that it sends in turn. */
+  /** `updates`: for each care-of address the PBUs to `lma` that it sends in turn. */
   constructor(namespace: string, lma: string, updates: ReadonlyMap<string, readonly Uint8Array[]>) {
     const destination = parseAddress(lma);
-    this.#to = encodeSockaddr(destination, 0);
     this.#sources = [...updates].map(([local, messages]) => ({
       fd: withNamespace(namespace, () => openMobilitySocket({ local, port: null })),
       pseudoHeader: { source: parseAddress(local).bytes, destination: destination.bytes },
@@ -65,15 +63,16 @@ export class UpdateLoad {
     }));
   }
 
-  /** Sends `perSecond` PBUs, by turns from all addresses, until the returned function is called; it gives how many. */
-  start(perSecond: number): () => LoadCounts {
+  /** Sends `perSecond` PBUs to `address`, by turns from all of ours, until the returned function is called; it gives how many. */
+  start(perSecond: number, address: string): () => LoadCounts {
+    const to = encodeSockaddr(parseAddress(address), 0);
     const start = performance.now();
     const acceptedBefore = this.#accepted;
     let sent = 0;
     let turns = 0;
     const timer = setInterval(() => {
       const due = ((performance.now() - start) / 1000) * perSecond;
-      for (; sent < due; sent++) this.#send(sent);
+      for (; sent < due; sent++) this.#send(sent, to);
       if (++turns % LOOK_TURNS === 0) this.#readAnswers();
     }, TURN_MS);
     return () => {
@@ -87,7 +86,7 @@ export class UpdateLoad {
     for (const { fd } of this.#sources) close(fd);
   }
 
-  #send(number: number): void {
+  #send(number: number, to: ReturnType<typeof encodeSockaddr>): void {
     const { fd, pseudoHeader, templates } = this.#sources[number % this.#sources.length]!;
     const { octets, view, timeAt } = templates[Math.floor(number / this.#sources.length) % templates.length]!;
     this.#sequence = (this.#sequence + 1) & 0xffff;
@@ -96,7 +95,7 @@ export class UpdateLoad {
     view.setBigUint64(timeAt, timestampOf(Date.now()).ticks);
     view.setUint16(CHECKSUM, 0);
     writeChecksum(octets, pseudoHeader);
-    sendTo(fd, octets, this.#to.bytes, this.#to.length, 'PBU');
+    sendTo(fd, octets, to.bytes, to.length, 'PBU');
   }
 
   #readAnswers(): void {

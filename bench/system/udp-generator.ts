@@ -67,8 +67,8 @@ function openSocket(): number {
   return fd;
 }
 
-/** The address of BATCH message headers that share one payload. */
-function layMessages(): number {
+/** BATCH message headers that share one payload, and their address; it is good for as long as the memory is referred to. */
+function layMessages(): { memory: WebAssembly.Memory; address: number } {
   const pages = Math.ceil((PAYLOAD + task.size) / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const view = new DataView(memory.buffer);
@@ -80,12 +80,12 @@ function layMessages(): number {
     view.setBigUint64(at + L.MMSGHDR_IOV, BigInt(base + IOVEC), true);
     view.setBigUint64(at + L.MMSGHDR_IOVLEN, 1n, true);
   }
-  return base;
+  return { memory, address: base };
 }
 
 /** Datagrams that the kernel took: all, or fewer if it has no room (ENOBUFS) or the far port is closed (ECONNREFUSED). */
 function send(count: number): number {
-  return Math.max(0, sendmmsg(fd, messages, count, 0));
+  return Math.max(0, sendmmsg(fd, messages.address, count, 0));
 }
 
 /** Sets the thread's scheduling policy by chrt(1), which is part of util-linux; without it, pacing is less even. */

@@ -11,6 +11,7 @@ import {
   TAKEN,
   tokenOf,
 } from './readiness.ts';
+import { ReportPace } from './report-pace.ts';
 
 const EVENTS = 64;
 const FOR_EVER = -1;
@@ -19,6 +20,9 @@ const { epoll, words } = workerData as ReadinessTask;
 const events = new Uint8Array(EVENTS * EVENT_SIZE);
 const view = new DataView(events.buffer);
 let reported = 0;
+const pace = new ReportPace();
+/** Never notified: waiting for it is sleeping. */
+const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 /** Puts a token into the ring, as soon as there is room. */
 function report(token: number): void {
@@ -41,4 +45,6 @@ for (let running = true; running;) {
     else report(token);
   }
   Atomics.notify(words, REPORTED);
+  const rest = running ? pace.restAfterReport(performance.now()) : 0;
+  if (rest) Atomics.wait(nothing, 0, 0, rest);
 }

@@ -2,7 +2,7 @@
  * Tells the control thread when a descriptor has something to read, for sockets that Node.js has no class for (netlink(7), raw(7),
  * packet(7)). A worker thread sleeps in epoll_wait(2) and reports through shared memory, which costs both threads less than messages;
  * each descriptor is reported once (EPOLLONESHOT) and armed again when its callback has returned, so that a busy descriptor costs two
- * system calls a batch and cannot flood the event loop.
+ * system calls a batch and cannot flood the event loop. If much is reported, it is reported in steps (report-pace.ts).
  */
 import { Worker } from 'node:worker_threads';
 import { atExit } from '../at-exit.ts';
