@@ -145,7 +145,7 @@ static inline uint8_t *take_received(uint8_t *m, uint8_t *worker, uint32_t i) {
 /* ------------------------------------------------------- memory/tables.ts, classify/prefix-table.ts */
 
 static inline uint64_t home(uint8_t *m, uint64_t key, uint64_t bits) {
-  return ((key ^ U64(CONTROL_BLOCK, CONTROL_HASH_SEED)) * 0x9e3779b97f4a7c15ull) >> (64 - bits);
+  return ((key ^ U64(CONTROL_BLOCK, CONTROL_HASH_SEED)) * 0x9f9d9f9f619d5ea1ull) >> (64 - bits);
 }
 
 static inline uint32_t find4(uint8_t *m, uint64_t reference, uint32_t key) {

@@ -6,10 +6,10 @@
 /** Adds `length` octets at `at` to `sum`; an odd last octet counts as if a zero followed it. */
 export function checksumAdd(sum: u64, at: usize, length: u32): u64 {
   if (length >= 64) {
-    const blocks = length >> 6;
-    sum += sumBlocks(at, blocks);
-    at += (<usize>blocks) << 6;
-    length &= 63;
+    const octets = length & ~15;
+    sum += sumVectors(at, octets);
+    at += octets;
+    length &= 15;
   }
   const end = at + (length & ~3);
   while (at < end) {
@@ -25,57 +25,109 @@ export function checksumAdd(sum: u64, at: usize, length: u32): u64 {
 }
 
 /**
- * Sum of `blocks` blocks of 64 octets. Pairs of words are added by the one instruction that x86 has for it, pmaddwd, which takes them
- * for signed: so 0x8000 is taken away from each first and given back at the end. No lane overflows below 2 MiB.
+ * Sum of `octets` octets, a multiple of 16. Pairs of words are added by the one instruction that x86 has for it, pmaddwd, which takes them
+ * for signed: so 0x8000 is taken away from each first and given back at the end. No lane overflows below 512 KiB.
  */
 // @ts-ignore: decorator
 @inline
-function sumBlocks(at: usize, blocks: u32): u64 {
+function sumVectors(at: usize, octets: u32): u64 {
   // Not constants, which the compilers would make anew at every use.
   const first = v128.load(at);
   const all = i16x8.eq(first, first);
   const sign = i16x8.shl(all, 15);
   const ones = i16x8.shr_u(all, 15);
-  const end = at + ((<usize>blocks) << 6);
-  let even = i32x4.splat(0);
-  let odd = i32x4.splat(0);
-  while (at < end) {
-    even = i32x4.add(even, i32x4.dot_i16x8_s(v128.xor(v128.load(at), sign), ones));
-    odd = i32x4.add(odd, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 16), sign), ones));
-    even = i32x4.add(even, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 32), sign), ones));
-    odd = i32x4.add(odd, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 48), sign), ones));
-    at += 64;
+  const end = at + octets;
+  let a = i32x4.splat(0);
+  let b = i32x4.splat(0);
+  let c = i32x4.splat(0);
+  let d = i32x4.splat(0);
+  const blocks = at + (octets & ~127);
+  while (at < blocks) {
+    a = i32x4.add(a, i32x4.dot_i16x8_s(v128.xor(v128.load(at), sign), ones));
+    b = i32x4.add(b, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 16), sign), ones));
+    c = i32x4.add(c, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 32), sign), ones));
+    d = i32x4.add(d, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 48), sign), ones));
+    a = i32x4.add(a, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 64), sign), ones));
+    b = i32x4.add(b, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 80), sign), ones));
+    c = i32x4.add(c, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 96), sign), ones));
+    d = i32x4.add(d, i32x4.dot_i16x8_s(v128.xor(v128.load(at, 112), sign), ones));
+    at += 128;
   }
-  const wide = i64x2.add(
-    i64x2.add(i64x2.extend_low_i32x4_s(even), i64x2.extend_high_i32x4_s(even)),
-    i64x2.add(i64x2.extend_low_i32x4_s(odd), i64x2.extend_high_i32x4_s(odd)),
-  );
-  // 32 words of 0x8000 a block.
-  return i64x2.extract_lane(wide, 0) + i64x2.extract_lane(wide, 1) + ((<u64>blocks) << 20);
+  while (at < end) {
+    a = i32x4.add(a, i32x4.dot_i16x8_s(v128.xor(v128.load(at), sign), ones));
+    at += 16;
+  }
+  const sum = i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+  const wide = i64x2.add(i64x2.extend_low_i32x4_s(sum), i64x2.extend_high_i32x4_s(sum));
+  // Half as many words of 0x8000.
+  return i64x2.extract_lane(wide, 0) + i64x2.extract_lane(wide, 1) + ((<u64>octets) << 14);
 }
 
 /** Copies `length` octets and gives the sum of them: one pass over the payload instead of two. */
 export function checksumCopy(to: usize, from: usize, length: u32): u64 {
-  const end = from + (length & ~31);
+  const octets = length & ~15;
+  const end = from + octets;
+  const blocks = from + (length & ~63);
+  // As in sumVectors().
+  const any = v128.load(from);
+  const all = i16x8.eq(any, any);
+  const sign = i16x8.shl(all, 15);
+  const ones = i16x8.shr_u(all, 15);
   let even = i32x4.splat(0);
   let odd = i32x4.splat(0);
-  while (from < end) {
+  while (from < blocks) {
     const first = v128.load(from);
     const second = v128.load(from, 16);
+    const third = v128.load(from, 32);
+    const fourth = v128.load(from, 48);
     v128.store(to, first);
     v128.store(to, second, 16);
-    even = i32x4.add(even, i32x4.extadd_pairwise_i16x8_u(first));
-    odd = i32x4.add(odd, i32x4.extadd_pairwise_i16x8_u(second));
-    from += 32;
-    to += 32;
+    v128.store(to, third, 32);
+    v128.store(to, fourth, 48);
+    even = i32x4.add(even, i32x4.dot_i16x8_s(v128.xor(first, sign), ones));
+    odd = i32x4.add(odd, i32x4.dot_i16x8_s(v128.xor(second, sign), ones));
+    even = i32x4.add(even, i32x4.dot_i16x8_s(v128.xor(third, sign), ones));
+    odd = i32x4.add(odd, i32x4.dot_i16x8_s(v128.xor(fourth, sign), ones));
+    from += 64;
+    to += 64;
   }
-  const wide = i64x2.add(
-    i64x2.add(i64x2.extend_low_i32x4_u(even), i64x2.extend_high_i32x4_u(even)),
-    i64x2.add(i64x2.extend_low_i32x4_u(odd), i64x2.extend_high_i32x4_u(odd)),
-  );
-  const rest = length & 31;
-  memory.copy(to, from, rest);
-  return checksumAdd(i64x2.extract_lane(wide, 0) + i64x2.extract_lane(wide, 1), from, rest);
+  while (from < end) {
+    const next = v128.load(from);
+    v128.store(to, next);
+    even = i32x4.add(even, i32x4.dot_i16x8_s(v128.xor(next, sign), ones));
+    from += 16;
+    to += 16;
+  }
+  const lanes = i32x4.add(even, odd);
+  const wide = i64x2.add(i64x2.extend_low_i32x4_s(lanes), i64x2.extend_high_i32x4_s(lanes));
+  let sum = i64x2.extract_lane(wide, 0) + i64x2.extract_lane(wide, 1) + ((<u64>octets) << 14);
+  if (length & 8) {
+    const next = load<u64>(from);
+    store<u64>(to, next);
+    sum += (next & 0xffffffff) + (next >> 32);
+    from += 8;
+    to += 8;
+  }
+  if (length & 4) {
+    const next = load<u32>(from);
+    store<u32>(to, next);
+    sum += <u64>next;
+    from += 4;
+    to += 4;
+  }
+  if (length & 2) {
+    const next = load<u16>(from);
+    store<u16>(to, next);
+    sum += <u64>next;
+    from += 2;
+    to += 2;
+  }
+  if (length & 1) {
+    const next = load<u8>(from);
+    store<u8>(to, next);
+    sum += <u64>next;
+  }
+  return sum;
 }
 
 /** Sum of the 20 octets of an IPv4 header without options. */

@@ -105,6 +105,42 @@ test('20,000 sessions are found after tables grew many times, and gone ones are 
   }
 });
 
+test.each([
+  [
+    '32',
+    L.CONTROL_PREFIX_TABLES4,
+    L.TABLE_ENTRY4,
+    (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+  ],
+  [
+    '64',
+    L.CONTROL_PREFIX_TABLES6,
+    L.TABLE_ENTRY8,
+    (i: number) => `2001:db8:${i >> 16}:${(i & 0xffff).toString(16)}::`,
+  ],
+] as const)(
+  'neighbours do not crowd their table, whatever the seed: /%s',
+  (length, references, entry, address) => {
+    for (let run = 0; run < 3; run++) {
+      const node = new BenchNode('mag', { buffers: 32, sessions: 1, paths: 1, heap: 32 << 20 });
+      const { memory } = node;
+      const tables = new LookupTables(memory, node.wasm, new GracePeriods(memory, () => false));
+      for (let i = 0; i < 100_000; i++) tables.addPrefix(`${address(i)}/${length}`, i + 1);
+      const reference = L.CONTROL + references + Number(length) * 8;
+      const at = memory.u32[reference / 4]!;
+      const size = 1 << memory.u32[reference / 4 + 1]!;
+      const value = entry === L.TABLE_ENTRY4 ? 4 : 8;
+      let together = 0;
+      let most = 0;
+      for (let place = 0; place < size; place++) {
+        together = memory.u32[(at + place * entry + value) / 4] ? together + 1 : 0;
+        most = Math.max(most, together);
+      }
+      expect(most).toBeLessThan(8);
+    }
+  },
+);
+
 test('a prefix that another session has is refused', () => {
   const node = new BenchNode('mag', { buffers: 32, sessions: 1, paths: 1 });
   const tables = new LookupTables(node.memory, node.wasm, new GracePeriods(node.memory, () => false));
