@@ -374,7 +374,8 @@ export const PROBES_WRITTEN = 0;
 export const PROBES_TAKEN = 4;
 export const PROBES_TOLD = 8;
 export const PROBES_FIRST = 16;
-export const PROBES = 64;
+/** Room for a probe and an answer of each of 254 paths, twice: all are asked at once when a session wakes up. */
+export const PROBES = 1024;
 export const PROBE_PATH = 0;
 export const PROBE_ARRIVAL = 8;
 export const PROBE_PACKETS = 16;

@@ -3,7 +3,7 @@
  * file; what is checked is the caller's business.
  */
 import { readFileSync } from 'node:fs';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { TunloomError } from '../errors.ts';
 import type { Complaint } from './cross-checks.ts';
@@ -46,7 +46,7 @@ export function parseYaml<T>(text: string, file: string, check: (value: unknown)
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
   const place = (offset: number, path: KeyPath): string =>
     placeAt(lines, file, offset) + (path.length ? `${formatKey(path)}: ` : '');
-  const faults = [...document.errors, ...document.warnings];
+  const faults = [...document.errors, ...document.warnings, ...unknownAliases(document)];
   if (faults.length) {
     throw badConfig(
       faults.map(({ pos: [at], message }) => ({ at, line: place(at, pathAt(document, at)) + message })),
@@ -61,6 +61,20 @@ export function parseYaml<T>(text: string, file: string, check: (value: unknown)
       return { at, line: place(at, complaint.path) + complaint.message };
     }),
   );
+}
+
+/** What begins with a star is an alias to YAML, and a pattern to whoever forgot the quotes. */
+function unknownAliases(document: Document): { pos: [number]; message: string }[] {
+  const faults: { pos: [number]; message: string }[] = [];
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document)) return;
+      const { source, range } = alias;
+      const message = `there is no anchor &${source}; a value that begins with a star needs quotes: '*${source}'`;
+      faults.push({ pos: [range?.[0] ?? 0], message });
+    },
+  });
+  return faults;
 }
 
 function toValue(document: Document, file: string): unknown {

@@ -71,7 +71,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #sessions: SessionStore;
   readonly #probes: ProbePort;
   readonly #pool: WorkerPool;
-  readonly #started = Date.now();
+  readonly #started = performance.now();
   readonly #timers: NodeJS.Timeout[] = [];
   #forgetStrangers: () => void = () => {};
   #collection: NodeJS.Timeout | null = null;
@@ -146,7 +146,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return {
       role: this.#options.role,
       tun: { name: this.#options.tun.name, mtu: this.#options.tun.mtu() },
-      uptimeSeconds: (Date.now() - this.#started) / 1000,
+      uptimeSeconds: (performance.now() - this.#started) / 1000,
       sessions: this.#sessions.size,
       paths: this.#sessions.pathCount,
       workers: Array.from({ length: memory.sizes.workers }, (_, worker) => ({

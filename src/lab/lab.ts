@@ -1,7 +1,9 @@
 /** Chooses how the lab can run on this machine, runs it, and cleans up whatever happens. */
+import { tmpdir } from 'node:os';
 import { accessSync, constants } from 'node:fs';
 import { Deployment } from './deployment.ts';
 import { checkNegotiable } from './lab-configuration.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { MemoryLab } from './memory-lab.ts';
 import { NamespaceLab } from './namespace-lab.ts';
 import type { LabOptions } from './plan.ts';
@@ -82,6 +84,7 @@ export async function runLab(options: LabOptions, hooks: LabHooks): Promise<LabR
 type Lab = NamespaceLab | SignaledLab | MemoryLab;
 
 async function startLab(options: LabOptions, hooks: LabHooks): Promise<Lab> {
+  removeLeftovers(tmpdir());
   if (options.static) return await NamespaceLab.start(options);
   checkNegotiable(options.paths);
   hooks.begin();

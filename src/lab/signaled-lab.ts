@@ -20,6 +20,7 @@ import { Deployment, FAR_HOST, HOST_DEVICE, HOST_MAC } from './deployment.ts';
 import { type DhcpLease, obtainLease } from './dhcp-client.ts';
 import { LAB_NODE, lmaConfiguration, magConfiguration } from './lab-configuration.ts';
 import { type MeasuredLab, type Progress, type TransferEnds, measure } from './measurement.ts';
+import { folderPrefix } from './leftovers.ts';
 import type { LabOptions } from './plan.ts';
 import {
   type EmulatedPathResult,
@@ -59,7 +60,7 @@ export class SignaledLab implements MeasuredLab {
 
   /** `watch` is told of every message as it passes. */
   static async start(options: LabOptions, watch: (line: SignalingLine) => void): Promise<SignaledLab> {
-    const state = mkdtempSync(join(tmpdir(), 'tunloom-lab-'));
+    const state = mkdtempSync(join(tmpdir(), folderPrefix(process.pid)));
     const log = pino({ level: 'silent' });
     let topology: Deployment | undefined;
     let lma: LmaNode | undefined;

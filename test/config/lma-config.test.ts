@@ -87,3 +87,10 @@ test.each([
 ])('%s', (text, message) => {
   expect(() => parseLmaConfig(text, 'x.yaml')).toThrow(message);
 });
+
+test('a pattern without quotes, an alias to YAML: where it stands and what helps', () => {
+  const text = "addresses: ['2001:db8:f::1']\nnodes:\n  - { identity: *@example.org }\n";
+  expect(() => parseLmaConfig(text, 'x')).toThrow(
+    "x:3:17: nodes[0].identity: there is no anchor &@example.org; a value that begins with a star needs quotes: '*@example.org'",
+  );
+});

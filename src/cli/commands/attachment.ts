@@ -65,22 +65,25 @@ function nodeCommand(name: 'detach' | 'register' | 'deregister', description: st
 
 /** Waits for the LMA's word on the node; BIDs that it has accepted until then. Throws REFUSED and NO_ANSWER. */
 async function registeredBids(socket: string, node: string): Promise<number[]> {
+  let known = false;
   for (let waited = 0; waited < WORD_MS; waited += LOOK_MS) {
     const bindings = (await callControl(socket, 'GET', '/v1/bindings')) as BindingStatus[];
     const binding = bindings.find((each) => each.node === node);
-    if (binding?.state === 'active') {
-      return binding.paths.filter(({ weight }) => weight !== null).map(({ bid }) => bid);
+    known = binding?.state === 'active';
+    if (binding && known && !binding.paths.some(({ state }) => state === 'refreshing')) {
+      return binding.paths.filter(({ state }) => state === 'active').map(({ bid }) => bid);
     }
-    if (binding && binding.state !== 'down') {
+    if (binding && !known && binding.state !== 'down') {
       throw new TunloomError('REFUSED', `${node} is attached, but the LMA refuses it: ${binding.state}`);
     }
     await new Promise((resolve) => {
       setTimeout(resolve, LOOK_MS);
     });
   }
+  const state = known ? 'registered from before, but not anew' : 'attached, but not registered';
   throw new TunloomError(
     'NO_ANSWER',
-    `${node} is attached, but not registered after ${WORD_MS / 1000} s; the MAG goes on trying (tunloom bindings, tunloom signaling)`,
+    `${node} is ${state} after ${WORD_MS / 1000} s; the MAG goes on trying, and its log says why`,
   );
 }
 

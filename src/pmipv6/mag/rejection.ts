@@ -40,7 +40,7 @@ export class Rejection {
       case Status.TIMESTAMP_MISMATCH:
         if (this.wasLate(round, answer)) return;
         // Only a corrected clock helps, and the PBA's time is not to correct it by (§5.5).
-        this.report('error', session, path, 'this clock and the LMA differ too much');
+        this.report('error', session, path, this.clocks(answer));
         this.later(path);
         return;
       case Status.PROXY_REG_NOT_ENABLED:
@@ -146,6 +146,14 @@ export class Rejection {
     const { utc, elapsed } = this.context.now;
     const theirs = timestampMilliseconds(timestamp);
     return theirs >= utc - (elapsed - first.at) - CLOCKS_AGREE_MS && theirs <= utc + CLOCKS_AGREE_MS;
+  }
+
+  /** What there is to do for whoever keeps the clocks. */
+  private clocks({ ack }: Answer): string {
+    const timestamp = findOption(ack.options, 'timestamp');
+    if (!timestamp) return "this clock and the LMA's differ too much";
+    const ahead = (this.context.now.utc - timestampMilliseconds(timestamp)) / 1000;
+    return `this clock is ${Math.abs(ahead).toFixed(1)} s ${ahead < 0 ? 'behind' : 'ahead of'} the LMA's, which takes no PBU until it is set right`;
   }
 
   /** The binding is not granted; the LMA is asked again when it has had time. */

@@ -267,6 +267,7 @@ describe('MAG: RFC 5213 §6.9.1.2, answers', () => {
     bench.take();
     const replace = [timestampOf(bench.now.utc - 3_600_000)];
     bench.answer(refresh!, { status: 156, replace });
+    expect(bench.logs().join()).toContain("this clock is 3600.0 s ahead of the LMA's");
     expect(bench.updates()).toEqual([]);
     expect(bench.bids()).toEqual([1]);
     expect(bench.pass(32_000)).toHaveLength(1);
