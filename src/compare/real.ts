@@ -55,7 +55,11 @@ export async function compareReal(
   progress: (step: string) => void,
   signal: AbortSignal,
 ): Promise<RealComparison[]> {
-  if (process.getuid?.() !== 0) throw new TunloomError('NO_LAB', '--real needs root');
+  if (process.getuid?.() !== 0)
+    throw new TunloomError(
+      'NO_LAB',
+      '--real needs root: network namespaces and TUN devices (without --real, links are simulated)',
+    );
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
   } catch (error) {

@@ -80,6 +80,18 @@ it.each([0.5, 0.8])('Poisson arrivals wait as in an M/D/1 queue of load %d', (lo
   expect(waits / ((load * service) / (2 * (1 - load)))).toBeCloseTo(1, 1);
 });
 
+it('overflow fills the first path to its rate and the bursts that it allows, to the packet', () => {
+  const [packet, burstUs, seconds] = [1000, 20_000, 20];
+  const spec = testSpec([testLink(10, 10), testLink(10, 10)], [{ model: 'poisson', rate: 15e6, packet }], {
+    duration: seconds * 1e9,
+  });
+  const { paths } = simulate(spec, { scheduler: 'overflow', burstUs }).directions.downlink;
+  // Two buckets (RFC 2697) are full at the beginning.
+  const due = (10e6 * (seconds + (2 * burstUs) / 1e6)) / 8 / (packet + OVERHEAD);
+  expect(Math.abs(paths[0]!.packets - due)).toBeLessThan(5);
+  expect(paths[0]!.queueDrops).toBe(0);
+});
+
 it('a full link sends exactly its rate, and what is more than that is dropped', () => {
   const spec = testSpec([testLink(10, 10)], [{ model: 'constant', rate: 12e6, packet: 1000 }], {
     duration: 10e9,
