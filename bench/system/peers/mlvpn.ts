@@ -22,7 +22,8 @@ export const MLVPN: Peer = {
       for (const end of ['lma', 'mag'] as const) {
         const file = join(ground.folder, `mlvpn-${end}.conf`);
         writeFileSync(file, configuration(end, hook), { mode: 0o600 });
-        daemons.run(end, ['mlvpn', '--config', file, '--user', 'nobody']);
+        // It changes its root to the home of this user, so that has to exist.
+        daemons.run(end, ['mlvpn', '--config', file, '--user', 'daemon']);
       }
       await daemons.configure({ mag: 'mlvpn0', lma: 'mlvpn0' });
       return daemons.tunnel();
