@@ -181,12 +181,11 @@ static inline int accepts(struct member *m, u32 size, u64 us) {
       n = (c < m->cbs ? c : m->cbs) | (e < m->ebs ? e : m->ebs) << 32;
     } while (!SWAP(&m->tokens, &t, n));
   }
-  u64 t = LOAD(&m->tokens), left;
+  u64 t = LOAD(&m->tokens), taken;
   do {
-    if ((u32)t >= size) left = t - size;
-    else if ((u32)(t >> 32) >= size) left = t - ((u64)size << 32);
-    else return 0;
-  } while (!SWAP(&m->tokens, &t, left));
+    taken = (u32)t >= size ? size : (u32)(t >> 32) >= size ? (u64)size << 32 : 0;
+    if (!taken) return 0;
+  } while (!SWAP(&m->tokens, &t, t - taken));
   return 1;
 }
 static u32 pick_overflow(struct group *g, u32 length, u64 us) {

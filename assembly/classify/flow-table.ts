@@ -55,21 +55,32 @@ export function storeData(table: u64, key: u64, now: u64, data: u64): void {
 }
 
 /** The entry of `key`, or the one that it is given if it has none: for who reads and then writes. */
+// @ts-ignore: decorator
+@inline
 export function placeOf(table: u64, key: u64, now: u64): usize {
-  const set = setOf(table, key);
-  let victim = set;
-  let age: u32 = 0;
-  for (let way: usize = 0; way < <usize>FLOW_WAYS; way++) {
-    const entry = set + way * FLOW_ENTRY;
-    const old = load<u64>(entry, 8);
-    if (!old || (load<u64>(entry) ^ old) == key) return entry;
-    // Which one is the oldest is no branch: nothing could predict it.
-    const since = ticksSince(old, now);
-    const older = since >= age;
-    age = select<u32>(since, age, older);
-    victim = select<usize>(entry, victim, older);
-  }
-  return victim;
+  const first = setOf(table, key);
+  const second = first + FLOW_ENTRY;
+  const third = second + FLOW_ENTRY;
+  const fourth = third + FLOW_ENTRY;
+  const firstData = load<u64>(first, 8);
+  if (!firstData || (load<u64>(first) ^ firstData) == key) return first;
+  const secondData = load<u64>(second, 8);
+  if (!secondData || (load<u64>(second) ^ secondData) == key) return second;
+  const thirdData = load<u64>(third, 8);
+  if (!thirdData || (load<u64>(third) ^ thirdData) == key) return third;
+  const fourthData = load<u64>(fourth, 8);
+  if (!fourthData || (load<u64>(fourth) ^ fourthData) == key) return fourth;
+  // Which one is the oldest is no branch: nothing could predict it.
+  const firstAge = ticksSince(firstData, now);
+  const secondAge = ticksSince(secondData, now);
+  const thirdAge = ticksSince(thirdData, now);
+  const fourthAge = ticksSince(fourthData, now);
+  const laterOfFirst = secondAge >= firstAge;
+  const laterOfLast = fourthAge >= thirdAge;
+  const age = select<u32>(secondAge, firstAge, laterOfFirst);
+  const lastAge = select<u32>(fourthAge, thirdAge, laterOfLast);
+  const victim = select<usize>(second, first, laterOfFirst);
+  return select<usize>(select<usize>(fourth, third, laterOfLast), victim, lastAge >= age);
 }
 
 /** The data word of an entry that placeOf() gave, 0 if it is not yet that of `key`. */

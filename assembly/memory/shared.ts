@@ -2,7 +2,7 @@
  * Words that all workers write: by locked instructions, unless there is one worker only. Then nobody else writes them, and plain loads
  * and stores do the same for a fraction of the time (docs/performance.md). The number of workers is fixed when the memory is made.
  * The control thread writes such words only where no worker does: of a removed session after a grace period, of a crashed
- * worker after its end.
+ * worker after its end. Who does several such things at once asks for company once and says so.
  */
 import { CONTROL, CONTROL_WORKER_COUNT } from '../layout';
 
@@ -14,8 +14,8 @@ export function hasCompany(): bool {
 
 // @ts-ignore: decorator
 @inline
-export function loadShared<T>(at: usize): T {
-  return hasCompany() ? atomic.load<T>(at) : load<T>(at);
+export function loadShared<T>(at: usize, company: bool = hasCompany()): T {
+  return company ? atomic.load<T>(at) : load<T>(at);
 }
 
 // @ts-ignore: decorator
@@ -28,8 +28,8 @@ export function storeShared<T>(at: usize, value: T): void {
 /** Adds; gives what was there before. */
 // @ts-ignore: decorator
 @inline
-export function addShared<T>(at: usize, value: T): T {
-  if (hasCompany()) return atomic.add<T>(at, value);
+export function addShared<T>(at: usize, value: T, company: bool = hasCompany()): T {
+  if (company) return atomic.add<T>(at, value);
   const before = load<T>(at);
   store<T>(at, before + value);
   return before;
@@ -48,8 +48,8 @@ export function orShared(at: usize, bits: u32): u32 {
 /** Replaces `expected` by `value`; gives what was there before. */
 // @ts-ignore: decorator
 @inline
-export function swapShared<T>(at: usize, expected: T, value: T): T {
-  if (hasCompany()) return atomic.cmpxchg<T>(at, expected, value);
+export function swapShared<T>(at: usize, expected: T, value: T, company: bool = hasCompany()): T {
+  if (company) return atomic.cmpxchg<T>(at, expected, value);
   const before = load<T>(at);
   if (before == expected) store<T>(at, value);
   return before;

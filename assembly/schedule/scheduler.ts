@@ -45,9 +45,10 @@ import { drawTicket } from './weighted';
 @inline
 export function choosePath(worker: usize, group: usize, length: u32): usize {
   const members = memberCount(group);
-  if (!members) return 0;
   const now = load<u64>(worker, WORKER_NOW);
-  const index = members == 1 ? 0 : pick(worker, group, length, now);
+  let index: u32 = 0;
+  if (members > 1) index = pick(worker, group, length, now);
+  else if (!members) return 0;
   const member = memberAt(group, index);
   if (load<u32>(group, GROUP_FLAGS) & GROUP_FLAG_CHARGE) {
     charge(memberModel(member), length + memberHeader(member), now * 1000);
