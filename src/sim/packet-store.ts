@@ -8,6 +8,11 @@ import { TunloomError } from '../errors.ts';
 /** SACK blocks of an acknowledgement (first, after last), as many as fit beside timestamps (RFC 2018 §3). */
 export const SACK_BLOCKS = 3;
 
+/** A copy of it has come out of the path; and out of the resequencer. */
+export const IN_TUNNEL = 0;
+export const ARRIVED = 1;
+export const DELIVERED = 2;
+
 export class PacketStore {
   readonly #mask: number;
   readonly #tags: Int32Array;
@@ -17,12 +22,8 @@ export class PacketStore {
   readonly numbers: Int32Array;
   /** Inner octets. */
   readonly sizes: Int32Array;
-  /** Nanoseconds. */
-  readonly sent: Float64Array;
-  /** When it came out of the path, before the resequencer; 0: not yet. */
-  readonly arrived: Float64Array;
-  /** Whether it has come out of the resequencer. */
-  readonly delivered: Uint8Array;
+  /** How far it has come: IN_TUNNEL, ARRIVED or DELIVERED. */
+  readonly progress: Uint8Array;
   /** A data segment's number, an acknowledgement's cumulative one. */
   readonly segments: Int32Array;
   readonly sacks: Int32Array;
@@ -35,24 +36,20 @@ export class PacketStore {
     this.streams = new Int32Array(capacity);
     this.numbers = new Int32Array(capacity);
     this.sizes = new Int32Array(capacity);
-    this.sent = new Float64Array(capacity);
-    this.arrived = new Float64Array(capacity);
-    this.delivered = new Uint8Array(capacity);
+    this.progress = new Uint8Array(capacity);
     this.segments = new Int32Array(capacity);
     this.sacks = new Int32Array(capacity * SACK_BLOCKS * 2);
   }
 
   /** Gives the position of a new record. */
-  add(stream: number, number: number, size: number, now: number): number {
+  add(stream: number, number: number, size: number): number {
     const tag = this.#next++ | 0;
     const at = tag & this.#mask;
     this.#tags[at] = tag;
     this.streams[at] = stream;
     this.numbers[at] = number;
     this.sizes[at] = size;
-    this.sent[at] = now;
-    this.arrived[at] = 0;
-    this.delivered[at] = 0;
+    this.progress[at] = IN_TUNNEL;
     return at;
   }
 

@@ -165,8 +165,8 @@ export function summariseRun(
     };
   });
   const delays = {
-    uplink: ascending(simulation.sides.uplink.delays.after.values),
-    downlink: ascending(simulation.sides.downlink.delays.after.values),
+    uplink: delaysOf(simulation, 'uplink'),
+    downlink: delaysOf(simulation, 'downlink'),
   };
   const directions = Object.fromEntries(
     DIRECTIONS.map((direction) => [
@@ -190,7 +190,9 @@ export function summariseRun(
     retransmits: total((flow) => flow.retransmits),
     timeouts: total((flow) => flow.timeouts),
     delay: sortedMilliseconds(
-      used.length === 1 ? delays[used[0]!] : ascending(joined(used.map((direction) => delays[direction]))),
+      used.length === 1
+        ? delays[used[0]!].after
+        : ascending(joined(used.map((direction) => delays[direction].after))),
     ),
     completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
     reorderedBefore: ratio(
@@ -213,14 +215,29 @@ export function summariseRun(
   };
 }
 
-/** `sorted`: the delays after the resequencer in ascending order. */
+/** Nanoseconds of each delivered packet, before and after the resequencer. */
+interface Delays {
+  readonly before: Float64Array;
+  readonly after: Float64Array;
+}
+
+/** In ascending order, of all streams of a direction. */
+function delaysOf({ flows }: Simulation, direction: Direction): Delays {
+  const streams = flows.map((flow) => (flow.direction === direction ? flow.forward : flow.backward));
+  const delays = streams.map((stream) => stream.delays());
+  return {
+    before: ascending(joined(delays.map(({ before }) => before))),
+    after: ascending(joined(delays.map(({ after }) => after))),
+  };
+}
+
 function summariseDirection(
   simulation: Simulation,
   run: SimRun,
   sampler: Sampler,
   snapshot: Snapshot,
   direction: Direction,
-  sorted: Float64Array,
+  { before, after: sorted }: Delays,
 ): DirectionResult {
   const { spec } = run;
   const { links, shares } = simulation.sides[direction];
@@ -245,7 +262,7 @@ function summariseDirection(
       };
     }),
     shareDeviation: shares.largest,
-    delayBefore: milliseconds(simulation.sides[direction].delays.before.values),
+    delayBefore: sortedMilliseconds(before),
     delayAfter: sortedMilliseconds(sorted),
     resequencer: receiver.resequencer,
     drops: { ...simulation.sender(direction).senderDrops, ...receiver.receiverDrops },

@@ -11,9 +11,8 @@ import { DIRECTIONS, type Direction, type SimEvent, type SimRun, type TrafficSpe
 import { End, type EndPorts, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
 import { Link } from './link.ts';
-import { Collected } from './metrics/distribution.ts';
 import { ShareDeviation } from './metrics/share-deviation.ts';
-import { PacketStore } from './packet-store.ts';
+import { ARRIVED, DELIVERED, IN_TUNNEL, PacketStore } from './packet-store.ts';
 import { PathEstimator, type ProbedLink } from './path-estimator.ts';
 import { Random } from './random.ts';
 import { type SimResult, summariseRun, takeSnapshot } from './result.ts';
@@ -56,8 +55,6 @@ export interface Side {
   sent: number;
   delivered: number;
   deliveredOctets: number;
-  /** Nanoseconds of each delivered packet, before and after the resequencer. */
-  readonly delays: { readonly before: Collected; readonly after: Collected };
 }
 
 export class Simulation {
@@ -90,7 +87,6 @@ export class Simulation {
       sent: 0,
       delivered: 0,
       deliveredOctets: 0,
-      delays: { before: new Collected(), after: new Collected() },
     });
     this.sides = { uplink: side('uplink'), downlink: side('downlink') };
     // Sources act before ends within an instant, so what they send together goes out together.
@@ -306,7 +302,6 @@ class TunnelFlowPort implements FlowPort {
   readonly loop: EventLoop;
   readonly sacks: Int32Array;
   readonly segments: Int32Array;
-  readonly sent: Float64Array;
   readonly sizes: Int32Array;
   readonly #simulation: Simulation;
   readonly #forward: FlowWay;
@@ -317,7 +312,6 @@ class TunnelFlowPort implements FlowPort {
     this.loop = loop;
     this.sacks = store.sacks;
     this.segments = store.segments;
-    this.sent = store.sent;
     this.sizes = store.sizes;
     this.#simulation = simulation;
     this.#forward = forward;
@@ -327,7 +321,7 @@ class TunnelFlowPort implements FlowPort {
   send(forward: boolean, size: number, segment: number): number {
     const { uplink, side, header, stream, number } = forward ? this.#forward : this.#backward;
     const { store, loop, mag, lma } = this.#simulation;
-    const at = store.add(number, stream.send(size), size, loop.now);
+    const at = store.add(number, stream.send(size, loop.now), size);
     store.segments[at] = segment;
     side.sent++;
     (uplink ? mag : lma).send(store.tagAt(at), size, header);
@@ -365,11 +359,10 @@ class TunnelPorts implements EndPorts {
   arrived(tag: number): void {
     const store = this.#store;
     const at = store.find(tag);
-    // Copies of a redundant scheduler: only the first counts (RFC 4737 §3.3).
-    if (store.arrived[at]) return;
-    const { now } = this.#loop;
-    store.arrived[at] = now;
-    this.#streams[store.streams[at]!]!.before.push(store.numbers[at]!, now);
+    // Copies of a redundant scheduler or of a link: only the first counts (RFC 4737 §3.3).
+    if (store.progress[at] !== IN_TUNNEL) return;
+    store.progress[at] = ARRIVED;
+    this.#streams[store.streams[at]!]!.before.push(store.numbers[at]!, this.#loop.now);
   }
 
   delivered(tag: number): void {
@@ -377,16 +370,13 @@ class TunnelPorts implements EndPorts {
     const { now } = this.#loop;
     const side = this.#into;
     const at = store.find(tag);
-    const sent = store.sent[at]!;
     side.delivered++;
     side.deliveredOctets += store.sizes[at]!;
     const stream = store.streams[at]!;
     // A copy gets through where packets have no sequence numbers.
-    const isFirst = !store.delivered[at];
+    const isFirst = store.progress[at] !== DELIVERED;
     if (isFirst) {
-      store.delivered[at] = 1;
-      side.delays.before.push(store.arrived[at]! - sent);
-      side.delays.after.push(now - sent);
+      store.progress[at] = DELIVERED;
       this.#streams[stream]!.after.push(store.numbers[at]!, now);
     }
     const { flow } = this.#flows[stream >> 1]!;

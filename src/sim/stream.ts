@@ -17,6 +17,15 @@ export class Arrivals {
     this.#times[at] = now;
   }
 
+  /** Numbers in order, and nanoseconds; views. */
+  get numbers(): Int32Array {
+    return this.#numbers.subarray(0, this.count);
+  }
+
+  get times(): Float64Array {
+    return this.#times.subarray(0, this.count);
+  }
+
   /** Number of the packet that was the `i`-th. */
   numberAt(i: number): number {
     return this.#numbers[i]!;
@@ -24,21 +33,20 @@ export class Arrivals {
 
   /** `sizes`: octets of each packet of the stream, by number. */
   reordering(sizes: Int32Array): Reordering {
-    const { count } = this;
-    const numbers = this.#numbers.subarray(0, count);
+    const { numbers } = this;
     // Nobody looks at sizes where nothing is out of order.
     const sizesInOrder = this.#isInOrder ? numbers : numbers.map((number) => sizes[number]!);
-    return summariseReordering(numbers, this.#times.subarray(0, count), sizesInOrder);
+    return summariseReordering(numbers, this.times, sizesInOrder);
   }
 
   density(sent: number): Density[] {
     if (this.#isInOrder) return ALL_IN_PLACE;
-    return reorderDensity(this.#numbers.subarray(0, this.count), sent);
+    return reorderDensity(this.numbers, sent);
   }
 
   bufferDensity(sent: number): Density[] {
     if (this.#isInOrder) return ALL_IN_PLACE;
-    return bufferDensity(this.#numbers.subarray(0, this.count), sent);
+    return bufferDensity(this.numbers, sent);
   }
 
   /** Something arrived, and in order, whatever was lost: most streams do behind the resequencer. */
@@ -49,16 +57,20 @@ export class Arrivals {
   }
 
   #grow(): void {
-    this.#numbers = grown(this.#numbers);
-    const times = new Float64Array(2 * this.#times.length);
-    times.set(this.#times);
-    this.#times = times;
+    this.#numbers = grownWords(this.#numbers);
+    this.#times = grownTimes(this.#times);
   }
 }
 
 /** Twice as long. */
-function grown(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+function grownWords(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
   const copy = new Int32Array(2 * values.length);
+  copy.set(values);
+  return copy;
+}
+
+function grownTimes(values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const copy = new Float64Array(2 * values.length);
   copy.set(values);
   return copy;
 }
@@ -72,17 +84,34 @@ export class Stream {
   readonly before = new Arrivals();
   readonly after = new Arrivals();
   #sizes = new Int32Array(FIRST_CAPACITY);
+  #sentAt = new Float64Array(FIRST_CAPACITY);
 
   /** A packet of `size` octets is sent; gives its number. */
-  send(size: number): number {
+  send(size: number, now: number): number {
     const number = this.sent++;
-    if (number === this.#sizes.length) this.#sizes = grown(this.#sizes);
+    if (number === this.#sizes.length) {
+      this.#sizes = grownWords(this.#sizes);
+      this.#sentAt = grownTimes(this.#sentAt);
+    }
     this.#sizes[number] = size;
+    this.#sentAt[number] = now;
     return number;
   }
 
   /** Octets of the packets, by number. */
   get sizes(): Int32Array {
     return this.#sizes;
+  }
+
+  /** Nanoseconds that each delivered packet took to the end of its path, and through the resequencer. */
+  delays(): { before: Float64Array; after: Float64Array } {
+    const { numbers, times } = this.after;
+    const arrivals = this.before.times;
+    const arrivedAt = new Float64Array(this.sent);
+    this.before.numbers.forEach((number, i) => (arrivedAt[number] = arrivals[i]!));
+    return {
+      before: times.map((_, i) => arrivedAt[numbers[i]!]! - this.#sentAt[numbers[i]!]!),
+      after: times.map((time, i) => time - this.#sentAt[numbers[i]!]!),
+    };
   }
 }

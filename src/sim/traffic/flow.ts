@@ -9,7 +9,6 @@ export interface FlowPort {
   /** SACK_BLOCKS pairs (first, after last) of the packet at `at`. */
   readonly sacks: Int32Array;
   readonly segments: Int32Array;
-  readonly sent: Float64Array;
   readonly sizes: Int32Array;
 }
 
