@@ -4,12 +4,15 @@
  * the run up and its evaluation are included. The best of several runs, because the first ones are not compiled yet and other work
  * only slows down. --json prints JSON.
  */
+import { inlineMore } from '../src/compare/inlining.ts';
 import { LINK_DEFAULTS } from '../src/emulator/model/link.ts';
 import { compileHotPath } from '../src/dataplane/wasm.ts';
 import { Simulation } from '../src/sim/simulation.ts';
 import type { SimSpec, TrafficSpec } from '../src/sim/spec.ts';
 
 const RUNS = 7;
+// As `tunloom compare` does.
+inlineMore();
 const module = await compileHotPath();
 
 function specOf(rate: number, traffic: Partial<TrafficSpec>, duration: number): SimSpec {

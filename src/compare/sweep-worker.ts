@@ -1,8 +1,10 @@
 /** A sweep's worker thread (piscina): one cell a task. */
 import { compileHotPath } from '../dataplane/wasm.ts';
 import { Simulation } from '../sim/simulation.ts';
+import { inlineMore } from './inlining.ts';
 import { type CompareResult, type Job, applyParameters } from './job.ts';
 
+inlineMore();
 const builtIn = await compileHotPath();
 
 export default function runJob(job: Job): CompareResult {

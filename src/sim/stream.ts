@@ -1,6 +1,6 @@
 /** One flow's packets in one direction, as they are sent, come out of the paths and come out of the resequencer. */
 import { type Density, bufferDensity, reorderDensity } from './metrics/density.ts';
-import { type Reordering, summariseReordering } from './metrics/reordering.ts';
+import { type Reordering, nothingReordered, summariseReordering } from './metrics/reordering.ts';
 
 const FIRST_CAPACITY = 1024;
 
@@ -33,10 +33,13 @@ export class Arrivals {
 
   /** `sizes`: octets of each packet of the stream, by number. */
   reordering(sizes: Int32Array): Reordering {
+    if (this.#isInOrder) return nothingReordered(this.count);
     const { numbers } = this;
-    // Nobody looks at sizes where nothing is out of order.
-    const sizesInOrder = this.#isInOrder ? numbers : numbers.map((number) => sizes[number]!);
-    return summariseReordering(numbers, this.times, sizesInOrder);
+    return summariseReordering(
+      numbers,
+      this.times,
+      numbers.map((number) => sizes[number]!),
+    );
   }
 
   density(sent: number): Density[] {
@@ -105,13 +108,17 @@ export class Stream {
 
   /** Nanoseconds that each delivered packet took to the end of its path, and through the resequencer. */
   delays(): { before: Float64Array; after: Float64Array } {
-    const { numbers, times } = this.after;
-    const arrivals = this.before.times;
     const arrivedAt = new Float64Array(this.sent);
-    this.before.numbers.forEach((number, i) => (arrivedAt[number] = arrivals[i]!));
-    return {
-      before: times.map((_, i) => arrivedAt[numbers[i]!]! - this.#sentAt[numbers[i]!]!),
-      after: times.map((time, i) => time - this.#sentAt[numbers[i]!]!),
-    };
+    const { numbers: arrived, times: arrivals } = this.before;
+    for (let i = 0; i < arrived.length; i++) arrivedAt[arrived[i]!] = arrivals[i]!;
+    const { numbers, times } = this.after;
+    const before = new Float64Array(numbers.length);
+    const after = new Float64Array(numbers.length);
+    for (let i = 0; i < numbers.length; i++) {
+      const number = numbers[i]!;
+      before[i] = arrivedAt[number]! - this.#sentAt[number]!;
+      after[i] = times[i]! - this.#sentAt[number]!;
+    }
+    return { before, after };
   }
 }

@@ -76,10 +76,13 @@ export class WaitFollower {
 
   /** Paths that have carried data of late, or else all that are not silent. */
   #counting(now: number): DelayMeter[] {
-    const usable = this.#meters.flatMap((meter, i) =>
-      now - this.#heard[i]! <= this.#silence ? [{ meter, i }] : [],
-    );
-    const busy = usable.filter(({ i }) => now - this.#dataAt[i]! < OF_LATE);
-    return (busy.length ? busy : usable).flatMap(({ meter }) => (meter.settled ? [meter] : []));
+    const usable: DelayMeter[] = [];
+    const busy: DelayMeter[] = [];
+    this.#meters.forEach((meter, path) => {
+      if (now - this.#heard[path]! > this.#silence) return;
+      usable.push(meter);
+      if (now - this.#dataAt[path]! < OF_LATE) busy.push(meter);
+    });
+    return (busy.length ? busy : usable).filter((meter) => meter.settled);
   }
 }

@@ -133,6 +133,23 @@ export function summariseReordering(
   };
 }
 
+/** The summary of a stream of which nothing is out of order. */
+export function nothingReordered(received: number): Reordering {
+  return {
+    received,
+    reordered: 0,
+    ratio: 0,
+    meanExtent: 0,
+    maxExtent: 0,
+    meanLateTime: 0,
+    maxLateTime: 0,
+    maxByteOffset: 0,
+    threeReordered: 0,
+    meanGap: null,
+    meanFreeRun: received,
+  };
+}
+
 function firstAbove(heights: Int32Array, count: number, numbers: ArrayLike<number>, number: number): number {
   let low = 0;
   let high = count - 1;
