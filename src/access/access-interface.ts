@@ -440,6 +440,7 @@ export class AccessInterface {
 
   #forget(node: AttachedNode): void {
     this.#deadlines.forget(node);
+    this.#installation.forget(node);
     this.#nodes.delete(node.identity);
     if (node.attached) this.#context.detached({ node: node.identity, interface: this.name });
   }

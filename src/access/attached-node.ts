@@ -37,6 +37,8 @@ export class AttachedNode {
   /** Addresses of ours on the interface, as CIDR, and routes to the node. */
   addresses: readonly string[] = [];
   routes: readonly Route[] = [];
+  /** Our link-local address on the interface that is there for the node, as CIDR: until its farewell has gone out. */
+  heldLinkLocal: string | null = null;
 
   constructor(identity: string, settings: AdvertiserSettings) {
     this.identity = identity;

@@ -9,8 +9,6 @@ export class Installation {
   readonly #context: AccessContext;
   /** How many nodes need an address of ours. */
   readonly #addresses = new Map<string, number>();
-  /** Link-local addresses of ours, which stay for as long as the interface is in use. */
-  readonly #linkLocal = new Set<string>();
 
   constructor(device: string, context: AccessContext) {
     this.#device = device;
@@ -23,7 +21,7 @@ export class Installation {
     const device = this.#device;
     prepareRouter(this.#context, device);
     // Of a device that had this name before nothing is left.
-    for (const address of [...this.#addresses.keys(), ...this.#linkLocal]) host.addAddress(device, address);
+    for (const address of this.#addresses.keys()) host.addAddress(device, address);
     for (const { routes } of nodes) host.addRoutes(routes);
   }
 
@@ -31,10 +29,9 @@ export class Installation {
   install(node: AttachedNode, grant: AccessGrant, linkLocal: string): void {
     const { host, linkLocalOf } = this.#context;
     const device = this.#device;
-    if (linkLocal !== linkLocalOf(device) && !this.#linkLocal.has(`${linkLocal}/64`)) {
-      this.#linkLocal.add(`${linkLocal}/64`);
-      host.addAddress(device, `${linkLocal}/64`);
-    }
+    const address = `${linkLocal}/64`;
+    const isDevices = linkLocal === linkLocalOf(device) && !this.#addresses.has(address);
+    this.#holdLinkLocal(node, isDevices ? null : address);
     const addresses = grant.homeAddress ? [`${grant.homeAddress.router}/32`] : [];
     const routes: Route[] = [
       ...grant.homePrefixes.map(({ prefix }) => ({ prefix, device })),
@@ -46,8 +43,8 @@ export class Installation {
     const wanted = new Set(routes.map(routeKey));
     host.removeRoutes(node.routes.filter((route) => !wanted.has(routeKey(route))));
     node.routes = routes;
-    for (const address of addresses) this.#hold(address, 1);
-    for (const address of node.addresses) this.#hold(address, -1);
+    for (const router of addresses) this.#hold(router, 1);
+    for (const router of node.addresses) this.#hold(router, -1);
     node.addresses = addresses;
     host.addRoutes(routes);
   }
@@ -59,11 +56,16 @@ export class Installation {
     node.addresses = [];
   }
 
+  /** The node has been told that all is over: it needs the router's address no more. */
+  forget(node: AttachedNode): void {
+    this.#holdLinkLocal(node, null);
+  }
+
   /** The interface is given back as it was; its nodes have nothing any more. */
   release(): void {
     const { host } = this.#context;
-    for (const address of this.#linkLocal) host.removeAddress(this.#device, address);
-    this.#linkLocal.clear();
+    for (const address of this.#addresses.keys()) host.removeAddress(this.#device, address);
+    this.#addresses.clear();
     host.releaseSettings(this.#device);
   }
 
@@ -71,6 +73,14 @@ export class Installation {
   #delegatedRoute(prefix: string, node: AttachedNode, grant: AccessGrant): Route {
     const via = prefix.includes(':') ? node.linkLocal : (grant.homeAddress?.address ?? null);
     return { prefix, device: this.#device, ...(via === null ? {} : { via }) };
+  }
+
+  #holdLinkLocal(node: AttachedNode, address: string | null): void {
+    const before = node.heldLinkLocal;
+    if (address === before) return;
+    node.heldLinkLocal = address;
+    if (address !== null) this.#hold(address, 1);
+    if (before !== null) this.#hold(before, -1);
   }
 
   /** An address of ours is on the interface for as long as a node needs it. */

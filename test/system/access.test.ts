@@ -136,6 +136,10 @@ test('a host comes, configures itself for IPv6 by Router Advertisements, and is 
   mn.set(false);
   // The kernel reports carriers once a second.
   await expect.poll(() => events.at(-1)).toBe('detach mn1@example.org');
+  // The router's address goes with the node, or each binding would leave one.
+  const left = (): string[] => netlink.addresses().map(({ address }) => address);
+  await expect.poll(left, { timeout: 40_000 }).not.toContain('fe80::8278:1');
+  expect(left()).toContain('fe80::99');
 });
 
 test('RFC 5213 §6.9.1.2 item 15: a link-local address that the node has itself is not used', async () => {
