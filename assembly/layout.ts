@@ -393,9 +393,19 @@ export const PROBE_ADDRESS4 = 0xa9fe524e;
 export const PROBE_ADDRESS6_HIGH = 0xfe80;
 export const PROBE_ADDRESS6_LOW = 0x8278;
 export const PROBE_PORT = 1022;
-/** Addresses of what the packets of a batch need (u32 each), while pipeline/warm.ts touches it; u64: what it read, so that it reads. */
+/**
+ * What pipeline/warm.ts notes of packets while it touches what they need: addresses (u32 each), or for received ones WARM_STRIDE octets
+ * each; then u64: what it read, so that it reads.
+ */
 export const WORKER_WARM = WORKER_PROBES + PROBES_FIRST + PROBES * PROBE_STRIDE;
-export const WORKER_WARMED = WORKER_WARM + BATCH * 4;
+/** u64 key in the path table, then u32 address of the path or session; u32 address of the inner packet, then u32 session number. */
+export const WARM_KEY = 0;
+export const WARM_INNER = 8;
+export const WARM_FAMILY = 12;
+export const WARM_STRIDE = 16;
+/** UDP_MAX_SEGMENTS (linux/udp.h): no message carries more datagrams. */
+export const DATAGRAMS_MAX = 128;
+export const WORKER_WARMED = WORKER_WARM + DATAGRAMS_MAX * WARM_STRIDE;
 export const WORKER_END = WORKER_WARMED + 8;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 

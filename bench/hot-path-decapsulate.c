@@ -5,7 +5,6 @@
 #define PROTOCOL_UDP 17
 #define PROTOCOL_GRE 47
 #define TRUNCATED 0x20
-#define DATAGRAMS_MAX 128
 
 /* ------------------------------------------------------------- tunnel/outer.ts (whole packets), strip.ts */
 

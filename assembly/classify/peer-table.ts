@@ -18,7 +18,14 @@ export function findPeer(high: u64, low: u64, port: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function findPath(local: u32, peer: u32, keyed: u32, selector: u32): usize {
-  const number = find8(load<u64>(CONTROL, CONTROL_PATH_TABLE), pathKey(local, peer, keyed, selector));
+  return pathOfKey(pathKey(local, peer, keyed, selector));
+}
+
+/** The same by key. */
+// @ts-ignore: decorator
+@inline
+export function pathOfKey(key: u64): usize {
+  const number = find8(load<u64>(CONTROL, CONTROL_PATH_TABLE), key);
   return number ? <usize>load<u32>(CONTROL, CONTROL_PATHS) + <usize>(number - 1) * PATH_STRIDE : 0;
 }
 

@@ -27,6 +27,7 @@ import {
   COUNTER_PATH_RX,
   COUNTER_PATH_RX_MERGED,
   COUNTER_TUN_TX,
+  DATAGRAMS_MAX,
   DROP_ECN,
   DROP_INNER_ADDRESS,
   DROP_INNER_MARTIAN,
@@ -117,11 +118,10 @@ import { PROTOCOL_UDP, checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
 import { PROBE_TAKEN, hasProbeAddress, takeInnerProbe, takeProbe } from './probe';
+import { hasManySessions, warmDatagrams, warmMessages } from './warm';
 import { bufferCapacity, gatherReceived, receivedBuffer, takeReceived } from './receive';
 
 const MSG_TRUNC: u32 = 0x20;
-/** UDP_MAX_SEGMENTS (linux/udp.h): more datagrams are in no message. */
-const DATAGRAMS_MAX: u32 = 128;
 
 /**
  * Decapsulates messages `first` .. `received` - 1 of the batch that endpoint number `endpoint` received. Gives the position
@@ -131,10 +131,11 @@ export function decapsulateBatch(worker: usize, endpoint: u32, first: u32, recei
   store<u64>(worker, now, WORKER_NOW);
   retryStash(worker);
   const record = <usize>load<u32>(CONTROL, CONTROL_ENDPOINTS) + <usize>endpoint * ENDPOINT_STRIDE;
+  if (hasManySessions()) warmMessages(worker, record, first, received);
   let i = first;
   while (i < received) {
     // The first message is always taken: whoever calls has just written all deliveries.
-    if (i > first && deliveryRoom(worker) < DATAGRAMS_MAX) break;
+    if (i > first && deliveryRoom(worker) < <u32>DATAGRAMS_MAX) break;
     decapsulateMessage(worker, record, i);
     i++;
   }
@@ -145,16 +146,8 @@ export function decapsulateBatch(worker: usize, endpoint: u32, first: u32, recei
 /** One message: a packet, or several datagrams of one sender that the kernel put together (UDP_GRO, udp(7)). */
 function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
   const meta = worker + WORKER_META;
-  const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
-  const length = load<u32>(header, MMSGHDR_LEN);
-  const name = worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE;
-  const control = worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE;
-  const controls = <u32>load<u64>(header, MMSGHDR_CONTROLLEN);
-  store<u32>(meta, 0, META_SEGMENT);
-  const truncated = (load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC) != 0;
-  const reason = truncated
-    ? DROP_OUTER_TRUNCATED
-    : readOuter(meta, endpoint, receivedBuffer(worker, i) + BUFFER_PACKET, length, name, control, controls);
+  const length = load<u32>(worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE, MMSGHDR_LEN);
+  const reason = readMessage(worker, endpoint, i);
   const segment = load<u32>(meta, META_SEGMENT);
   if (!segment || segment >= length) {
     const buffer = takeReceived(worker, i);
@@ -166,13 +159,14 @@ function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
     if (verdict) refuse(worker, buffer, verdict);
     return;
   }
-  if (reason || (length + segment - 1) / segment > DATAGRAMS_MAX) {
+  if (reason || (length + segment - 1) / segment > <u32>DATAGRAMS_MAX) {
     count(worker, COUNTER_PATH_RX);
     countDrop(worker, reason ? reason : DROP_OUTER_MALFORMED);
     return;
   }
   const at = gatherReceived(worker, i, length);
   count(worker, COUNTER_PATH_RX_MERGED);
+  if (hasManySessions()) warmDatagrams(worker, endpoint, at, length, segment);
   for (let done: u32 = 0; done < length; done += segment) {
     const octets = min<u32>(segment, length - done);
     count(worker, COUNTER_PATH_RX);
@@ -181,12 +175,35 @@ function decapsulateMessage(worker: usize, endpoint: usize, i: u32): void {
       countDrop(worker, DROP_NO_BUFFER);
       continue;
     }
-    store<u32>(meta, <u32>at + done, META_PAYLOAD);
-    store<u32>(meta, octets, META_PAYLOAD_LENGTH);
-    store<u32>(meta, PROTOCOL_UDP, META_PROTOCOL);
+    setDatagram(meta, at + done, octets);
     const verdict = decapsulateOne(worker, endpoint, buffer, octets, false);
     if (verdict) refuse(worker, buffer, verdict);
   }
+}
+
+/** Has WORKER_META describe message `i`, as far as the outer headers go; 0, or the reason why it is dropped. */
+// @ts-ignore: decorator
+@inline
+export function readMessage(worker: usize, endpoint: usize, i: u32): u32 {
+  const meta = worker + WORKER_META;
+  const header = worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE;
+  const length = load<u32>(header, MMSGHDR_LEN);
+  const name = worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE;
+  const control = worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE;
+  const controls = <u32>load<u64>(header, MMSGHDR_CONTROLLEN);
+  store<u32>(meta, 0, META_SEGMENT);
+  return load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC
+    ? DROP_OUTER_TRUNCATED
+    : readOuter(meta, endpoint, receivedBuffer(worker, i) + BUFFER_PACKET, length, name, control, controls);
+}
+
+/** Has WORKER_META describe a datagram of a merged message. */
+// @ts-ignore: decorator
+@inline
+export function setDatagram(meta: usize, at: usize, octets: u32): void {
+  store<u32>(meta, <u32>at, META_PAYLOAD);
+  store<u32>(meta, octets, META_PAYLOAD_LENGTH);
+  store<u32>(meta, PROTOCOL_UDP, META_PROTOCOL);
 }
 
 // @ts-ignore: decorator
@@ -322,7 +339,7 @@ function noteStranger(worker: usize, endpoint: usize, bid: u32): void {
 /** Session number by the inner address that belongs to the mobile node: source uplink, destination downlink. */
 // @ts-ignore: decorator
 @inline
-function findOwner(inner: usize, family: u32): u32 {
+export function findOwner(inner: usize, family: u32): u32 {
   const bySource = load<u32>(CONTROL, CONTROL_ROLE) == ROLE_LMA;
   return family == 4 ? findSession4(inner + (bySource ? 12 : 16)) : findSession6(inner + (bySource ? 8 : 24));
 }

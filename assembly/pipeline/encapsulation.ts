@@ -21,7 +21,6 @@ import {
   CONTROL,
   CONTROL_ROLE,
   CONTROL_SESSIONS,
-  CONTROL_SESSION_COUNT,
   CONTROL_TUN_OFFLOAD,
   COUNTER_FRAGMENTED,
   COUNTER_MSS_CLAMPED,
@@ -65,7 +64,7 @@ import { deliveryRoom } from './deliver';
 import { COPIES_PER_PACKET, MESSAGES_PER_PACKET, sendByGroup } from './distribute';
 import { hasProbeAddress } from './probe';
 import { bufferCapacity, gatherReceived, gatheredReceived, takeReceived } from './receive';
-import { MANY_SESSIONS, warmSessions } from './warm';
+import { hasManySessions, warmSessions } from './warm';
 import { groupSends, queueSend, sendRoom } from './send';
 
 /**
@@ -75,7 +74,7 @@ import { groupSends, queueSend, sendRoom } from './send';
 export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64): u32 {
   store<u64>(worker, now, WORKER_NOW);
   const offload = (atomic.load<u32>(CONTROL, CONTROL_TUN_OFFLOAD) & TUN_OFFLOAD_VNET) != 0;
-  if (load<u32>(CONTROL, CONTROL_SESSION_COUNT) >= MANY_SESSIONS) warmSessions(worker, first, last);
+  if (hasManySessions()) warmSessions(worker, first, last);
   let i = first;
   while (i < last && sendRoom(worker) >= MESSAGES_PER_PACKET + COPIES_PER_PACKET && deliveryRoom(worker)) {
     const length = load<u32>(worker + WORKER_RECEIVE_HEADERS + <usize>i * MMSGHDR_SIZE, MMSGHDR_LEN);

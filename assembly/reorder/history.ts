@@ -8,7 +8,7 @@ import { distance } from './sequence';
 
 // @ts-ignore: decorator
 @inline
-function wordOf(session: usize, sequence: u32): usize {
+export function wordOf(session: usize, sequence: u32): usize {
   const bits = (load<u32>(session, SESSION_MASK) << 1) | 1;
   return <usize>load<u32>(session, SESSION_HISTORY) + ((<usize>((sequence & bits) >> 5)) << 2);
 }

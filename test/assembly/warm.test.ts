@@ -2,11 +2,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as L from '../../assembly/layout.ts';
-import { BenchNode } from '../support/bench-node.ts';
+import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
+import { BenchNode, type SentPacket } from '../support/bench-node.ts';
 import { innerPacket } from '../support/inner-packet.ts';
-import { testSession } from '../support/session.ts';
+import { mirrored, testPath, testSession } from '../support/session.ts';
 
-const SESSIONS = 2100;
+const SESSIONS = 1100;
 
 function node(): BenchNode {
   const made = new BenchNode('mag', { sessions: SESSIONS, paths: SESSIONS * 2, heap: 32 << 20 });
@@ -50,5 +51,48 @@ test('batches of packets of many sessions, unknown senders and garbage leave as 
       expect(many.drops).toEqual(few.drops);
     }),
     { numRuns: 100 },
+  );
+});
+
+const UDP = { mode: L.MODE_UDP4, offload: L.ENDPOINT_OFFLOAD_SEGMENT | L.ENDPOINT_OFFLOAD_MERGE };
+const one = testSession({ paths: [testPath(1)] });
+
+/** Two nodes of the same session, of which the first believes that it has many. */
+function twoReceivers(ports?: typeof UDP): [BenchNode, BenchNode] {
+  const [many, few] = [0, 1].map(() => new BenchNode('lma', {}, ports).add(mirrored(one))) as [
+    BenchNode,
+    BenchNode,
+  ];
+  many.memory.setControl(L.CONTROL_SESSION_COUNT, SESSIONS);
+  return [many, few];
+}
+
+test('what is received, whole, damaged or merged, is delivered as it is among few', () => {
+  const inner = fc
+    .nat(255)
+    .map((i) => innerPacket({ family: 4, payload: new Uint8Array(60), source: `192.0.2.${i}` }));
+  const damage = fc.option(fc.tuple(fc.nat(80), fc.nat(255)));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(inner, damage), { minLength: 1, maxLength: 100 }), (some) => {
+      const packets = some.map(([packet]) => packet);
+      const damaged = (sent: readonly SentPacket[]): Uint8Array[] =>
+        sent.map(({ bytes }, i) => {
+          const [at, value] = some[i]![1] ?? [0, bytes[0]!];
+          return bytes.with(at, value);
+        });
+      const [many, few] = twoReceivers();
+      const whole = damaged(new BenchNode('mag').add(one).encapsulate(packets).sent);
+      expect(many.decapsulate(0, whole)).toEqual(few.decapsulate(0, whole));
+      expect(many.drops).toEqual(few.drops);
+
+      const [manyMerged, fewMerged] = twoReceivers(UDP);
+      const datagrams = damaged(new BenchNode('mag', {}, UDP).add(one).encapsulate(packets).sent);
+      const payload = Uint8Array.from(datagrams.flatMap((bytes) => [...bytes]));
+      const name = encodeSockaddr(parseAddress('198.51.100.1'), 5437).bytes;
+      for (const node of [manyMerged, fewMerged]) node.receiveMessage(0, name, payload, datagrams[0]!.length);
+      expect(manyMerged.deliveries()).toEqual(fewMerged.deliveries());
+      expect(manyMerged.drops).toEqual(fewMerged.drops);
+    }),
+    { numRuns: 30 },
   );
 });
