@@ -188,23 +188,42 @@ function checkPools({ pools }: LmaFile): Complaint[] {
 function checkNodes({ nodes }: LmaFile): Complaint[] {
   const complaints: Complaint[] = [];
   const owners = new Map<string, string>();
+  const all: { readonly text: string; readonly path: readonly PropertyKey[]; readonly owner: string }[] = [];
   nodes.forEach((node, i) => {
-    const own = (text: string, path: readonly PropertyKey[]): void => {
-      const key = canonical(text);
-      const owner = owners.get(key);
-      if (owner !== undefined) {
-        complaints.push({ path: ['nodes', i, ...path], message: `${text} belongs to ${owner} already` });
-      } else if (node.identity.includes('*')) {
+    const own = (text: string, key: readonly PropertyKey[]): void => {
+      const path = ['nodes', i, ...key];
+      const name = canonical(text);
+      const owner = owners.get(name);
+      if (owner !== undefined) complaints.push({ path, message: `${text} belongs to ${owner} already` });
+      else if (node.identity.includes('*')) {
         const message = `a pattern stands for many nodes, which cannot all have ${text}`;
-        complaints.push({ path: ['nodes', i, ...path], message });
+        complaints.push({ path, message });
       }
-      owners.set(key, node.identity);
+      owners.set(name, node.identity);
+      all.push({ text, path, owner: node.identity });
     };
     node.homePrefixes.forEach((text, j) => own(text, ['homePrefixes', j]));
     node.delegated.forEach((text, j) => own(text, ['delegated', j]));
     if (node.homeAddress) own(`${node.homeAddress.split('/')[0]}/32`, ['homeAddress']);
   });
+  // By length, not by pairs: there may be tens of thousands.
+  const lengths = [...new Set(all.map(({ text }) => parsePrefix(text).length))];
+  for (const { text, path, owner } of all) {
+    const { bytes, length } = parsePrefix(text);
+    for (const shorter of lengths.filter((each) => each < length)) {
+      const around = `${formatAddress(bytes.map((octet, i) => octet & maskOf(shorter, i)))}/${shorter}`;
+      const other = owners.get(around);
+      if (other !== undefined && other !== owner) {
+        complaints.push({ path, message: `${text} is inside ${around}, which belongs to ${other}` });
+      }
+    }
+  }
   return complaints;
+}
+
+/** Octet `index` of the mask of a prefix. */
+function maskOf(length: number, index: number): number {
+  return (0xff00 >> Math.min(Math.max(length - index * 8, 0), 8)) & 0xff;
 }
 
 function overlap(a: Prefix, b: Prefix): boolean {

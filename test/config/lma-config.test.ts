@@ -94,3 +94,18 @@ test('a pattern without quotes, an alias to YAML: where it stands and what helps
     "x:3:17: nodes[0].identity: there is no anchor &@example.org; a value that begins with a star needs quotes: '*@example.org'",
   );
 });
+
+test('static prefixes of two nodes may not lie in each other', () => {
+  const text = (first: string, second: string): string =>
+    `addresses: ['2001:db8:f::1']\nnodes:\n  - { identity: a@e, ${first} }\n  - { identity: b@e, ${second} }\n`;
+  const homes = (...prefixes: string[]): string =>
+    `homePrefixes: [${prefixes.map((one) => `'${one}'`).join()}]`;
+  const wide = "delegated: ['2001:db8:2000::/56']";
+  expect(() => parseLmaConfig(text(wide, homes('2001:db8:2000:1::/64')), 'x')).toThrow(
+    'x:4:37: nodes[1].homePrefixes[0]: 2001:db8:2000:1::/64 is inside 2001:db8:2000::/56, which belongs to a@e',
+  );
+  expect(() => parseLmaConfig(text(homes('2001:db8:2000:ff::/68'), wide), 'x')).toThrow(
+    'x:3:37: nodes[0].homePrefixes[0]: 2001:db8:2000:ff::/68 is inside 2001:db8:2000::/56, which belongs to b@e',
+  );
+  parseLmaConfig(text(`${homes('2001:db8:2000:1::/64')}, ${wide}`, homes('2001:db8:2000:100::/64')), 'x');
+});
