@@ -40,6 +40,7 @@ import {
   SESSION_HIGHEST,
   SESSION_MASK,
   SESSION_OLDEST,
+  SESSION_RENUMBERED,
   SESSION_RING,
   SESSION_SKIP_TIME,
   SESSION_SKIP_WAIT,
@@ -271,6 +272,23 @@ function raise(at: usize, value: u32): void {
 
 /** A number that has been given up or delivered already. */
 function takeLate(worker: usize, session: usize, buffer: usize, sequence: u32): void {
+  if (atomic.load<u32>(session, SESSION_RENUMBERED)) return takeRenumbered(worker, session, buffer, sequence);
+  takeOld(worker, session, buffer, sequence);
+}
+
+/** The far end is known to have begun anew, so an old number is a new packet: the window goes there. */
+function takeRenumbered(worker: usize, session: usize, buffer: usize, sequence: u32): void {
+  if (!lockOrMark(worker, session)) return stash(worker, buffer);
+  // Another worker may have been first.
+  if (!atomic.load<u32>(session, SESSION_RENUMBERED)) return takeOld(worker, session, buffer, sequence);
+  if (load<u32>(session, SESSION_CANDIDATES)) dropCandidates(worker, session);
+  store<u32>(buffer, 0, BUFFER_OWNER);
+  store<u32>(session, <u32>buffer, SESSION_CANDIDATE_BUFFERS);
+  store<u32>(session, 1, SESSION_CANDIDATES);
+  adoptCandidates(worker, session);
+}
+
+function takeOld(worker: usize, session: usize, buffer: usize, sequence: u32): void {
   if (!deliveryRoom(worker)) return stash(worker, buffer);
   if (markDelivered(session, sequence)) return dropDuplicate(worker, session, buffer);
   countShared(session + SESSION_STATS + STAT_LATE);
@@ -421,6 +439,7 @@ function adoptCandidates(worker: usize, session: usize): void {
     if (distance(other, first) > 0) first = other;
   }
   store<u32>(session, 0, SESSION_CANDIDATES);
+  atomic.store<u32>(session, 0, SESSION_RENUMBERED);
   moveHead(session, first);
   forgetPaths(session);
   countShared(session + SESSION_STATS + STAT_RESTARTS);

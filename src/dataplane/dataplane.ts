@@ -13,6 +13,7 @@ import { GracePeriods } from './grace.ts';
 import { DataplaneMemory, type MemorySizes } from './memory.ts';
 import { ProbePort } from './probe-port.ts';
 import type { PathTraffic, ProbeListener, ProbedPaths } from './probed-paths.ts';
+import type { Numbering } from '../paths/probe.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { NextHop } from './path-links.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -295,6 +296,16 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   traffic(session: string, bid: number): PathTraffic | null {
     return this.#probes.traffic(session, bid);
+  }
+
+  /** How far we have numbered a session's packets. Throws UNKNOWN_SESSION. */
+  numbering(session: string): Numbering {
+    return this.#sessions.numbering(session);
+  }
+
+  /** The far end numbers a session's packets anew, and has come to `next`. Throws UNKNOWN_SESSION. */
+  expectNumbers(session: string, next: number): void {
+    this.#sessions.expectNumbers(session, next);
   }
 
   onProbes(listener: ProbeListener): () => void {

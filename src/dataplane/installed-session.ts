@@ -29,6 +29,8 @@ export interface InstalledPath {
 
 export interface InstalledSession {
   index: number;
+  /** When its numbers and its window began: microseconds since 1970. */
+  sinceUs: number;
   spec: SessionSpec;
   paths: InstalledPath[];
   config: ConfigBlock;

@@ -35,6 +35,7 @@ import { PathInstaller } from './path-installer.ts';
 import { type NextHop, mayGoByLink } from './path-links.ts';
 import { isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writeWaits } from './session-record.ts';
+import type { Numbering } from '../paths/probe.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { SessionStatus } from './status.ts';
@@ -43,6 +44,9 @@ import type { HotPath } from './wasm.ts';
 import type { XdpPaths } from './xdp-paths.ts';
 
 const SCHEDULE_SHOWN = 64;
+
+/** Both ends begin anew together when their keys change; only a window older than this can hold numbers from before. */
+const NEW_WINDOW_US = 2e6;
 
 export class SessionStore {
   readonly #memory: DataplaneMemory;
@@ -114,7 +118,7 @@ export class SessionStore {
       throw error;
     }
     this.#publish(index, config);
-    this.#sessions.set(spec.name, { index, spec, paths, config, waits: null });
+    this.#sessions.set(spec.name, { index, sinceUs: utcMicroseconds(), spec, paths, config, waits: null });
     this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
   }
 
@@ -187,6 +191,7 @@ export class SessionStore {
     const gone = session.paths.filter((path) => !paths.some((other) => other.number === path.number));
     const oldConfig = session.config;
     Object.assign(session, { index, spec, paths, config, waits });
+    if (afresh) session.sinceUs = utcMicroseconds();
     this.#publish(index, config);
     for (const prefix of old.prefixes) {
       if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
@@ -281,6 +286,25 @@ export class SessionStore {
   waits(name: string): WaitBounds {
     const { waits, spec } = this.#get(name);
     return waits ?? spec.resequencer;
+  }
+
+  /** How far we have numbered the session's packets. Throws UNKNOWN_SESSION. */
+  numbering(name: string): Numbering {
+    const { index, sinceUs } = this.#get(name);
+    return { sinceUs, next: Number(this.#ticket(index) & 0xffff_ffffn) };
+  }
+
+  /**
+   * The far end numbers its packets anew, from 0, and has come to `next`: what it sends is no duplicate of what it sent before with the same
+   * numbers. A window that is itself new knows no such. Throws UNKNOWN_SESSION.
+   */
+  expectNumbers(name: string, next: number): void {
+    const { index, sinceUs } = this.#get(name);
+    if (utcMicroseconds() - sinceUs < NEW_WINDOW_US) return;
+    const at = this.#memory.session(index) / 4;
+    const head = Atomics.load(this.#memory.u32, at + L.SESSION_HEAD / 4);
+    // It may have overtaken what we have already.
+    if (((head - next) | 0) > 0) Atomics.store(this.#memory.u32, at + L.SESSION_RENUMBERED / 4, 1);
   }
 
   /** New weights by BID; others stay. Throws UNKNOWN_BID and BAD_WEIGHT. */
@@ -468,4 +492,9 @@ export class SessionStore {
   #origin(session: InstalledSession): bigint {
     return this.#memory.u64[(session.config.address + L.CONFIG_ORIGIN) / 8]!;
   }
+}
+
+/** Of a clock that a restart does not set back. */
+function utcMicroseconds(): number {
+  return Math.round((performance.timeOrigin + performance.now()) * 1000);
 }

@@ -12,7 +12,7 @@ import { Guard, type GuardVerdict } from '../paths/guard.ts';
 import type { HealthConfig } from '../paths/path-health.ts';
 import { modelEstimates } from '../paths/model-estimates.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
-import type { TrafficCounts } from '../paths/probe.ts';
+import type { Numbering, TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
 import { monotonicMicroseconds } from '../dataplane/worker.ts';
 
@@ -160,6 +160,9 @@ export class PathWatch {
     }
   }
 
+  readonly #numberingOf = (session: string): Numbering | null =>
+    this.#dataplane.has(session) ? this.#dataplane.numbering(session) : null;
+
   readonly #countsOf = ({ session, bid }: PathId): TrafficCounts | null =>
     this.#dataplane.traffic(session, bid);
 
@@ -178,7 +181,7 @@ export class PathWatch {
     // Before silence is judged.
     this.#dataplane.pollProbes();
     const now = monotonicMicroseconds();
-    this.#apply(this.#monitor.tick(now, this.#countsOf));
+    this.#apply(this.#monitor.tick(now, this.#countsOf, this.#numberingOf));
     for (const { session, bid, divisor } of this.#ease.due(now)) {
       if (this.#dataplane.hasPath(session, bid)) this.#dataplane.setPathDivisor(session, bid, divisor);
     }
@@ -254,6 +257,10 @@ export class PathWatch {
         continue;
       }
       if (effect.effect === 'queue' || !this.#dataplane.hasPath(session, bid)) continue;
+      if (effect.effect === 'renumbered') {
+        this.#dataplane.expectNumbers(session, effect.next);
+        continue;
+      }
       const { from, to, reason } = effect;
       if (to === 'down') this.#ease.end(effect);
       if (from === 'down') this.#easeIn(effect);

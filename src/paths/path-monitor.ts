@@ -6,7 +6,7 @@ import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-hea
 import type { DirectionEstimate } from './direction-meter.ts';
 import { PathProbeState, type SeenQueue } from './path-probe-state.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
-import { type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
+import { type Numbering, type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
 import { volleysOf } from './volleys.ts';
 import { WatchedSession } from './watched-session.ts';
 
@@ -22,6 +22,8 @@ export interface WatchedPath extends PathId {
 
 export type MonitorEffect =
   | (PathId & { readonly effect: 'send'; readonly message: Uint8Array })
+  /** The far end numbers its packets anew, and has come to `next`: it has restarted, say. */
+  | (PathId & { readonly effect: 'renumbered'; readonly next: number })
   /** For the schedulers' models. */
   | (PathId & SeenQueue & { readonly effect: 'queue' })
   | (PathId & {
@@ -58,6 +60,7 @@ export interface ReceivedMessage extends PathId {
 }
 
 type CountsOf = (path: PathId) => TrafficCounts | null;
+type NumberingOf = (session: string) => Numbering | null;
 
 /** So many probes a second at most, whatever the number of paths: beyond, all intervals grow. */
 const MOST_PROBES_A_SECOND = 2000;
@@ -156,7 +159,7 @@ export class PathMonitor {
   }
 
   /** Probes that are due, and what silence and measurements have changed. To be called after receive() has had everything that came. */
-  tick(nowUs: number, countsOf: CountsOf): MonitorEffect[] {
+  tick(nowUs: number, countsOf: CountsOf, numberingOf: NumberingOf = () => null): MonitorEffect[] {
     const effects: MonitorEffect[] = [];
     this.#excuse(nowUs - this.#nextTickUs);
     let next = Infinity;
@@ -165,7 +168,8 @@ export class PathMonitor {
       for (const [bid, state] of watched.paths) {
         const interval = watched.intervalOf(state) * this.#stretch;
         const path = { session, bid };
-        if (state.dueUs <= nowUs) effects.push(...this.#probe(path, state, interval, nowUs, countsOf));
+        if (state.dueUs <= nowUs)
+          effects.push(...this.#probe(path, state, interval, nowUs, countsOf, numberingOf));
         if (state.health.suspectUs(interval) <= nowUs) {
           effects.push(
             ...this.#change(path, () => this.#checkSilence(watched.paths, state, interval, nowUs)),
@@ -194,6 +198,7 @@ export class PathMonitor {
     interval: number,
     nowUs: number,
     countsOf: CountsOf,
+    numberingOf: NumberingOf,
   ): MonitorEffect[] {
     const effects: MonitorEffect[] = [];
     const counts = countsOf(path);
@@ -201,7 +206,8 @@ export class PathMonitor {
     state.dueUs =
       Math.max(state.dueUs + interval, nowUs + interval / 2) + (rare ? interval * (RARELY - 1) : 0);
     if (counts) {
-      const message = encodeProbe(state.request(path.bid, Math.round(nowUs), counts));
+      const request = state.request(path.bid, Math.round(nowUs), counts, numberingOf(path.session));
+      const message = encodeProbe(request);
       effects.push({ ...path, effect: 'send', message });
     }
     const states = this.#sessions.get(path.session)!.paths;
@@ -248,6 +254,7 @@ export class PathMonitor {
         const message = encodeProbe({
           ...probe,
           kind: 'response',
+          numbering: null,
           bid,
           receivedUs: arrivalUs,
           answeredUs: Math.max(Math.round(nowUs), arrivalUs),
@@ -257,6 +264,13 @@ export class PathMonitor {
       }
     }
     if (!state) return effects;
+    if (watched && probe.numbering) {
+      const { sinceUs, next } = probe.numbering;
+      if (watched.peerSinceUs !== null && watched.peerSinceUs !== sinceUs) {
+        effects.push({ ...path, effect: 'renumbered', next });
+      }
+      watched.peerSinceUs = sinceUs;
+    }
     effects.push(
       ...this.#change(path, () => {
         if (!state.receive(probe, arrivalUs, { packets, octets })) this.#malformed++;

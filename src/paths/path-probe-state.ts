@@ -5,7 +5,7 @@
 import { DelayMeter } from './delay-meter.ts';
 import { type DirectionEstimate, DirectionMeter } from './direction-meter.ts';
 import { type HealthConfig, PathHealth } from './path-health.ts';
-import type { Probe, TrafficCounts } from './probe.ts';
+import type { Numbering, Probe, TrafficCounts } from './probe.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 
 interface Pending {
@@ -81,7 +81,7 @@ export class PathProbeState {
   }
 
   /** The next request. */
-  request(bid: number, nowUs: number, counts: TrafficCounts): Probe {
+  request(bid: number, nowUs: number, counts: TrafficCounts, numbering: Numbering | null): Probe {
     const sequence = this.#sequence;
     this.#sequence = (sequence + 1) >>> 0;
     this.#sent++;
@@ -90,7 +90,7 @@ export class PathProbeState {
       this.#pending.shift();
       this.health.lost();
     }
-    return { kind: 'request', bid, sequence, sentUs: nowUs, receivedUs: 0, answeredUs: 0, counts };
+    return { kind: 'request', bid, sequence, sentUs: nowUs, receivedUs: 0, answeredUs: 0, counts, numbering };
   }
 
   /** A probe of either kind has come; `received` is what had come over the path by then. False: an answer to nothing we asked. */

@@ -6,7 +6,8 @@
  *   +--------+--------+--------+--------+-----------------+----------------------------+
  *   | version| kind   | BID    | 0      | sequence        | time the request was sent  |
  *   +--------+--------+--------+--------+-----------------+----------------------------+ 16
- *   | time the request came (response)  | time the response was sent                   |
+ *   | response: time the request came   | time the response was sent                   |
+ *   | request: since when numbers count | next sequence number of the session          |
  *   +-----------------------------------+----------------------------------------------+ 32
  *   | data packets sent                 | octets sent                                  |
  *   +-----------------------------------+----------------------------------------------+ 48
@@ -31,6 +32,14 @@ export interface TrafficCounts {
   readonly rxOctets: number;
 }
 
+/** How far the sender of a request has numbered the session's packets. */
+export interface Numbering {
+  /** When it began, at 0: microseconds of any clock of the sender, another value each time. */
+  readonly sinceUs: number;
+  /** 32 bits. */
+  readonly next: number;
+}
+
 export interface Probe {
   readonly kind: 'request' | 'response';
   /** The sender's BID of the path. */
@@ -44,6 +53,8 @@ export interface Probe {
   readonly answeredUs: number;
   /** What the sender of this message has counted. */
   readonly counts: TrafficCounts;
+  /** Of a request; null: not told, as by versions before, or a response. */
+  readonly numbering: Numbering | null;
 }
 
 export function encodeProbe({
@@ -54,6 +65,7 @@ export function encodeProbe({
   receivedUs,
   answeredUs,
   counts,
+  numbering,
 }: Probe): Uint8Array {
   const octets = new Uint8Array(PROBE_OCTETS);
   const view = new DataView(octets.buffer);
@@ -63,7 +75,8 @@ export function encodeProbe({
   view.setUint32(4, sequence);
   const { txPackets, txOctets, rxPackets, rxOctets } = counts;
   let at = NUMBERS;
-  for (const value of [sentUs, receivedUs, answeredUs, txPackets, txOctets, rxPackets, rxOctets]) {
+  const [third, fourth] = numbering ? [numbering.sinceUs, numbering.next] : [receivedUs, answeredUs];
+  for (const value of [sentUs, third, fourth, txPackets, txOctets, rxPackets, rxOctets]) {
     view.setUint32(at, value / HIGH);
     view.setUint32(at + 4, value);
     at += 8;
@@ -77,13 +90,16 @@ export function decodeProbe(octets: Uint8Array): Probe | null {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   for (let at = NUMBERS; at < PROBE_OCTETS; at += 8)
     if (!Number.isSafeInteger(numberAt(view, at))) return null;
+  const isRequest = octets[1] === REQUEST;
+  const [third, fourth] = [numberAt(view, 16), numberAt(view, 24)];
   return {
-    kind: octets[1] === REQUEST ? 'request' : 'response',
+    kind: isRequest ? 'request' : 'response',
     bid: octets[2]!,
     sequence: view.getUint32(4),
     sentUs: numberAt(view, 8),
-    receivedUs: numberAt(view, 16),
-    answeredUs: numberAt(view, 24),
+    receivedUs: isRequest ? 0 : third,
+    answeredUs: isRequest ? 0 : fourth,
+    numbering: isRequest && third ? { sinceUs: third, next: fourth >>> 0 } : null,
     counts: {
       txPackets: numberAt(view, 32),
       txOctets: numberAt(view, 40),

@@ -12,6 +12,8 @@ const IDLE_US = 5e6;
 export class WatchedSession {
   /** By BID. */
   readonly paths = new Map<number, PathProbeState>();
+  /** Since when the far end numbers its packets, as it told last; null: it has not told. */
+  peerSinceUs: number | null = null;
   #resting = false;
   /** When counters were looked at last. */
   #lookedUs = -Infinity;

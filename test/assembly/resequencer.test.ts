@@ -53,6 +53,11 @@ function startAt(mag: BenchNode, ticket: bigint): void {
   mag.memory.u64[(mag.memory.session(0) + L.SESSION_TICKET) / 8] = ticket;
 }
 
+/** The control thread has learned that the far end numbers its packets anew. */
+function renumber(lma: BenchNode): void {
+  lma.memory.u32[(lma.memory.session(0) + L.SESSION_RENUMBERED) / 4] = 1;
+}
+
 interface Arrival {
   readonly index: number;
   readonly at: number;
@@ -297,6 +302,27 @@ describe('the cases one by one', () => {
     expect(deliver(lma, fresh, [...fresh.keys()])).toEqual(Array.from({ length: 10 }, (_, i) => 1000 + i));
     expect(lma.resequencer()).toMatchObject({ restarts: 1 });
     expect(lma.drops).toEqual({});
+  });
+
+  test('a sender that is known to have begun anew: its numbers are no duplicates, and only the first one moves the window', () => {
+    const { mag, lma } = pair();
+    const old = numbered(mag, 0, 20);
+    expect(deliver(lma, old, [...old.keys()]).length).toBe(20);
+    startAt(mag, 0n);
+    const fresh = numbered(mag, 1000, 20);
+    expect(deliver(lma, fresh, [0, 1])).toEqual([]);
+    renumber(lma);
+    expect(deliver(lma, fresh, [2, 3, 5])).toEqual([1002, 1003]);
+    expect(deliver(lma, fresh, [4, 3, 6])).toEqual([1004, 1005, 1006]);
+    expect(deliver(lma, fresh, [7, 8, 9])).toEqual([1007, 1008, 1009]);
+    expect(lma.resequencer()).toMatchObject({ restarts: 1, duplicates: 3 });
+    // What it sends far away moves the window as ever, and then nothing is left to be expected.
+    renumber(lma);
+    startAt(mag, 5_000_000n);
+    const far = numbered(mag, 2000, 6);
+    expect(deliver(lma, far, [0, 1, 2, 3, 4])).toEqual([2000, 2001, 2002, 2003, 2004]);
+    expect(deliver(lma, far, [3, 5])).toEqual([2005]);
+    expect(lma.resequencer()).toMatchObject({ restarts: 2, duplicates: 4 });
   });
 
   test('a single stray number far away is dropped and does no harm', () => {

@@ -308,3 +308,29 @@ describe('each session as it says', () => {
     expect(silenceOf(patient)).toBeLessThan(1_700_000);
   });
 });
+
+test('the far end numbers its packets anew: told once, with the number that it has come to', () => {
+  const [here, there] = [new PathMonitor(), new PathMonitor()];
+  const counts = { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 };
+  const path = { session: 'mn1', bid: 1 };
+  for (const monitor of [here, there]) monitor.setPaths([path], 0);
+  let now = 0;
+  const heard = (sinceUs: number, next: number): unknown[] => {
+    now += 1e6;
+    return there
+      .tick(
+        now,
+        () => counts,
+        () => ({ sinceUs, next }),
+      )
+      .flatMap((effect) => (effect.effect === 'send' ? [effect.message] : []))
+      .flatMap((message) =>
+        here.receive({ ...path, message, arrivalUs: now, packets: 0, octets: 0 }, now, () => counts),
+      )
+      .filter(({ effect }) => effect === 'renumbered');
+  };
+  expect(heard(5, 100)).toEqual([]);
+  expect(heard(5, 3000)).toEqual([]);
+  expect(heard(77, 2)).toEqual([{ ...path, effect: 'renumbered', next: 2 }]);
+  expect(heard(77, 9)).toEqual([]);
+});

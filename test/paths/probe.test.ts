@@ -4,15 +4,29 @@ import { expect, test } from 'vitest';
 import { PROBE_OCTETS, type Probe, decodeProbe, encodeProbe } from '../../src/paths/probe.ts';
 
 const count = fc.maxSafeNat();
-const probes: fc.Arbitrary<Probe> = fc.record({
-  kind: fc.constantFrom('request' as const, 'response' as const),
+const number = fc.integer({ min: 0, max: 0xffff_ffff });
+const common = {
   bid: fc.integer({ min: 1, max: 254 }),
-  sequence: fc.integer({ min: 0, max: 0xffff_ffff }),
+  sequence: number,
   sentUs: count,
-  receivedUs: count,
-  answeredUs: count,
   counts: fc.record({ txPackets: count, txOctets: count, rxPackets: count, rxOctets: count }),
-});
+};
+const probes: fc.Arbitrary<Probe> = fc.oneof(
+  fc.record({
+    ...common,
+    kind: fc.constant('request' as const),
+    receivedUs: fc.constant(0),
+    answeredUs: fc.constant(0),
+    numbering: fc.option(fc.record({ sinceUs: fc.integer({ min: 1, max: 2 ** 53 - 1 }), next: number })),
+  }),
+  fc.record({
+    ...common,
+    kind: fc.constant('response' as const),
+    receivedUs: count,
+    answeredUs: count,
+    numbering: fc.constant(null),
+  }),
+);
 
 test('what is written is read', () => {
   fc.assert(

@@ -136,6 +136,7 @@ export class TwoEnds {
         this.ends[side].queues.set(effect.bid, effect.queueUs);
         continue;
       }
+      if (effect.effect === 'renumbered') continue;
       const other = (1 - side) as 0 | 1;
       this.#transmit(side, effect.bid, PROBE, () => {
         const { monitor, clockUs, counts } = this.ends[other];
