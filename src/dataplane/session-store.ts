@@ -45,9 +45,6 @@ import type { XdpPaths } from './xdp-paths.ts';
 
 const SCHEDULE_SHOWN = 64;
 
-/** Both ends begin anew together when their keys change; only a window older than this can hold numbers from before. */
-const NEW_WINDOW_US = 2e6;
-
 export class SessionStore {
   readonly #memory: DataplaneMemory;
   readonly #wasm: HotPath;
@@ -296,11 +293,10 @@ export class SessionStore {
 
   /**
    * The far end numbers its packets anew, from 0, and has come to `next`: what it sends is no duplicate of what it sent before with the same
-   * numbers. A window that is itself new knows no such. Throws UNKNOWN_SESSION.
+   * numbers. Throws UNKNOWN_SESSION.
    */
   expectNumbers(name: string, next: number): void {
-    const { index, sinceUs } = this.#get(name);
-    if (utcMicroseconds() - sinceUs < NEW_WINDOW_US) return;
+    const { index } = this.#get(name);
     const at = this.#memory.session(index) / 4;
     const head = Atomics.load(this.#memory.u32, at + L.SESSION_HEAD / 4);
     // It may have overtaken what we have already.

@@ -200,7 +200,7 @@ export class PathWatch {
     for (const probe of probes) {
       const now = monotonicMicroseconds();
       this.#updateList(now);
-      const effects = this.#monitor.receive(probe, now, this.#countsOf);
+      const effects = this.#monitor.receive(probe, now, this.#countsOf, this.#numberingOf);
       this.#apply(effects);
       const queues = seen.get(probe.session) ?? [];
       seen.set(probe.session, queues);

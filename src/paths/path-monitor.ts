@@ -232,7 +232,12 @@ export class PathMonitor {
   }
 
   /** A probe has come: its answer, if it asks, and what it changes. */
-  receive(received: ReceivedMessage, nowUs: number, countsOf: CountsOf): MonitorEffect[] {
+  receive(
+    received: ReceivedMessage,
+    nowUs: number,
+    countsOf: CountsOf,
+    numberingOf: NumberingOf = () => null,
+  ): MonitorEffect[] {
     const { session, bid, arrivalUs, packets, octets } = received;
     const watched = this.#sessions.get(session);
     // At rest there is no other reason to wake up for that.
@@ -266,10 +271,8 @@ export class PathMonitor {
     if (!state) return effects;
     if (watched && probe.numbering) {
       const { sinceUs, next } = probe.numbering;
-      if (watched.peerSinceUs !== null && watched.peerSinceUs !== sinceUs) {
-        effects.push({ ...path, effect: 'renumbered', next });
-      }
-      watched.peerSinceUs = sinceUs;
+      const own = numberingOf(session)?.sinceUs ?? null;
+      if (watched.isRenumbered(sinceUs, own)) effects.push({ ...path, effect: 'renumbered', next });
     }
     effects.push(
       ...this.#change(path, () => {

@@ -12,8 +12,8 @@ const IDLE_US = 5e6;
 export class WatchedSession {
   /** By BID. */
   readonly paths = new Map<number, PathProbeState>();
-  /** Since when the far end numbers its packets, as it told last; null: it has not told. */
-  peerSinceUs: number | null = null;
+  /** Since when the far end and we have numbered our packets when it told last; null: it has not told. */
+  #since: { readonly far: number; readonly own: number | null } | null = null;
   #resting = false;
   /** When counters were looked at last. */
   #lookedUs = -Infinity;
@@ -47,6 +47,16 @@ export class WatchedSession {
     if (roused) this.#rouse(nowUs);
     this.#resting = may;
     return roused;
+  }
+
+  /**
+   * The far end has numbered its packets since `far`, we ours since `own`. True if it has begun anew but we have not: both do when their
+   * keys change.
+   */
+  isRenumbered(far: number, own: number | null): boolean {
+    const before = this.#since;
+    this.#since = { far, own };
+    return before !== null && before.far !== far && before.own === own;
   }
 
   #mayRest(nowUs: number): boolean {

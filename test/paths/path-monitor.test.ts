@@ -315,7 +315,7 @@ test('the far end numbers its packets anew: told once, with the number that it h
   const path = { session: 'mn1', bid: 1 };
   for (const monitor of [here, there]) monitor.setPaths([path], 0);
   let now = 0;
-  const heard = (sinceUs: number, next: number): unknown[] => {
+  const heard = (sinceUs: number, next: number, own = 1): unknown[] => {
     now += 1e6;
     return there
       .tick(
@@ -325,7 +325,12 @@ test('the far end numbers its packets anew: told once, with the number that it h
       )
       .flatMap((effect) => (effect.effect === 'send' ? [effect.message] : []))
       .flatMap((message) =>
-        here.receive({ ...path, message, arrivalUs: now, packets: 0, octets: 0 }, now, () => counts),
+        here.receive(
+          { ...path, message, arrivalUs: now, packets: 0, octets: 0 },
+          now,
+          () => counts,
+          () => ({ sinceUs: own, next: 0 }),
+        ),
       )
       .filter(({ effect }) => effect === 'renumbered');
   };
@@ -333,4 +338,7 @@ test('the far end numbers its packets anew: told once, with the number that it h
   expect(heard(5, 3000)).toEqual([]);
   expect(heard(77, 2)).toEqual([{ ...path, effect: 'renumbered', next: 2 }]);
   expect(heard(77, 9)).toEqual([]);
+  // Both have begun anew.
+  expect(heard(78, 0, 2)).toEqual([]);
+  expect(heard(79, 0, 2)).toHaveLength(1);
 });

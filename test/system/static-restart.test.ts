@@ -79,8 +79,6 @@ test.each(ENDS)(
   async (end) => {
     await waitFor(() => ENDS.every(measured));
     expect(pings(30)).toBe(30);
-    // A window that is new itself has nothing to mistake.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
     await daemons.get(end)!.end('SIGKILL');
     await start(end);
     await waitFor(() => ENDS.every(measured));
