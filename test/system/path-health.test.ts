@@ -151,7 +151,7 @@ test('a far too slow and lossy path is degraded, and with adaptive weights nothi
 });
 
 test('wrong weights: the share of the slow path falls to what it carries', async () => {
-  await withLab(['fast,rate=40mbit,delay=5ms', 'slow,rate=8mbit,delay=5ms'], 8, async (lab) => {
+  await withLab(['fast,rate=40mbit,delay=5ms', 'slow,rate=8mbit,delay=5ms'], 16, async (lab) => {
     lab.mag.pathWatch!.setAdaptive(SESSION, true);
     await until(() => states(lab) === 'up up');
     const transfer = lab.tcp('uplink');
