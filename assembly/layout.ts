@@ -524,9 +524,9 @@ export const SESSION_CANDIDATE_NEXT = 216;
 /** u32 each: up to CANDIDATE_MAX buffers. */
 export const SESSION_CANDIDATE_BUFFERS = 220;
 export const CANDIDATE_MAX = 4;
-/** u32: 1 after a packet far outside the window went out alone (window.ts); SESSION_CANDIDATE_NEXT is the number after it. */
+/** u32: 1 after a packet far outside the window went out alone (restart.ts); SESSION_CANDIDATE_NEXT is the number after it. */
 export const SESSION_STRAY = 248;
-/** u32, atomic: 1 once the far end is known to number its packets anew, from 0, until the window has gone there (window.ts). */
+/** u32, atomic: 1 once the far end is known to number its packets anew, from 0, until the window has gone there (restart.ts). */
 export const SESSION_RENUMBERED = 252;
 /** Statistics, u64 each. */
 export const SESSION_STATS = 256;

@@ -23,7 +23,8 @@ import { lockOrMark } from '../reorder/lock';
 import { elapsed } from '../reorder/sequence';
 import { release } from '../reorder/release';
 import { clearTimer, deadlineOf, nextTimer } from '../reorder/timers';
-import { serveCandidates, retryStash, settle } from '../reorder/window';
+import { serveCandidates } from '../reorder/restart';
+import { retryStash, settle } from '../reorder/window';
 import { deliveryRoom } from './deliver';
 
 /**
