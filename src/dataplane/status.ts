@@ -129,7 +129,8 @@ export interface FlowStatus {
 
 export interface WorkerStatus {
   readonly id: number;
-  readonly state: 'running' | 'starting' | 'stopped' | 'failed';
+  /** `unresponsive`: has not come back from a batch for 5 s; after 10 s it is replaced. */
+  readonly state: 'running' | 'starting' | 'unresponsive' | 'stopped' | 'failed';
   readonly restarts: number;
   readonly tunRxPackets: number;
   readonly tunTxPackets: number;

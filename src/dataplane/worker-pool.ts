@@ -1,4 +1,4 @@
-/** The worker threads (piscina): starts one endless task each, wakes them, restarts one that crashed. */
+/** The worker threads (piscina): starts one endless task each, wakes them, restarts one that crashed or does not come back. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import * as L from '../../assembly/layout.ts';
@@ -23,12 +23,17 @@ interface Worker {
   mail: MessagePort | null;
   heartbeat: number;
   missed: number;
+  /** Ends the thread wherever it is, in an endless loop too. */
+  abort: AbortController;
   done: Promise<void>;
 }
 
-/** A worker that does not answer wake-ups for this many checks is reported. */
+/** A worker that does not answer wake-ups for this many checks is reported, and after as many again replaced. */
 const MISSED_CHECKS = 5;
+const RESTART_CHECKS = 10;
 const RESTART_DELAY_MS = 100;
+/** Workers that have not stopped by themselves by then are ended. */
+const STOP_MS = 2000;
 
 export class WorkerPool {
   readonly #memory: DataplaneMemory;
@@ -81,6 +86,7 @@ export class WorkerPool {
       mail: null,
       heartbeat: 0,
       missed: 0,
+      abort: new AbortController(),
       done: Promise.resolve(),
     }));
   }
@@ -94,8 +100,8 @@ export class WorkerPool {
 
   /** Whether the worker's loop may be inside a batch. */
   isRunning(index: number): boolean {
-    const state = this.#workers[index]?.state;
-    return state === 'running' || state === 'starting';
+    const worker = this.#workers[index];
+    return worker !== undefined && hasThread(worker);
   }
 
   /** Wakes every worker, so that it reads its mail and passes a batch end. */
@@ -116,10 +122,10 @@ export class WorkerPool {
     return { id: index, state, restarts };
   }
 
-  /** To be called about once a second: notices loops that stand still. */
+  /** To be called about once a second: notices loops that stand still, and ends them if they go on standing. */
   checkHealth(): void {
     for (const worker of this.#workers) {
-      if (worker.state !== 'running' && worker.state !== 'starting') continue;
+      if (!hasThread(worker)) continue;
       const at = (this.#memory.workerRegion(worker.index) + L.WORKER_HEARTBEAT) / 4;
       const heartbeat = Atomics.load(this.#memory.u32, at);
       if (heartbeat !== worker.heartbeat) {
@@ -127,7 +133,10 @@ export class WorkerPool {
         worker.missed = 0;
         worker.state = 'running';
       } else if (++worker.missed === MISSED_CHECKS) {
+        worker.state = 'unresponsive';
         this.#emit({ event: 'workerUnresponsive', worker: worker.index });
+      } else if (worker.missed === RESTART_CHECKS) {
+        worker.abort.abort();
       }
       this.#wake[worker.index]!.signal();
     }
@@ -136,7 +145,11 @@ export class WorkerPool {
   async stop(): Promise<void> {
     this.#forgetExit();
     this.#tellStop();
+    const impatience = setTimeout(() => {
+      for (const worker of this.#workers) worker.abort.abort();
+    }, STOP_MS);
     await Promise.all(this.#workers.map((worker) => worker.done));
+    clearTimeout(impatience);
     await this.#pool.destroy();
   }
 
@@ -152,6 +165,7 @@ export class WorkerPool {
       worker.mail = port1;
       worker.state = 'starting';
       worker.missed = 0;
+      worker.abort = new AbortController();
       const task: WorkerTask = {
         index: worker.index,
         module: this.#module,
@@ -165,11 +179,16 @@ export class WorkerPool {
         mail: port2,
       };
       try {
-        await this.#pool.run(task, { transferList: [port2] });
+        await this.#pool.run(task, { transferList: [port2], signal: worker.abort.signal });
         worker.state = 'stopped';
       } catch (error) {
         worker.state = 'failed';
-        this.#emit({ event: 'workerFailed', worker: worker.index, error: describe(error) });
+        const aborted = worker.abort.signal.aborted;
+        this.#emit({
+          event: 'workerFailed',
+          worker: worker.index,
+          error: aborted ? 'it did not come back from a batch' : describe(error),
+        });
       }
       port1.close();
       worker.mail = null;
@@ -182,6 +201,10 @@ export class WorkerPool {
       this.#emit({ event: 'workerRestarted', worker: worker.index });
     }
   }
+}
+
+function hasThread(worker: Worker): boolean {
+  return worker.state !== 'stopped' && worker.state !== 'failed';
 }
 
 function describe(error: unknown): string {
