@@ -68,44 +68,59 @@ function figures(result: BenchResult, table: Metric['table']): Cells {
   };
 }
 
-/** One table a load, with the groups as rows; then the functions of each profile. */
+/** Of each load, with a column for each scenario: groups, stages, system calls, functions. */
 function formatProfiles(profiles: readonly Profile[], draw: (cells: Cells) => string): string[] {
   const loads = [...new Set(profiles.map(({ load }) => load))];
-  const tables = loads.flatMap((load) => {
-    const columns = profiles.filter((profile) => profile.load === load);
-    const row = (name: string, value: (profile: Profile) => number | undefined): string[] => [
-      name,
-      ...columns.map((profile) => (value(profile) ?? 0).toFixed(0)),
-    ];
-    const head = ['', ...columns.map(({ scenario }) => scenario.replace('tunloom ', ''))];
-    return [
-      `${load}: nanoseconds of CPU a packet, both ends together, by what it is spent on, then by stage`,
-      draw({
-        head,
-        rows: [
-          row('packets a second', ({ packetsPerSecond }) => packetsPerSecond),
-          row('all', ({ nanosecondsPerPacket }) => nanosecondsPerPacket),
-          ...GROUPS.map((name) => row(name, ({ groups }) => groups[name])),
-        ],
-      }),
-      draw({ head, rows: STAGE_NAMES.map((name) => row(name, ({ stages }) => stages[name])) }),
-    ];
-  });
-  const calls = profiles.map(({ scenario, load, systemCalls }) => {
-    const list = Object.entries(systemCalls).map(([call, number]) => `${call} ${number.toFixed(3)}`);
-    return `- ${scenario}, ${load}: ${list.join(', ') || 'not counted'}`;
-  });
-  const functions = profiles.map(({ scenario, load, functions }) => {
-    const list = functions.map(({ symbol, nanoseconds }) => `${symbol} ${nanoseconds.toFixed(0)}`);
-    return `- ${scenario}, ${load}: ${list.join(', ')}`;
-  });
-  return [
-    ...tables,
-    'System calls and context switches of both ends a packet:',
-    calls.join('\n'),
-    'Functions with most time of their own, nanoseconds a packet:',
-    functions.join('\n'),
+  return loads.flatMap((load) =>
+    formatLoad(
+      load,
+      profiles.filter((profile) => profile.load === load),
+      draw,
+    ),
+  );
+}
+
+function formatLoad(load: string, profiles: readonly Profile[], draw: (cells: Cells) => string): string[] {
+  const head = ['', ...profiles.map(({ scenario }) => scenario.replace('tunloom ', ''))];
+  const row = (name: string, digits: number, value: (profile: Profile) => number | undefined): string[] => [
+    name,
+    ...profiles.map((profile) => value(profile)?.toFixed(digits) ?? '-'),
   ];
+  const totals = [
+    row('packets a second', 0, ({ packetsPerSecond }) => packetsPerSecond),
+    row('all', 0, ({ nanosecondsPerPacket }) => nanosecondsPerPacket),
+    ...GROUPS.map((name) => row(name, 0, ({ groups }) => groups[name] ?? 0)),
+  ];
+  const stages = STAGE_NAMES.map((name) => row(name, 0, ({ stages }) => stages[name] ?? 0));
+  const calls = [...new Set(profiles.flatMap(({ systemCalls }) => Object.keys(systemCalls)))];
+  const symbols = functionsByTime(profiles);
+  return [
+    `${load}: nanoseconds of CPU a packet, both ends together, by what it is spent on, then by stage`,
+    draw({ head, rows: totals }),
+    draw({ head, rows: stages }),
+    'system calls and context switches of both ends a packet',
+    draw({ head, rows: calls.map((call) => row(call, 3, ({ systemCalls }) => systemCalls[call])) }),
+    'functions with most time of their own, nanoseconds a packet; - where not among the first of a column',
+    draw({
+      head,
+      rows: symbols.map((symbol) =>
+        row(
+          `\`${symbol}\``,
+          0,
+          ({ functions }) => functions.find((entry) => entry.symbol === symbol)?.nanoseconds,
+        ),
+      ),
+    }),
+  ];
+}
+
+/** Symbols of all profiles, those with the largest figure first. */
+function functionsByTime(profiles: readonly Profile[]): string[] {
+  const most = new Map<string, number>();
+  for (const { symbol, nanoseconds } of profiles.flatMap(({ functions }) => functions)) {
+    most.set(symbol, Math.max(nanoseconds, most.get(symbol) ?? 0));
+  }
+  return [...most].sort(([, a], [, b]) => b - a).map(([symbol]) => symbol);
 }
 
 const TARGET_HEAD = ['target', 'wanted', 'measured', 'met', 'against'];

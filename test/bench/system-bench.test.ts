@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { busySeconds } from '../../bench/system/cpu-time.ts';
 import { replaceSections } from '../../bench/system/marked-section.ts';
 import { parseOptions } from '../../bench/system/options.ts';
-import { readNames, readStacks } from '../../bench/system/profile.ts';
+import { type Profile, readNames, readStacks } from '../../bench/system/profile.ts';
 import { groupOf, stageOf } from '../../bench/system/profile-groups.ts';
 import { formatMarkdown, formatTerminal } from '../../bench/system/report.ts';
 import { Collection } from '../../bench/system/results.ts';
@@ -140,4 +140,35 @@ test('medians, ratios, targets, and all three outputs', () => {
   const chart = drawChart(result);
   expect(chart.startsWith('<svg ')).toBe(true);
   expect(chart).toContain('6000 Mbit/s (0.50)');
+});
+
+test('profiles are tables: a column for each scenario, functions of all of them by their largest share', () => {
+  const { scenarios } = planScenarios(
+    parseOptions(['--paths', '2', '--encapsulation', 'udp-gre']),
+    () => null,
+  );
+  const result = new Collection().result(scenarios, [], { runs: 0, seconds: 1 });
+  const profile = (
+    scenario: string,
+    functions: readonly { symbol: string; nanoseconds: number }[],
+    systemCalls: Readonly<Record<string, number>>,
+  ): Profile => ({
+    ...{ scenario, load: 'UDP', packetsPerSecond: 10, nanosecondsPerPacket: 300, groups: {}, stages: {} },
+    ...{ functions, systemCalls },
+  });
+  const markdown = formatMarkdown(
+    {
+      ...result,
+      profiles: [
+        profile('tunloom A', [{ symbol: '_first_', nanoseconds: 90 }], { poll: 0.25 }),
+        profile('tunloom B', [{ symbol: '_second_', nanoseconds: 100 }], {}),
+      ],
+    },
+    null,
+  ).get('profile')!;
+  expect(markdown).toContain(
+    '|  | A | B |\n| --- | ---: | ---: |\n| packets a second | 10 | 10 |\n| all | 300 | 300 |\n',
+  );
+  expect(markdown).toContain('| poll | 0.250 | - |');
+  expect(markdown).toContain('| `_second_` | - | 100 |\n| `_first_` | 90 | - |');
 });
