@@ -1,29 +1,18 @@
 /**
  * The browser playground: the simulator with the real WebAssembly module in slow motion. build.ts makes one HTML page of this, in
- * which HOT_PATH is the module in base64. Sliders change links while packets travel; another scheduler starts anew.
+ * which HOT_PATH is the module in base64. Sliders change links while packets travel; another scheduler, traffic or set of links
+ * starts anew. The page's address holds all settings, so that a link to it shows another person the same.
  */
 import { SCHEDULERS, type SchedulerName } from '../dataplane/distribution-spec.ts';
-import { LINK_DEFAULTS, type LinkSpec } from '../emulator/model/link.ts';
 import { Simulation } from '../sim/simulation.ts';
-import type { SimSpec, TrafficSpec } from '../sim/spec.ts';
-import { SESSION } from '../sim/tunnel-session.ts';
+import type { SimEvent, SimSpec, TrafficSpec } from '../sim/spec.ts';
+import { CHART_HEIGHT, Chart } from './chart.ts';
+import { LINK_SETS, type LinkChange, LinkControls } from './links.ts';
 import { Observer } from './observer.ts';
 import { draw, pictureHeight } from './picture.ts';
 
 declare const HOT_PATH: string;
 
-interface Controls {
-  readonly weight: HTMLInputElement;
-  readonly rate: HTMLInputElement;
-  readonly delay: HTMLInputElement;
-  readonly loss: HTMLInputElement;
-}
-
-const PATHS = [
-  { name: 'DSL', rate: 16, delay: 12 },
-  { name: 'LTE', rate: 30, delay: 30 },
-  { name: 'Wi-Fi', rate: 24, delay: 6 },
-];
 const HOUR = 3600e9;
 /** Bits a second: so few packets that each can be seen. */
 const STREAM = 8e6;
@@ -35,16 +24,23 @@ function element<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
+const linkSet = element<HTMLSelectElement>('link-set');
 const scheduler = element<HTMLSelectElement>('scheduler');
 const traffic = element<HTMLSelectElement>('traffic');
-const speed = element<HTMLInputElement>('speed');
+const speed = element<HTMLSelectElement>('speed');
 const resequencing = element<HTMLInputElement>('resequencing');
 const pause = element<HTMLButtonElement>('pause');
 const canvas = element<HTMLCanvasElement>('picture');
-canvas.style.height = `${pictureHeight(PATHS.length)}px`;
+const chartCanvas = element<HTMLCanvasElement>('chart');
 const figures = element<HTMLElement>('figures');
-const controls = PATHS.map((path) => addControls(path));
+const chart = new Chart();
 
+for (const name of Object.keys(LINK_SETS)) linkSet.append(new Option(name, name));
+for (const name of SCHEDULERS.filter((other) => other !== 'custom')) scheduler.append(new Option(name, name));
+chartCanvas.style.height = `${CHART_HEIGHT}px`;
+
+let links: LinkControls[] = [];
+readAddress();
 let simulation = start();
 let observer = new Observer(simulation);
 let paused = false;
@@ -53,8 +49,12 @@ let last = performance.now();
 /** Octets delivered at moments of virtual time, for the goodput of the last second. */
 let history: { time: number; delivered: number }[] = [];
 
-for (const name of SCHEDULERS.filter((other) => other !== 'custom')) scheduler.append(new Option(name, name));
 for (const choice of [scheduler, traffic, resequencing]) choice.addEventListener('change', restart);
+linkSet.addEventListener('change', () => {
+  showLinks();
+  restart();
+});
+speed.addEventListener('change', writeAddress);
 element('restart').addEventListener('click', restart);
 pause.addEventListener('click', () => setPaused(!paused));
 requestAnimationFrame(step);
@@ -63,6 +63,8 @@ function restart(): void {
   simulation = start();
   observer = new Observer(simulation);
   history = [];
+  chart.clear();
+  writeAddress();
 }
 
 function setPaused(value: boolean): void {
@@ -70,71 +72,54 @@ function setPaused(value: boolean): void {
   pause.textContent = paused ? 'go on' : 'pause';
 }
 
-function addControls({ name, rate, delay }: (typeof PATHS)[number]): Controls {
-  const box = document.createElement('fieldset');
-  box.append(Object.assign(document.createElement('legend'), { textContent: name }));
-  const slider = (
-    label: string,
-    unit: string,
-    max: number,
-    stepSize: number,
-    value: number,
-    apply = applyLinks,
-  ): HTMLInputElement => {
-    const input = Object.assign(document.createElement('input'), {
-      type: 'range',
-      min: String(stepSize),
-      max: String(max),
-      step: String(stepSize),
-      value: String(value),
-    });
-    if (label === 'loss') Object.assign(input, { min: '0', value: '0' });
-    const shown = document.createElement('output');
-    const show = (): void => {
-      shown.textContent = `${input.value} ${unit}`.trim();
-    };
-    input.addEventListener('input', () => {
-      show();
-      apply();
-    });
-    show();
-    const line = document.createElement('label');
-    line.append(label, input, shown);
-    box.append(line);
-    return input;
-  };
-  element('links').append(box);
-  return {
-    weight: slider('weight', '', 5, 1, 1, applyWeights),
-    rate: slider('rate', 'Mbit/s', 100, 1, rate),
-    delay: slider('delay', 'ms', 300, 1, delay),
-    loss: slider('loss', '%', 10, 0.1, 0),
-  };
+function showLinks(): void {
+  links = LINK_SETS[linkSet.value]!.map((first, i) => new LinkControls(first, (what) => changeLink(i, what)));
+  element('links').replaceChildren(...links.map(({ box }) => box));
+  canvas.style.height = `${pictureHeight(links.length)}px`;
 }
 
-function linkOf({ rate, delay, loss }: Controls): LinkSpec {
-  const bits = Number(rate.value) * 1e6;
-  const probability = Number(loss.value) / 100;
-  return {
-    ...LINK_DEFAULTS,
-    rate: bits,
-    delay: Number(delay.value) * 1000,
-    loss: probability ? { model: 'random', probability } : { model: 'none' },
-    limit: Math.max(64 << 10, bits / 80),
-  };
+/** What was changed happens to the link now. */
+function changeLink(i: number, what: LinkChange): void {
+  const link = links[i]!;
+  const moment = { at: simulation.loop.now, bid: i + 1 };
+  const event: SimEvent =
+    what === 'weight'
+      ? { ...moment, change: 'weight', weight: link.weight }
+      : what === 'link'
+        ? { ...moment, change: 'link', uplink: link.spec, downlink: link.spec }
+        : { ...moment, change: link.isUp ? 'up' : 'down' };
+  simulation.plan(event);
+  writeAddress();
 }
 
-function applyLinks(): void {
-  controls.forEach((control, i) => {
-    const { uplink, downlink } = simulation.sides;
-    for (const { links } of [uplink, downlink]) links[i]!.change(simulation.loop.now, linkOf(control));
+/** Settings that the page's address does not name stay as they are. */
+function readAddress(): void {
+  const settings = new URLSearchParams(location.hash.slice(1));
+  const choose = (select: HTMLSelectElement, name: string): void => {
+    const value = settings.get(name);
+    if ([...select.options].some((option) => option.value === value)) select.value = value!;
+  };
+  choose(linkSet, 'links');
+  choose(scheduler, 'scheduler');
+  choose(traffic, 'traffic');
+  choose(speed, 'slower');
+  resequencing.checked = settings.get('resequencer') !== 'off';
+  showLinks();
+  links.forEach((link, i) => {
+    link.text = settings.get(`link${i + 1}`) ?? '';
   });
 }
 
-function applyWeights(): void {
-  const weights = new Map(controls.map(({ weight }, i) => [i + 1, Number(weight.value)]));
-  for (const end of [simulation.mag, simulation.lma])
-    end.change((sessions) => sessions.setWeights(SESSION, weights));
+function writeAddress(): void {
+  const settings = new URLSearchParams({
+    links: linkSet.value,
+    scheduler: scheduler.value,
+    traffic: traffic.value,
+    slower: speed.value,
+    resequencer: resequencing.checked ? 'on' : 'off',
+  });
+  links.forEach((link, i) => settings.set(`link${i + 1}`, link.text));
+  window.history.replaceState(null, '', `#${settings.toString()}`);
 }
 
 function start(): Simulation {
@@ -144,15 +129,16 @@ function start(): Simulation {
     kind === 'stream'
       ? { ...base, model: 'constant', rate: STREAM, packet: 1400 }
       : { ...base, model: 'tcp', congestion: kind === 'bbr' ? 'bbr' : 'cubic', octets: null };
+  for (const link of links) link.isUp = true;
   const spec: SimSpec = {
     name: 'playground',
     duration: HOUR,
-    paths: PATHS.map(({ name }, i) => ({
+    paths: links.map(({ name, weight, spec: link }, i) => ({
       bid: i + 1,
       name,
-      weight: Number(controls[i]!.weight.value),
-      uplink: linkOf(controls[i]!),
-      downlink: linkOf(controls[i]!),
+      weight,
+      uplink: link,
+      downlink: link,
     })),
     traffic: [source],
     events: [],
@@ -162,32 +148,35 @@ function start(): Simulation {
     oracle: false,
     batch: 20_000,
   };
-  const name = (scheduler.value || 'weighted') as SchedulerName;
   const sequence = resequencing.checked ? 'auto' : 'never';
-  return new Simulation(module, { spec, seed: 1, distribution: { scheduler: name, sequence } });
+  const distribution = { scheduler: scheduler.value as SchedulerName, sequence } as const;
+  return new Simulation(module, { spec, seed: 1, distribution });
 }
 
 function step(now: number): void {
   const passed = Math.min(now - last, 100);
   last = now;
-  if (!paused) simulation.loop.run(simulation.loop.now + Math.round((passed * 1e6) / Number(speed.value)));
+  const slower = Number(speed.value);
+  if (!paused) simulation.loop.run(simulation.loop.now + Math.round((passed * 1e6) / slower));
   const lanes = observer.lanes();
   observer.follow();
-  const { links } = simulation.sides.downlink;
   draw(canvas, {
-    names: PATHS.map(({ name }) => name),
+    names: links.map(({ name, isUp }) => (isUp ? name : `${name}: down`)),
     lanes,
-    queued: links.map((link) => link.queued(simulation.loop.now)),
+    queued: simulation.sides.downlink.links.map((link) => link.queued(simulation.loop.now)),
     observer,
     resequencing: resequencing.checked,
   });
-  report();
+  const delivered = simulation.flows[0]!.flow.result().octets;
+  chart.follow(simulation, delivered, observer.held.length, slower);
+  chart.draw(chartCanvas, slower);
+  report(delivered);
   requestAnimationFrame(step);
 }
 
-function report(): void {
+/** `delivered`: octets so far. */
+function report(delivered: number): void {
   const { now } = simulation.loop;
-  const delivered = simulation.flows[0]!.flow.result().octets;
   history.push({ time: now, delivered });
   while (history.length > 2 && now - history[0]!.time > WINDOW_MS * 1e6) history.shift();
   const first = history[0]!;

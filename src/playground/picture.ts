@@ -111,7 +111,7 @@ function drawLane(pen: Pen, { names, queued }: Scene, packets: readonly LanePack
   const bar = Math.min(QUEUE - 4, 3 * waiting);
   context.fillStyle = COLOURS[path]!;
   context.fillRect(from - 2 - bar, y + 2, bar, BOX.height);
-  pen.text(`queue ${(queued[path]! / 1000).toFixed(0)} kB`, MARGIN, y - 8);
+  pen.text(`${(queued[path]! / 1000).toFixed(0)} kB wait`, MARGIN, y - 8);
 }
 
 /** The last packets, the newest on the right. */

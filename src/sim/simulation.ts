@@ -102,7 +102,7 @@ export class Simulation {
     this.mag = end('mag', this.sides.uplink, this.sides.downlink);
     this.lma = end('lma', this.sides.downlink, this.sides.uplink);
     this.#easer = this.loop.register((now) => this.#stepEasing(now));
-    spec.events.forEach((event) => this.#plan(event));
+    spec.events.forEach((event) => this.plan(event));
     this.#startEstimators();
     this.#sampler = new Sampler(this, spec.duration);
   }
@@ -177,7 +177,8 @@ export class Simulation {
     this.flows.push({ spec, direction, flow, forward: forward.stream, backward: backward.stream });
   }
 
-  #plan(event: SimEvent): void {
+  /** Something is going to happen to a path, at `event.at` of virtual time, not before now. */
+  plan(event: SimEvent): void {
     const { spec } = this.#run;
     const path = spec.paths.findIndex(({ bid }) => bid === event.bid);
     const both = [this.sides.uplink.links[path]!, this.sides.downlink.links[path]!];
