@@ -26,7 +26,7 @@ export function hostOptions(
       paths: memory.paths,
       buffers: memory.buffers,
       bufferSize: memory.bufferSize,
-      heap: memory.heapMiB << 20,
+      heap: memory.heapMiB * 2 ** 20,
       supers: offload.tun === 'auto' || offload.merge === 'auto',
     },
     offload: offloadOptions(offload),

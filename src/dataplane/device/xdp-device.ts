@@ -31,7 +31,7 @@ export class XdpDevice implements PacketDevice {
 
   /** Endpoint number of what was received last. */
   get source(): number {
-    return this.#u32[(this.#record + L.XDP_ENDPOINT) >> 2]!;
+    return this.#u32[(this.#record + L.XDP_ENDPOINT) / 4]!;
   }
 
   /** Whether there is more to receive. */
@@ -49,9 +49,9 @@ export class XdpDevice implements PacketDevice {
   }
 
   #isEmpty(ring: number): boolean {
-    const at = (this.#record + ring) >> 2;
-    const producer = this.#u32[at + L.RING_PRODUCER / 4]! >> 2;
-    const consumer = this.#u32[at + L.RING_CONSUMER / 4]! >> 2;
+    const at = (this.#record + ring) / 4;
+    const producer = this.#u32[at + L.RING_PRODUCER / 4]! / 4;
+    const consumer = this.#u32[at + L.RING_CONSUMER / 4]! / 4;
     return Atomics.load(this.#u32, producer) === Atomics.load(this.#u32, consumer);
   }
 }
