@@ -1,6 +1,7 @@
 /**
  * Allocates blocks of the shared memory for the control thread: rings, tables, schedules. Power-of-two size classes
- * with free lists; nothing is ever given back to the system. Only the control thread calls this, so it needs no lock.
+ * with free lists; a larger block that is free is split before memory is said to be full, and nothing is ever given back to the
+ * system. Only the control thread calls this, so it needs no lock.
  */
 import { TunloomError } from '../errors.ts';
 
@@ -15,7 +16,8 @@ export class Heap {
   /** Manages the octets `start` .. `end` - 1 of `bytes`, a view of the whole memory from address 0. */
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
-    this.#next = (start + SMALLEST - 1) & ~(SMALLEST - 1);
+    // Addresses have 32 bits without sign, which the operators & and ~ do not.
+    this.#next = Math.ceil(start / SMALLEST) * SMALLEST;
     this.#end = end;
   }
 
@@ -28,6 +30,11 @@ export class Heap {
       return reused;
     }
     if (this.#next + rounded > this.#end) {
+      const part = this.#split(rounded);
+      if (part !== null) {
+        this.#bytes.fill(0, part, part + rounded);
+        return part;
+      }
       throw new TunloomError(
         'OUT_OF_MEMORY',
         `the shared memory is full (${size} octets wanted, ${this.#end - this.#next} left); raise memory.heap`,
@@ -40,10 +47,23 @@ export class Heap {
 
   /** Takes back a block got from allocate() with the same size. */
   release(address: number, size: number): void {
-    const rounded = sizeClass(size);
-    const list = this.#free.get(rounded);
+    this.#putBack(address, sizeClass(size));
+  }
+
+  /** A block of `size` octets out of the smallest larger one that is free; null: there is none. */
+  #split(size: number): number | null {
+    const larger = [...this.#free].filter(([whole, blocks]) => whole > size && blocks.length);
+    if (!larger.length) return null;
+    const whole = Math.min(...larger.map(([octets]) => octets));
+    const address = this.#free.get(whole)!.pop()!;
+    for (let half = whole / 2; half >= size; half /= 2) this.#putBack(address + half, half);
+    return address;
+  }
+
+  #putBack(address: number, size: number): void {
+    const list = this.#free.get(size);
     if (list) list.push(address);
-    else this.#free.set(rounded, [address]);
+    else this.#free.set(size, [address]);
   }
 }
 

@@ -58,15 +58,16 @@ export class LookupTables {
     if (!table.size) this.#setLength(lengthBit, false);
   }
 
-  /** Number of a peer, counting one more use of it. */
+  /** Number of a peer, counting one more use of it. Throws OUT_OF_MEMORY. */
   acquirePeer(peer: PeerAddress): number {
     const name = peerName(peer);
     let entry = this.#peers.get(name);
     if (!entry) {
-      entry = { number: this.#freePeers.pop() ?? this.#peers.size + 1, uses: 0 };
-      this.#peers.set(name, entry);
+      entry = { number: this.#freePeers.at(-1) ?? this.#peers.size + 1, uses: 0 };
       this.#peerKey(peer);
       this.#peerTable.set(entry.number);
+      this.#freePeers.pop();
+      this.#peers.set(name, entry);
     }
     entry.uses++;
     return entry.number;
@@ -82,7 +83,7 @@ export class LookupTables {
     this.#peerTable.delete();
   }
 
-  /** Maps (local end, peer, selector) to path number `path`; the selector is a GRE key if `keyed`, else a session. */
+  /** Maps (local end, peer, selector) to path number `path`; the selector is a GRE key if `keyed`, else a session. Throws OUT_OF_MEMORY. */
   setPath(local: number, peer: number, keyed: boolean, selector: number, path: number): void {
     this.#pathKey(local, peer, keyed, selector);
     this.#pathTable.set(path + 1);

@@ -62,7 +62,7 @@ export class PathInstaller {
 
   /**
    * Opens, writes and publishes a path of session record `index`; `own`: paths of the same session whose key may be taken over.
-   * Throws TOO_MANY_PATHS, KEY_IN_USE, or what opening sockets throws.
+   * Throws TOO_MANY_PATHS, KEY_IN_USE, OUT_OF_MEMORY, or what opening sockets throws.
    */
   install(
     index: number,
@@ -87,7 +87,13 @@ export class PathInstaller {
       this.#freePaths.push(number);
       throw error;
     }
-    const peerNumber = this.#tables.acquirePeer(peer);
+    let peerNumber: number;
+    try {
+      peerNumber = this.#tables.acquirePeer(peer);
+    } catch (error) {
+      this.#giveBack(number, ends, path.remote);
+      throw error;
+    }
     const installed = {
       spec: path,
       number,
@@ -117,7 +123,12 @@ export class PathInstaller {
     // A path that joins a busy session is not silent yet.
     const clock = this.#memory.u64[(this.#memory.session(index) + L.SESSION_CLOCK) / 8]!;
     this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock;
-    this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
+    try {
+      this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
+    } catch (error) {
+      this.retire(installed);
+      throw error;
+    }
     return installed;
   }
 
@@ -140,11 +151,16 @@ export class PathInstaller {
       }
     }
     this.#tables.releasePeer(path.peer);
-    const close = this.#endpoints.release(path.ends, path.spec.remote);
+    this.#giveBack(path.number, path.ends, path.spec.remote);
+  }
+
+  /** Frees a record and its endpoints a grace period later. */
+  #giveBack(number: number, ends: PathEnds, remote: string): void {
+    const close = this.#endpoints.release(ends, remote);
     this.#grace.retire(() => {
       close();
-      this.links.forget(path.number);
-      this.#freePaths.push(path.number);
+      this.links.forget(number);
+      this.#freePaths.push(number);
     });
   }
 }

@@ -435,24 +435,37 @@ export class SessionStore {
     return session;
   }
 
-  /** A record with an empty window. Throws TOO_MANY_SESSIONS and OUT_OF_HEAP. */
+  /** A record with an empty window. Throws TOO_MANY_SESSIONS and OUT_OF_MEMORY; then none is taken. */
   #newRecord({ name, resequencer: { window } }: SessionSpec): number {
-    const index = this.#freeSessions.pop() ?? this.#nextSession++;
+    const index = this.#freeSessions.at(-1) ?? this.#nextSession;
     if (index >= this.#memory.sizes.sessions) {
-      this.#nextSession--;
       throw new TunloomError('TOO_MANY_SESSIONS', `no room for session "${name}"; raise memory.sessions`);
     }
+    const [ring, history] = this.#allocateWindow(window);
+    if (this.#freeSessions.pop() === undefined) this.#nextSession++;
     const at = this.#memory.session(index);
     this.#memory.bytes.fill(0, at, at + L.SESSION_STRIDE);
     const set = (field: number, value: number): void => {
       this.#memory.u32[(at + field) / 4] = value;
     };
     set(L.SESSION_NUMBER, index + 1);
-    set(L.SESSION_RING, this.#memory.heap.allocate(window * 4));
-    set(L.SESSION_HISTORY, this.#memory.heap.allocate(window / 4));
+    set(L.SESSION_RING, ring);
+    set(L.SESSION_HISTORY, history);
     set(L.SESSION_MASK, window - 1);
     set(L.SESSION_HIGHEST, 0xffff_ffff);
     return index;
+  }
+
+  /** Addresses of ring and history. Throws OUT_OF_MEMORY. */
+  #allocateWindow(window: number): [ring: number, history: number] {
+    const { heap } = this.#memory;
+    const ring = heap.allocate(window * 4);
+    try {
+      return [ring, heap.allocate(window / 4)];
+    } catch (error) {
+      heap.release(ring, window * 4);
+      throw error;
+    }
   }
 
   /** Workers find the record no more; it is emptied and freed a grace period later. To be called before its paths are retired. */
