@@ -33,8 +33,8 @@ export class GracePeriods {
 
   /** Runs `free` once every worker has passed a batch end after now; if it gives false, again later. */
   retire(free: () => boolean | void): void {
-    const generation = this.#memory.control(L.CONTROL_GENERATION) + 1;
-    this.#memory.setControl(L.CONTROL_GENERATION, generation >>> 0);
+    const generation = (this.#memory.control(L.CONTROL_GENERATION) + 1) >>> 0;
+    this.#memory.setControl(L.CONTROL_GENERATION, generation);
     this.#retired.push({ generation, free });
     if (this.#retired.length === 1) this.#waiting();
   }
@@ -47,18 +47,19 @@ export class GracePeriods {
   /** Frees what may be freed. */
   collect(): void {
     if (!this.#retired.length) return;
-    let oldest = Infinity;
+    const seen: number[] = [];
     for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
       if (!this.#isRunning(worker)) continue;
-      const seen = Atomics.load(
-        this.#memory.u32,
-        (this.#memory.workerRegion(worker) + L.WORKER_GENERATION) / 4,
-      );
-      oldest = Math.min(oldest, seen);
+      const at = (this.#memory.workerRegion(worker) + L.WORKER_GENERATION) / 4;
+      seen.push(Atomics.load(this.#memory.u32, at));
     }
+    // Generations wrap (RFC 1982): what comes later is less than half a round ahead.
+    const isPassed = ({ generation }: Retired): boolean =>
+      seen.every((passed) => ((passed - generation) | 0) >= 0);
     const again: Retired[] = [];
+    // What is retired by freeing something else comes into the list on the way.
     for (const item of this.#retired) {
-      if (item.generation > oldest || item.free() === false) again.push(item);
+      if (!isPassed(item) || item.free() === false) again.push(item);
     }
     this.#retired = again;
   }
