@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import * as L from '../../assembly/layout.ts';
+import { TunloomError } from '../errors.ts';
 import { parseAddress } from '../ip.ts';
 import { readDrops, readWorkerCounter, sumResequencers, sumWorkerCounters } from './counters.ts';
 import type { DeviceHandle } from './device/device.ts';
@@ -58,6 +59,7 @@ export interface DataplaneOptions {
 const DUMMY_ADDRESS = '192.0.0.8';
 /** Between two looks at whether workers have passed a batch end. */
 const COLLECT_MS = 50;
+/** Between two looks at the workers, and two tries of changes that there was no room for. */
 const HEALTH_MS = 1000;
 
 export interface DataplaneEvents {
@@ -76,12 +78,19 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #timers: NodeJS.Timeout[] = [];
   #forgetStrangers: () => void = () => {};
   #collection: NodeJS.Timeout | null = null;
+  /** Sessions for which a change of their paths was refused, and why. */
+  readonly #refused = new Map<string, string>();
 
   /** Compiles the hot path, lays out the memory and starts the workers. */
   static async start(options: DataplaneOptions): Promise<Dataplane> {
     const dataplane = new Dataplane(options, options.hotPath ?? (await compileHotPath()));
     dataplane.#pool.start();
-    dataplane.#timers.push(setInterval(() => dataplane.#pool.checkHealth(), HEALTH_MS));
+    dataplane.#timers.push(
+      setInterval(() => {
+        dataplane.#pool.checkHealth();
+        dataplane.#tryAgain();
+      }, HEALTH_MS),
+    );
     dataplane.emit('event', { event: 'started' });
     return dataplane;
   }
@@ -136,6 +145,8 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     this.#forgetStrangers();
     if (this.#collection) clearTimeout(this.#collection);
     await this.#pool.stop();
+    // What waited for the workers, such as sockets of paths that have gone.
+    this.#grace.collect();
     this.#sessions.xdp?.closeAll();
     this.#endpoints.closeAll();
     this.emit('event', { event: 'stopped' });
@@ -240,6 +251,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   removeSession(name: string): void {
     this.#sessions.remove(name);
+    this.#refused.delete(name);
     this.emit('event', { event: 'sessionRemoved', session: name });
   }
 
@@ -282,6 +294,30 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#sessions.weightsInUse(name);
   }
 
+  /**
+   * Makes a change of a session's paths that follows from what was seen on the network: nobody waits for an answer, so if there is no room
+   * for it (OUT_OF_MEMORY, TOO_MANY_PATHS), an event tells, the session goes on as it is, and what its paths are known to be is tried again.
+   */
+  attempt(session: string, change: () => void): void {
+    try {
+      change();
+      this.#refused.delete(session);
+    } catch (error) {
+      if (!(error instanceof TunloomError)) throw error;
+      if (this.#refused.get(session) === error.message) return;
+      this.#refused.set(session, error.message);
+      this.emit('event', { event: 'changeRefused', session, error: error.message });
+    }
+  }
+
+  #tryAgain(): void {
+    for (const name of [...this.#refused.keys()]) {
+      this.attempt(name, () => {
+        if (this.#sessions.has(name)) this.#sessions.update(this.#sessions.spec(name));
+      });
+    }
+  }
+
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
     this.#sessions.setPathEstimates(name, bid, estimates);
   }
@@ -320,7 +356,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   onStranger(listener: (session: string, bid: number, port: number) => void): void {
     this.#forgetStrangers = watchStrangers(this.memory, (stranger) => {
       const path = this.#sessions.pathOfStranger(stranger);
-      if (path) listener(path.session, path.bid, stranger.port);
+      if (path) this.attempt(path.session, () => listener(path.session, path.bid, stranger.port));
     });
   }
 
@@ -330,7 +366,8 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
 
   /** What the network takes between two addresses (path-mtus.ts); null: what is configured. True if that changed anything. */
   setPathMtu(local: string, remote: string, mtu: number | null): boolean {
-    if (!this.#sessions.setPathMtu(local, remote, mtu)) return false;
+    const attempt = (session: string, change: () => void): void => this.attempt(session, change);
+    if (!this.#sessions.setPathMtu(local, remote, mtu, attempt)) return false;
     this.emit('event', { event: 'pathMtuChanged', local, remote, mtu });
     return true;
   }

@@ -225,12 +225,21 @@ export class SessionStore {
     if (path.state !== 'down') this.update(session.spec);
   }
 
-  /** What the network takes between two addresses; null: what is configured. False if that is known already. */
-  setPathMtu(local: string, remote: string, mtu: number | null): boolean {
+  /**
+   * What the network takes between two addresses; null: what is configured. False if that is known already. `attempt` makes the change of
+   * a session, which may be refused.
+   */
+  setPathMtu(
+    local: string,
+    remote: string,
+    mtu: number | null,
+    attempt: (session: string, change: () => void) => void = (_session, change) => change(),
+  ): boolean {
     if (this.#mtus.learned({ local, remote }) === mtu) return false;
     this.#mtus.set({ local, remote }, mtu);
     for (const { spec } of [...this.#sessions.values()]) {
-      if (spec.paths.some((path) => path.local === local && path.remote === remote)) this.update(spec);
+      if (!spec.paths.some((path) => path.local === local && path.remote === remote)) continue;
+      attempt(spec.name, () => this.update(spec));
     }
     return true;
   }

@@ -243,6 +243,8 @@ export type DataplaneEvent =
       readonly bid: number;
       readonly share: number;
     }
+  /** There was no room for what the network shows of the session's paths; it goes on as it is, and that is tried again. */
+  | { readonly event: 'changeRefused'; readonly session: string; readonly error: string }
   /** All paths together were worse than this one alone, or are tried again. */
   | {
       readonly event: 'guard';

@@ -104,7 +104,7 @@ export function probeSwitch(
 
 /** What is routine with many sessions is for those who ask for it. */
 export function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
-  if (event.startsWith('worker')) return 'warn';
+  if (event.startsWith('worker') || event === 'changeRefused') return 'warn';
   const routine = ['weightsChanged', 'pathEased', 'waitChanged'];
   return event.startsWith('session') || routine.includes(event) ? 'debug' : 'info';
 }

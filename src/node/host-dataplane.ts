@@ -190,12 +190,7 @@ export class HostDataplane {
       ask: ({ local, remote, interface: device }) =>
         withNamespace(options.namespace, () => pathMtu(local, remote, device)),
       learned: ({ local, remote }, mtu) => {
-        try {
-          if (dataplane.setPathMtu(local, remote, mtu)) this.#updateMtuSoon();
-        } catch (error) {
-          // No room for another configuration of a session: it keeps the one that it has.
-          if (!(error instanceof TunloomError)) throw error;
-        }
+        if (dataplane.setPathMtu(local, remote, mtu)) this.#updateMtuSoon();
       },
     });
     this.#links = watchLinks(options, dataplane);

@@ -183,7 +183,8 @@ export class PathWatch {
     const now = monotonicMicroseconds();
     this.#apply(this.#monitor.tick(now, this.#countsOf, this.#numberingOf));
     for (const { session, bid, divisor } of this.#ease.due(now)) {
-      if (this.#dataplane.hasPath(session, bid)) this.#dataplane.setPathDivisor(session, bid, divisor);
+      if (!this.#dataplane.hasPath(session, bid)) continue;
+      this.#dataplane.attempt(session, () => this.#dataplane.setPathDivisor(session, bid, divisor));
     }
     this.#arm(now);
   }
@@ -244,7 +245,14 @@ export class PathWatch {
     );
     this.#pauseMs = Math.max(2, Math.min(shortestUs / 5000, 50));
     const names = new Set(specs.map(({ name }) => name));
-    for (const known of [this.#policies, this.#wanted, this.#adapting, this.#probing, this.#told]) {
+    for (const known of [
+      this.#policies,
+      this.#wanted,
+      this.#adapting,
+      this.#probing,
+      this.#told,
+      this.#equal,
+    ]) {
       for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     }
   }
@@ -264,7 +272,8 @@ export class PathWatch {
       const { from, to, reason } = effect;
       if (to === 'down') this.#ease.end(effect);
       if (from === 'down') this.#easeIn(effect);
-      this.#dataplane.setMeasuredState(session, bid, to === 'unmeasured' ? 'up' : to);
+      const state = to === 'unmeasured' ? 'up' : to;
+      this.#dataplane.attempt(session, () => this.#dataplane.setMeasuredState(session, bid, state));
       const sent = to === 'down' ? this.#dataplane.traffic(session, bid)?.txPackets : undefined;
       const unconfirmed = sent === undefined ? 0 : this.#monitor.leaveOut(effect, sent);
       this.#dataplane.emit('event', { event: 'pathState', session, bid, from, to, reason, unconfirmed });
@@ -293,7 +302,10 @@ export class PathWatch {
   /** Before it is used again. */
   #easeIn(path: PathId): void {
     const first = this.#ease.begin(path, this.probing(path.session), monotonicMicroseconds());
-    this.#dataplane.setPathDivisor(path.session, path.bid, first?.divisor ?? 1);
+    const divisor = first?.divisor ?? 1;
+    this.#dataplane.attempt(path.session, () =>
+      this.#dataplane.setPathDivisor(path.session, path.bid, divisor),
+    );
   }
 
   #decide(): void {
@@ -389,7 +401,7 @@ export class PathWatch {
     }
     this.#setting = true;
     try {
-      this.#dataplane.setWeights(session, new Map(known));
+      this.#dataplane.attempt(session, () => this.#dataplane.setWeights(session, new Map(known)));
     } finally {
       this.#setting = false;
     }

@@ -4,6 +4,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { Heap } from '../../src/dataplane/heap.ts';
 import { dataplaneOptions } from '../../src/node/host-options.ts';
 import { BenchNode } from '../support/bench-node.ts';
+import { fillHeap } from '../support/full-heap.ts';
 import { innerPacket } from '../support/inner-packet.ts';
 import { mirrored, testPath, testSession } from '../support/session.ts';
 
@@ -67,22 +68,12 @@ test('a path that there was no memory for can be added when there is some, and r
   const after = testSession({ paths });
   const mag = new BenchNode('mag').add(after);
   const lma = new BenchNode('lma', { paths: 9 }).add(mirrored(before));
-  const taken: number[] = [];
-  for (const size of [4096, 64]) {
-    try {
-      for (;;) taken.push(lma.memory.heap.allocate(size), size);
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'OUT_OF_MEMORY' });
-    }
-  }
+  const emptyHeap = fillHeap(lma.memory.heap);
   for (let attempt = 0; attempt < 3; attempt++) {
     expect(() => lma.sessions.update(mirrored(after))).toThrow(/shared memory is full/);
     lma.grace.collect();
   }
-  while (taken.length) {
-    const [address, size] = taken.splice(0, 2) as [number, number];
-    lma.memory.heap.release(address, size);
-  }
+  emptyHeap();
   lma.sessions.update(mirrored(after));
   const { sent } = mag.encapsulate([innerPacket({ family: 4, payload: new Uint8Array(100) })]);
   expect(lma.decapsulate(8, [sent[0]!.bytes])).toHaveLength(1);
