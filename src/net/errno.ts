@@ -3,6 +3,9 @@ import { constants } from 'node:os';
 import { TunloomError } from '../errors.ts';
 
 const NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Of two names for one number, the one that Linux's manuals use.
+NAMES.set(11, 'EAGAIN');
+NAMES.set(95, 'EOPNOTSUPP');
 // Not in node:os: errno-base.h and errno.h of Linux.
 NAMES.set(12, 'ENOMEM');
 NAMES.set(19, 'ENODEV');

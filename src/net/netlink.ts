@@ -50,14 +50,16 @@ export interface Failure {
 
 export class Netlink {
   readonly #fd: number;
-  #sequence = 1;
+  /** Of the next request; wraps. */
+  #sequence: number;
   readonly #buffer = new Uint8Array(RECEIVE_BYTES);
 
   /**
-   * Opens a socket in network namespace `namespace` (null: the calling thread's); it stays there. `protocol`: NETLINK_*, of netlink(7).
+   * Opens a socket in network namespace `namespace` (null: the calling thread's); it stays there. `protocol`: NETLINK_*, of netlink(7); `sequence`: number of the first request.
    * Throws SystemCallError (EPROTONOSUPPORT).
    */
-  constructor(namespace: string | null = null, protocol = NETLINK_ROUTE) {
+  constructor(namespace: string | null = null, protocol = NETLINK_ROUTE, sequence = 1) {
+    this.#sequence = sequence;
     this.#fd = withNamespace(namespace, () => openNetlink(0, protocol));
   }
 
@@ -149,11 +151,12 @@ export class Netlink {
     const first = this.#send(batch.map(({ request }) => request));
     for (let answered = 0; answered < batch.length;) {
       for (const answer of this.#receive()) {
-        // Answers to a request that we gave up on are of no interest.
-        if (answer.type !== ControlType.ERROR || answer.sequence < first) continue;
+        const request = batch[(answer.sequence - first) >>> 0];
+        // Answers to requests that we gave up on are of no interest.
+        if (answer.type !== ControlType.ERROR || !request) continue;
         answered++;
         const failure = readError(answer);
-        if (failure) failures.push({ change: batch[answer.sequence - first]!.change, ...failure });
+        if (failure) failures.push({ change: request.change, ...failure });
       }
     }
     return failures;
@@ -191,7 +194,7 @@ export class Netlink {
 
   #send(requests: readonly Request[]): number {
     const first = this.#sequence;
-    this.#sequence += requests.length;
+    this.#sequence = (first + requests.length) >>> 0;
     sendTo(this.#fd, joinRequests(requests, first), kernelAddress(0), 12, 'netlink');
     return first;
   }

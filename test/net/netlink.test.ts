@@ -162,6 +162,24 @@ describe('batches', () => {
   });
 });
 
+test('sequence numbers wrap in the midst of requests and of a batch', () => {
+  const old = new Netlink(HERE, undefined, 2 ** 32 - 2);
+  try {
+    for (let i = 0; i < 4; i++) expect(old.links().map(({ name }) => name)).toContain('va');
+  } finally {
+    old.close();
+  }
+  const batch = new Netlink(HERE, undefined, 2 ** 32 - 3);
+  try {
+    const addresses = ['192.0.2.201/32', '192.0.2.202/32', '192.0.2.203/32'];
+    batch.apply(addresses.map((address) => replaceAddress('va', address)));
+    const gone = [...addresses, '192.0.2.204/32'].map((address) => deleteAddress('va', address));
+    expect(batch.attempt(gone).map(({ change }) => change)).toEqual([gone[3]]);
+  } finally {
+    batch.close();
+  }
+});
+
 test('a host configuration takes back what it did and what a predecessor left', () => {
   const killed = new HostConfiguration(HERE);
   const inside = { from: '2001:db8:5::/48', to: '2001:db8:5::/48', family: 6, table: 254 } as const;
