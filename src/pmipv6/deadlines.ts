@@ -1,5 +1,8 @@
 /** Timers of a state machine: a binary heap whose entries may be stale, because most deadlines are moved before they come. */
 
+/** So many entries that do not count are never too many. */
+const SPARE = 64;
+
 interface Entry<T> {
   readonly at: number;
   readonly item: T;
@@ -8,7 +11,7 @@ interface Entry<T> {
 /**
  * `deadlineOf` gives an item's present deadline (elapsed milliseconds, null: none). Moving a deadline to a later time needs
  * no call here: an entry that comes too early is put back. Moving it to an earlier time needs `watch`. An item has one entry
- * that counts; one that an earlier one took the place of is thrown away when its time comes.
+ * that counts; one that an earlier one took the place of is thrown away when its time comes, or when such entries are most of the heap.
  */
 export class Deadlines<T> {
   private readonly heap: Entry<T>[] = [];
@@ -36,6 +39,7 @@ export class Deadlines<T> {
   forget(item: T): void {
     this.scheduled.delete(item);
     this.dropObsolete();
+    if (this.heap.length > 2 * this.scheduled.size + SPARE) this.rebuild();
   }
 
   /** The earliest time at which something may be due; null if nothing is watched. */
@@ -62,6 +66,12 @@ export class Deadlines<T> {
   private dropObsolete(): void {
     for (let top = this.heap[0]; top && this.scheduled.get(top.item) !== top.at; top = this.heap[0])
       this.pop();
+  }
+
+  /** With the entries that count alone, so that what was forgotten long before it was due is not held until then. */
+  private rebuild(): void {
+    this.heap.length = 0;
+    for (const [item, at] of this.scheduled) this.push({ at, item });
   }
 
   private push(entry: Entry<T>): void {

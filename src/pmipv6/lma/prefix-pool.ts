@@ -20,6 +20,9 @@ export function contains(outer: Prefix, inner: Prefix): boolean {
   return mask === 0 || (outer.bytes[whole]! & mask) === (inner.bytes[whole]! & mask);
 }
 
+/** While no more prefixes than these rest, new ones are given out if there are any. */
+const MOST_RESTING = 4096;
+
 /** One pool, cut into prefixes of `length` bits. */
 export class PrefixPool {
   private readonly pool: Prefix;
@@ -32,7 +35,7 @@ export class PrefixPool {
   private readonly inUse: ReadonlySet<string>;
   private next = 0n;
   /** Given back, oldest first, so that a prefix rests before it comes to another node. */
-  private readonly returned: string[] = [];
+  private readonly returned = new Set<string>();
 
   /** With `skipEnds` first and last are never given out (network and broadcast addresses of IPv4). */
   constructor(pool: string, length: number, inUse: ReadonlySet<string>, skipEnds: boolean) {
@@ -55,18 +58,29 @@ export class PrefixPool {
 
   /** A prefix that nobody has, or null if the pool is empty. */
   choose(): string | null {
+    // From a pool that lasts for years as well: what comes back has to be remembered until it is given out again.
+    if (this.returned.size > MOST_RESTING) {
+      const rested = this.takeRested();
+      if (rested !== null) return rested;
+    }
     while (this.next < this.size) {
       const prefix = `${toText(this.base + (this.next++ << this.shift), this.pool.bytes.length)}/${this.length}`;
       if (!this.inUse.has(prefix)) return prefix;
     }
-    for (let tries = this.returned.length; tries > 0; tries--) {
-      const prefix = this.returned.shift()!;
-      if (!this.inUse.has(prefix)) return prefix;
-    }
-    return null;
+    return this.takeRested();
   }
 
   giveBack(prefix: string): void {
-    this.returned.push(prefix);
+    // To the young end.
+    this.returned.delete(prefix);
+    this.returned.add(prefix);
+  }
+
+  private takeRested(): string | null {
+    for (const prefix of this.returned) {
+      this.returned.delete(prefix);
+      if (!this.inUse.has(prefix)) return prefix;
+    }
+    return null;
   }
 }

@@ -1,4 +1,5 @@
 /** What a PBU does to the binding cache, and the answer (RFC 5213 §5.3, RFC 5844 §3.1, RFC 8278 §3 and §4). */
+import { formatAddress } from '../../ip.ts';
 import type { Arrival, Instant } from '../endpoint.ts';
 import type { TunnelEncapsulation } from '../tunnel-session.ts';
 import type { BindingAck } from '../wire/message/binding-ack.ts';
@@ -300,8 +301,7 @@ export class Registration {
     const option = request.options.find(({ option }) => option === 'link-local-address');
     if (!option || option.option !== 'link-local-address') return;
     if (option.address !== '::') session.linkLocal = option.address;
-    else if (session.linkLocal === '::')
-      session.linkLocal = `fe80::5213:${(++this.linkLocals).toString(16)}`.slice(0, 39);
+    else if (session.linkLocal === '::') session.linkLocal = linkLocalOf(++this.linkLocals);
   }
 
   /** The identity as far as a session name allows, with a number if it is taken. */
@@ -310,6 +310,16 @@ export class Registration {
     if (!this.cache.named(base)) return base;
     for (let n = 2; ; n++) if (!this.cache.named(`${base}.${n}`)) return `${base}.${n}`;
   }
+}
+
+/** fe80::5213:0:n, another address for each n of 32 bits. */
+function linkLocalOf(n: number): string {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, 0xfe80);
+  view.setUint16(10, 0x5213);
+  view.setUint32(12, n);
+  return formatAddress(bytes);
 }
 
 /** Equal texts mean that the data plane need not be touched. */
