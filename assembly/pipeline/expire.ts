@@ -64,14 +64,15 @@ function drainedByAll(worker: usize, drained: u64): u64 {
   return earliest;
 }
 
-/** Microseconds of the earliest deadline among the worker's timers, 0 if there is none. */
+/** Microseconds of the earliest deadline among the worker's timers, 0 if there is none. Timers that nobody needs any more go. */
 export function earliestDeadline(worker: usize): u64 {
   if (!load<u32>(worker, WORKER_TIMER_COUNT)) return 0;
   let earliest: u64 = 0;
   let session = nextTimer(worker, 0);
   while (session) {
     const deadline = deadlineOf(session);
-    if (deadline && (!earliest || deadline < earliest)) earliest = deadline;
+    if (!deadline) clearTimer(worker, session);
+    else if (!earliest || deadline < earliest) earliest = deadline;
     session = nextTimer(worker, positionOf(session) + 1);
   }
   return earliest;

@@ -13,6 +13,7 @@ import type { SessionSpec } from '../dataplane/session-spec.ts';
 import { SessionStore } from '../dataplane/session-store.ts';
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import { type HotPath, instantiateHotPath } from '../dataplane/wasm.ts';
+import { BufferSupply } from './buffer-supply.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Link } from './link.ts';
 import type { Random } from './random.ts';
@@ -85,6 +86,7 @@ export class End {
   readonly #sessions: SessionStore;
   readonly #grace: GracePeriods;
   readonly #wasm: BatchCalls;
+  readonly #supply: BufferSupply;
   readonly #loop: EventLoop;
   /** By which packets come, by path. */
   readonly #links: readonly Link[];
@@ -139,7 +141,7 @@ export class End {
     this.memory.setControl(L.CONTROL_ROLE, role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
     this.memory.bytes.set([192, 0, 0, 8], L.CONTROL + L.CONTROL_ICMP_SOURCE4);
     const wasm = instantiateHotPath(module, this.memory.memory);
-    wasm.fillPool();
+    this.#supply = new BufferSupply(this.memory, wasm.fillPool);
     for (let region = 0; region <= 1; region++) wasm.initialiseWorker(region, this.memory.timers[region]!);
     this.#worker = wasm.workerAddress(0);
     this.#places = workerPlaces(this.#worker);
@@ -308,6 +310,7 @@ export class End {
   /** Makes `count` buffers ready and gives the place of the first: the pool has more than can be in use. */
   #prepare(count: number): number {
     if (this.#nextReady + count > this.#ready) {
+      this.#supply.replenish();
       this.#ready = this.#wasm.prepareReceive(this.#worker, -1, Math.max(count, READY));
       this.#nextReady = 0;
     }

@@ -2,7 +2,7 @@
 import type { ResequencerStatus } from '../dataplane/status.ts';
 import type { Link } from './link.ts';
 import type { Density } from './metrics/density.ts';
-import { type Quantiles, ascending, jainIndex, quantilesOfSorted } from './metrics/distribution.ts';
+import { type Quantiles, jainIndex, quantilesOfSorted, sortAscending } from './metrics/distribution.ts';
 import type { Reordering } from './metrics/reordering.ts';
 import type { Sampler, TimeSeries } from './sampler.ts';
 import type { Simulation } from './simulation.ts';
@@ -192,7 +192,7 @@ export function summariseRun(
     delay: sortedMilliseconds(
       used.length === 1
         ? delays[used[0]!].after
-        : ascending(joined(used.map((direction) => delays[direction].after))),
+        : sortAscending(joined(used.map((direction) => delays[direction].after))),
     ),
     completion: milliseconds(simulation.flows.flatMap(({ flow }) => flow.result().completions)),
     reorderedBefore: ratio(
@@ -224,11 +224,17 @@ interface Delays {
 /** In ascending order, of all streams of a direction. */
 function delaysOf({ flows }: Simulation, direction: Direction): Delays {
   const streams = flows.map((flow) => (flow.direction === direction ? flow.forward : flow.backward));
-  const delays = streams.map((stream) => stream.delays());
-  return {
-    before: ascending(joined(delays.map(({ before }) => before))),
-    after: ascending(joined(delays.map(({ after }) => after))),
-  };
+  const count = streams.reduce((sum, stream) => sum + stream.after.count, 0);
+  const before = new Float64Array(count);
+  const after = new Float64Array(count);
+  let at = 0;
+  for (const stream of streams) {
+    stream.putDelays(before, after, at);
+    at += stream.after.count;
+  }
+  sortAscending(before);
+  sortAscending(after);
+  return { before, after };
 }
 
 function summariseDirection(
@@ -292,7 +298,7 @@ function commonest(flows: readonly FlowSummary[]): readonly FlowSummary[] {
 }
 
 function milliseconds(sample: Float64Array | readonly number[]): Quantiles {
-  return sortedMilliseconds(ascending(sample));
+  return sortedMilliseconds(sortAscending(new Float64Array(sample)));
 }
 
 function sortedMilliseconds(sorted: Float64Array): Quantiles {

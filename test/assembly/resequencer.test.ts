@@ -31,6 +31,18 @@ describe('the cases one by one', () => {
     });
   });
 
+  test('the timer of a hole is given up when the hole is filled', () => {
+    const { mag, lma } = pair();
+    const sent = numbered(mag, 0, 3);
+    const timers = (): number => lma.memory.u32[(lma.worker + L.WORKER_TIMER_COUNT) / 4]!;
+    deliver(lma, sent, [0, 2]);
+    expect(lma.wasm.nextDeadline(lma.worker)).toBeGreaterThan(lma.now);
+    expect(timers()).toBe(1);
+    deliver(lma, sent, [1]);
+    expect(lma.wasm.nextDeadline(lma.worker)).toBe(0);
+    expect(timers()).toBe(0);
+  });
+
   test('a loss is proven as soon as both paths have delivered a later number, without any time passing', () => {
     const { mag, lma } = pair();
     const sent = numbered(mag, 0, 8);

@@ -227,3 +227,12 @@ it('a path that comes back is eased in', () => {
     [0, 1 / 17, 1 / 9, 1 / 5, 1 / 3, 1 / 2].map((share) => expect.closeTo(share, 1)),
   );
 });
+
+it('has buffers for whatever the window holds, though it makes them by and by', () => {
+  const spec = testSpec([testLink(400, 1), testLink(400, 99)], [{ ...CONSTANT, rate: 700e6 }], {
+    duration: 0.5e9,
+  });
+  const result = simulate(spec);
+  expect(Math.max(...result.directions.downlink.series.held)).toBeGreaterThan(2500);
+  expect(result.conservation.delivered).toBe(result.conservation.sent);
+});

@@ -14,7 +14,7 @@ export const NO_QUANTILES: Quantiles = { count: 0, mean: 0, min: 0, p50: 0, p90:
 
 /** Quantiles by nearest rank. */
 export function quantiles(sample: Float64Array | readonly number[]): Quantiles {
-  return quantilesOfSorted(ascending(sample));
+  return quantilesOfSorted(sortAscending(new Float64Array(sample)));
 }
 
 /** The same of a sample in ascending order. */
@@ -28,11 +28,10 @@ export function quantilesOfSorted(sorted: Float64Array): Quantiles {
   return { count, mean, min: sorted[0]!, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: sorted[count - 1]! };
 }
 
-/** A copy in ascending order. */
-export function ascending(sample: Float64Array | readonly number[]): Float64Array {
-  const sorted = new Float64Array(sample);
-  if (sorted.length < WORTH_RADIX || !radixSort(sorted)) sorted.sort();
-  return sorted;
+/** Sorts in place, and gives it back. */
+export function sortAscending(sample: Float64Array): Float64Array {
+  if (sample.length < WORTH_RADIX || !radixSort(sample)) sample.sort();
+  return sample;
 }
 
 const WORTH_RADIX = 4096;

@@ -34,7 +34,7 @@ export interface Reordering {
   readonly meanFreeRun: number;
 }
 
-/** `times` in any unit. */
+/** `times` in any unit; `sizes` in octets, by number. */
 export function findReordered(
   numbers: ArrayLike<number>,
   times: ArrayLike<number>,
@@ -75,8 +75,9 @@ function visitReordered(numbers: ArrayLike<number>, sizes: ArrayLike<number>, vi
     let degree = 0;
     let unbroken = true;
     for (let j = i - 1; j >= first; j--) {
-      const above = numbers[j]! > number;
-      if (above) byteOffset += sizes[j]!;
+      const other = numbers[j]!;
+      const above = other > number;
+      if (above) byteOffset += sizes[other]!;
       unbroken &&= above;
       if (unbroken) degree++;
     }
@@ -84,6 +85,7 @@ function visitReordered(numbers: ArrayLike<number>, sizes: ArrayLike<number>, vi
   }
 }
 
+/** The same as figures of the whole stream. */
 export function summariseReordering(
   numbers: ArrayLike<number>,
   times: ArrayLike<number>,

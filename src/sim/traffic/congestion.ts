@@ -4,7 +4,7 @@
  */
 import type { CongestionControlName } from '../spec.ts';
 
-/** What an acknowledgement told; times in nanoseconds. */
+/** What an acknowledgement told; times in nanoseconds. Written over by the next one. */
 export interface AckSample {
   readonly now: number;
   /** Segments newly delivered, in sequence or by SACK. */

@@ -5,7 +5,7 @@
  */
 import type { EventLoop } from '../event-loop.ts';
 import type { CongestionControlName } from '../spec.ts';
-import { type CongestionControl, createCongestionControl } from './congestion.ts';
+import { type AckSample, type CongestionControl, createCongestionControl } from './congestion.ts';
 
 const RING = 1 << 14;
 const MASK = RING - 1;
@@ -80,6 +80,17 @@ export class TcpSender {
   #latest = -1;
   /** When the first segment that this acknowledgement covers was sent: Linux smooths what an acknowledgement took at most. */
   #oldest: number | null = null;
+  readonly #sample: { -readonly [Key in keyof AckSample]: AckSample[Key] } = {
+    now: 0,
+    delivered: 0,
+    rtt: null,
+    minRtt: Infinity,
+    inFlight: 0,
+    rate: null,
+    appLimited: false,
+    roundStart: false,
+    inRecovery: false,
+  };
 
   /** `handshakeRtt`: what the handshake measured; null: nothing. */
   constructor(
@@ -143,17 +154,17 @@ export class TcpSender {
     const rate = latest >= 0 ? this.#rateSince(latest, now) : null;
     if (delivered) {
       this.#backoff = 1;
-      this.control.onAck({
-        now,
-        delivered,
-        rtt,
-        minRtt: this.#minRtt,
-        inFlight: this.#inFlight,
-        rate,
-        appLimited: this.#next >= this.#limit,
-        roundStart,
-        inRecovery: this.#state === 'recovery',
-      });
+      const sample = this.#sample;
+      sample.now = now;
+      sample.delivered = delivered;
+      sample.rtt = rtt;
+      sample.minRtt = this.#minRtt;
+      sample.inFlight = this.#inFlight;
+      sample.rate = rate;
+      sample.appLimited = this.#next >= this.#limit;
+      sample.roundStart = roundStart;
+      sample.inRecovery = this.#state === 'recovery';
+      this.control.onAck(sample);
       if (this.#state === 'recovery') this.#reduce(delivered);
       this.#probing = false;
     }
