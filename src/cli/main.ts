@@ -80,6 +80,7 @@ try {
     // commander has printed its message already; asking for help is no error.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.exitCode = reportError(error);
+    // Not exitCode: a thread or timer that a start left behind when it failed would keep the process.
+    process.exit(reportError(error));
   }
 }

@@ -2,6 +2,9 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { TunloomError } from '../errors.ts';
+import { SystemCallError } from '../net/errno.ts';
+
+const EPERM = 1;
 
 const NO_LINES = Object.fromEntries(
   ['top', 'mid', 'bottom']
@@ -78,7 +81,9 @@ export function formatDuration(seconds: number): string {
 /** Exit status for an error: 2 for what the user wrote, 1 for the rest. */
 export function reportError(error: unknown): number {
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`tunloom: ${message.replaceAll('\n', '\ntunloom: ')}\n`);
+  const permission = error instanceof SystemCallError && error.errno === EPERM;
+  const hint = permission ? '; CAP_NET_ADMIN or CAP_NET_RAW is missing (docs/install.md)' : '';
+  process.stderr.write(`tunloom: ${message.replaceAll('\n', '\ntunloom: ')}${hint}\n`);
   if (process.env['TUNLOOM_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   return error instanceof TunloomError && error.code.startsWith('BAD_') ? 2 : 1;
 }

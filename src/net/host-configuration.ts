@@ -29,11 +29,16 @@ export class HostConfiguration {
 
   /** Brings a device up with an MTU and a transmit queue length. Not undone: for devices that go away by themselves. */
   setLink(device: string, settings: { mtu: number; queueLength: number }): void {
-    // No link-local address: a TUN has no neighbours, and solicitations would only be dropped and counted.
     this.#netlink.apply([
-      setLink(device, { linkLocal: false }),
+      // No link-local address: a TUN has no neighbours, and solicitations would only be dropped and counted.
+      ...(this.carriesIpv6(device) ? [setLink(device, { linkLocal: false })] : []),
       setLink(device, { up: true, mtu: settings.mtu, queueLength: settings.queueLength }),
     ]);
+  }
+
+  /** Whether the device may have IPv6 addresses and routes: not where `disable_ipv6` is set, as in containers, or the kernel has no IPv6. */
+  carriesIpv6(device: string): boolean {
+    return readSysctl(this.#namespace, `ipv6/conf/${device}/disable_ipv6`) === '0';
   }
 
   setMtu(device: string, mtu: number): void {

@@ -3,6 +3,7 @@
  * (rawv6 wants IPV6_RECVERR, whose errors would come out of the next send), so we read them ourselves.
  */
 import { formatAddress } from '../ip.ts';
+import { SystemCallError } from './errno.ts';
 import { close, receive, setOption, socket } from './libc.ts';
 import { withNamespace } from './network-namespace.ts';
 
@@ -20,6 +21,8 @@ const SHORTEST = PACKET_AT + 40;
 /** RFC 8201 §4: less is no MTU of IPv6. */
 const LEAST = 1280;
 const MOST_A_READ = 256;
+const EPERM = 1;
+const EAFNOSUPPORT = 97;
 
 export interface TooBig {
   /** Source and destination of the packet that was too big. */
@@ -32,9 +35,21 @@ export class TooBigListener {
   readonly #fd: number;
   readonly #buffer = new Uint8Array(2048);
 
-  /** Throws SystemCallError (EPERM without CAP_NET_RAW). */
-  constructor(namespace: string | null) {
-    this.#fd = withNamespace(namespace, () => socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+  /**
+   * Null without CAP_NET_RAW or IPv6: then there are no raw sockets over IPv6 either, and for UDP sockets the kernel listens. Throws
+   * SystemCallError.
+   */
+  static open(namespace: string | null): TooBigListener | null {
+    try {
+      return new TooBigListener(withNamespace(namespace, () => socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)));
+    } catch (error) {
+      if (error instanceof SystemCallError && [EPERM, EAFNOSUPPORT].includes(error.errno)) return null;
+      throw error;
+    }
+  }
+
+  private constructor(fd: number) {
+    this.#fd = fd;
     // A set bit blocks its type (RFC 3542 §3.2).
     const filter = new Uint8Array(32).fill(0xff);
     filter[0] = 0xff & ~(1 << PACKET_TOO_BIG);

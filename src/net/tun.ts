@@ -1,7 +1,9 @@
 /** TUN devices (Documentation/networking/tuntap.rst): opened by ioctl on /dev/net/tun, one queue a worker. */
+import { TunloomError } from '../errors.ts';
 import { SystemCallError } from './errno.ts';
 import { close, ioctl, ioctlNumber, open } from './libc.ts';
 
+const TUN_FILE = '/dev/net/tun';
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -17,6 +19,8 @@ const TUN_F_TSO6 = 0x04;
 const TUN_F_TSO_ECN = 0x08;
 const TUN_F_USO4 = 0x20;
 const TUN_F_USO6 = 0x40;
+const ENOENT = 2;
+const EBUSY = 16;
 const EINVAL = 22;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
@@ -39,20 +43,39 @@ export interface TunQueues {
 
 /**
  * Creates TUN device `name` with `count` queues in the calling thread's network namespace, with segmentation offload if it
- * is wanted and the kernel has it. Throws SystemCallError: EPERM without CAP_NET_ADMIN, EBUSY or EINVAL if the name is
- * taken by something else.
+ * is wanted and the kernel has it. Throws NO_TUN, TUN_IN_USE if something else has the name, and SystemCallError: EPERM without
+ * CAP_NET_ADMIN.
  */
 export function openTunQueues(name: string, count: number, offload: boolean): TunQueues {
-  if (!offload) return openQueues(name, count, { vnet: false, udp: false });
-  let queues: TunQueues;
+  const plain = { vnet: false, udp: false };
   try {
-    queues = openQueues(name, count, { vnet: true, udp: true });
+    return openQueues(name, count, offload ? { vnet: true, udp: true } : plain);
   } catch (error) {
-    if (!(error instanceof SystemCallError) || error.errno !== EINVAL) throw error;
-    // No virtio_net_hdr here; if the name is the trouble, this fails as well.
-    return openQueues(name, count, { vnet: false, udp: false });
+    if (!offload || !isErrno(error, EINVAL)) throw explained(error, name);
   }
-  return queues;
+  try {
+    // No virtio_net_hdr here; if the name is the trouble, this fails as well.
+    return openQueues(name, count, plain);
+  } catch (error) {
+    throw explained(error, name);
+  }
+}
+
+/** What the errors come to in words of the configuration; others as they are. */
+function explained(error: unknown, name: string): unknown {
+  if (isErrno(error, ENOENT)) {
+    const message = `there is no ${TUN_FILE}: load the kernel module tun, or give the container this device`;
+    return new TunloomError('NO_TUN', message, { cause: error });
+  }
+  if (isErrno(error, EINVAL) || isErrno(error, EBUSY)) {
+    const message = `tun.name: there is another device ${name}, which is no TUN device with several queues`;
+    return new TunloomError('TUN_IN_USE', message, { cause: error });
+  }
+  return error;
+}
+
+function isErrno(error: unknown, errno: number): boolean {
+  return error instanceof SystemCallError && error.errno === errno;
 }
 
 function openQueues(name: string, count: number, wanted: TunOffload): TunQueues {
@@ -61,7 +84,7 @@ function openQueues(name: string, count: number, wanted: TunOffload): TunQueues 
   let udp = wanted.udp;
   try {
     for (let queue = 0; queue < count; queue++) {
-      const fd = open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC);
+      const fd = open(TUN_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
       fds.push(fd);
       const request = new Uint8Array(IFREQ_SIZE);
       request.set(new TextEncoder().encode(actual).subarray(0, IFNAMSIZ - 1));

@@ -2,9 +2,16 @@
 import type { Logger } from 'pino';
 import { readSysctl } from '../net/sysctl.ts';
 
-/** Warns of each family that is not forwarded in the namespace; changing it is the operator's business. */
+/** Warns of each family that is not forwarded, or not there at all, in the namespace; changing it is the operator's business. */
 export function warnUnlessForwarding(namespace: string | null, log: Logger): void {
-  for (const key of ['ipv6/conf/all/forwarding', 'ipv4/ip_forward']) {
+  const disabled = readSysctl(namespace, 'ipv6/conf/default/disable_ipv6') !== '0';
+  if (disabled) {
+    log.warn(
+      { event: 'noIpv6' },
+      'IPv6 is disabled here (net.ipv6.conf.default.disable_ipv6): none is carried',
+    );
+  }
+  for (const key of [...(disabled ? [] : ['ipv6/conf/all/forwarding']), 'ipv4/ip_forward']) {
     if (readSysctl(namespace, key) !== '0') continue;
     log.warn(
       { event: 'notForwarding' },

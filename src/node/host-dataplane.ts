@@ -91,7 +91,8 @@ export class HostDataplane {
   /** Sessions have been installed or removed since the last flush(). */
   #unflushed = false;
   readonly #pathMtus: PathMtuMonitor;
-  readonly #tooBig: TooBigListener;
+  /** Null where the kernel needs no help with ICMPv6 errors. */
+  readonly #tooBig: TooBigListener | null;
   /** Null if no path may go straight to its next hop. */
   readonly #links: { readonly readiness: Readiness; readonly monitor: LinkMonitor } | null;
 
@@ -156,7 +157,7 @@ export class HostDataplane {
     } catch (error) {
       instance?.pathWatch?.stop();
       if (instance) instance.#pathMtus.stop();
-      if (instance) instance.#tooBig.close();
+      if (instance) instance.#tooBig?.close();
       if (instance) await instance.#stopLinks();
       if (instance) await instance.#sources?.stop();
       await dataplane?.stop();
@@ -177,16 +178,14 @@ export class HostDataplane {
     this.dataplane = dataplane;
     this.#host = host;
     this.ports = ports;
-    const { health = HEALTH_DEFAULTS } = options;
-    this.pathWatch = health && new PathWatch(dataplane, { health, follows: options.role === 'lma' });
     this.#tunName = tunName;
     this.#release = release;
-    const tooBig = new TooBigListener(options.namespace);
+    const tooBig = TooBigListener.open(options.namespace);
     this.#tooBig = tooBig;
     this.#pathMtus = new PathMtuMonitor({
       sessions: () => dataplane.specs(),
       now: () => performance.now() * 1000,
-      errors: () => tooBig.read(),
+      errors: () => tooBig?.read() ?? [],
       ask: ({ local, remote, interface: device }) =>
         withNamespace(options.namespace, () => pathMtu(local, remote, device)),
       learned: ({ local, remote }, mtu) => {
@@ -198,6 +197,9 @@ export class HostDataplane {
     const { manage, table, rulePriority, routes } = options.routing;
     this.#routes = new SessionRoutes(host, routingStyle(options, tunName), routes);
     this.#sources = manage ? new SourceRoutes(options.namespace, host, table + 1, rulePriority - 1) : null;
+    // Last, because it has timers: what throws before leaves nothing running.
+    const { health = HEALTH_DEFAULTS } = options;
+    this.pathWatch = health && new PathWatch(dataplane, { health, follows: options.role === 'lma' });
   }
 
   get mtu(): number {
@@ -222,7 +224,10 @@ export class HostDataplane {
   setAccess(also: readonly string[]): void {
     if (!this.#options.routing.manage) return;
     const before = this.#accessRules;
-    this.#accessRules = accessRules(this.#options.routing, also);
+    const families = this.#families();
+    this.#accessRules = accessRules(this.#options.routing, also).filter(({ family }) =>
+      families.includes(family),
+    );
     const wanted = new Set(this.#accessRules.map(({ iif }) => iif));
     this.#host.removeRules(before.filter(({ iif }) => !wanted.has(iif)));
     this.#host.addRules(this.#accessRules);
@@ -233,7 +238,7 @@ export class HostDataplane {
     if (this.#mtuTimer) clearTimeout(this.#mtuTimer);
     this.pathWatch?.stop();
     this.#pathMtus.stop();
-    this.#tooBig.close();
+    this.#tooBig?.close();
     await this.#stopLinks();
     await this.#sources?.stop();
     await this.dataplane.stop();
@@ -323,17 +328,26 @@ export class HostDataplane {
   #routeUplink(): void {
     const { table, rulePriority, also = [] } = this.#options.routing;
     const tun = { iif: this.#tunName, priority: rulePriority - 1 };
-    this.#host.addRoutes([
-      { prefix: '0.0.0.0/0', device: this.#tunName, table },
-      { prefix: '::/0', device: this.#tunName, table },
-    ]);
+    const families = this.#families();
+    this.#host.addRoutes(
+      families.map((family) => ({
+        prefix: family === 4 ? '0.0.0.0/0' : '::/0',
+        device: this.#tunName,
+        table,
+      })),
+    );
     this.#host.addRules(
-      ([4, 6] as const).flatMap((family) => [
+      families.flatMap((family) => [
         { ...tun, family, table: MAIN_TABLE, specificOnly: true },
         { ...tun, family, table: null },
       ]),
     );
     this.setAccess(also);
+  }
+
+  /** Those that the TUN device can carry on this host. */
+  #families(): readonly (4 | 6)[] {
+    return this.#host.carriesIpv6(this.#tunName) ? [4, 6] : [4];
   }
 }
 

@@ -1,0 +1,162 @@
+/**
+ * Daemons on hosts that lack something, or do something of their own: capabilities, IPv6, interfaces that come and go, routes of the
+ * operator's. Needs root.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { BindingStatus } from '../../src/control/signaling-status.ts';
+import { Daemon, run, waitFor } from '../support/daemon.ts';
+
+const [MAG, LMA] = [`tlhcm-${process.pid}`, `tlhcl-${process.pid}`];
+/** WAN addresses of both ends, by path. */
+const ENDS = [0, 1].map((i) => ({ mag: `198.51.100.${4 * i + 1}`, lma: `198.51.100.${4 * i + 2}` }));
+let folder: string;
+const daemons: Daemon[] = [];
+
+const ip = (namespace: string, ...args: string[]): string => run('ip', '-n', namespace, ...args);
+const sysctl = (namespace: string, ...settings: string[]): string =>
+  run('ip', 'netns', 'exec', namespace, 'sysctl', '-qw', ...settings);
+
+/** A command prefix that leaves these capabilities alone. */
+function onlyWith(...capabilities: string[]): string[] {
+  const set = ['-all', ...capabilities.map((name) => `+${name}`)].join();
+  return ['setpriv', `--inh-caps=${set}`, `--bounding-set=${set}`];
+}
+
+function connect(i: number): void {
+  const { mag, lma } = ENDS[i]!;
+  ip(MAG, 'link', 'add', `wan${i}`, 'type', 'veth', 'peer', 'name', `wan${i}`, 'netns', LMA);
+  for (const [namespace, address] of [
+    [MAG, mag],
+    [LMA, lma],
+  ] as const) {
+    ip(namespace, 'address', 'add', `${address}/30`, 'dev', `wan${i}`);
+    ip(namespace, 'link', 'set', `wan${i}`, 'up');
+  }
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tunloom-hc-'));
+  for (const namespace of [MAG, LMA]) {
+    run('ip', 'netns', 'add', namespace);
+    ip(namespace, 'link', 'set', 'lo', 'up');
+    sysctl(namespace, 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0');
+  }
+  ENDS.forEach((_, i) => connect(i));
+});
+
+afterEach(async () => {
+  for (const daemon of daemons.splice(0)) await daemon.end('SIGKILL');
+  for (const namespace of [MAG, LMA]) spawnSync('ip', ['netns', 'delete', namespace]);
+  rmSync(folder, { recursive: true });
+});
+
+/** One end of a session mn1 between 192.0.2.1 and 192.0.2.200 over both WAN links; `extra` keys of each path. */
+async function dataplane(
+  role: 'mag' | 'lma',
+  extra = 'encapsulation: udp-gre',
+  under: readonly string[] = [],
+): Promise<Daemon> {
+  const atMag = role === 'mag';
+  const paths = ENDS.map(({ mag, lma }, i) => {
+    const [local, remote] = atMag ? [mag, lma] : [lma, mag];
+    return `{ bid: ${i + 1}, local: ${local}, remote: ${remote}, ${extra.replace('%', String(i))} }`;
+  });
+  const daemon = await Daemon.start(
+    atMag ? MAG : LMA,
+    'dataplane',
+    join(folder, `${role}.yaml`),
+    `
+role: ${role}
+workers: 1
+tun: { name: tl0, addresses: [${atMag ? '192.0.2.1/32' : '192.0.2.200/32'}] }
+${atMag ? 'routing: { routes: [192.0.2.200/32] }' : ''}
+memory: { sessions: 64, paths: 256, heapMiB: 64 }
+sessions:
+  - name: mn1
+    prefixes: [192.0.2.1/32]
+    ${atMag ? 'sendKey: 1\n    receiveKey: 2' : 'sendKey: 2\n    receiveKey: 1'}
+    paths: [${paths.join(', ')}]
+`,
+    join(folder, `${role}.sock`),
+    under,
+  );
+  daemons.push(daemon);
+  return daemon;
+}
+
+/** Whether all of ten echo requests are answered. */
+function pings(): boolean {
+  const ping = ['ping', '-c', '10', '-i', '0.05', '-W', '1', '-I', '192.0.2.1', '192.0.2.200'];
+  return spawnSync('ip', ['netns', 'exec', MAG, ...ping], { encoding: 'utf8' }).stdout.includes(
+    '10 received',
+  );
+}
+
+test('UDP paths need CAP_NET_ADMIN only; what is missing is named, and ends the start', async () => {
+  await dataplane('lma');
+  await dataplane('mag', undefined, onlyWith('net_admin'));
+  expect(pings()).toBe(true);
+  await daemons.pop()!.end();
+  await expect(dataplane('mag', undefined, onlyWith('net_raw'))).rejects.toThrow(
+    'TUNSETIFF tl0): EPERM; CAP_NET_ADMIN or CAP_NET_RAW is missing',
+  );
+  await expect(dataplane('mag', 'encapsulation: gre', onlyWith('net_admin'))).rejects.toThrow(
+    'EPERM; CAP_NET',
+  );
+});
+
+test('a name that another kind of device has is refused in words', async () => {
+  ip(MAG, 'link', 'add', 'tl0', 'type', 'veth', 'peer', 'name', 'other');
+  await expect(dataplane('mag')).rejects.toThrow('tun.name: there is another device tl0');
+});
+
+test('a host with IPv6 disabled serves IPv4', async () => {
+  for (const namespace of [MAG, LMA]) {
+    const disable = ['all', 'default'].map((name) => `net.ipv6.conf.${name}.disable_ipv6=1`);
+    sysctl(namespace, 'net.ipv4.ip_forward=1', ...disable);
+  }
+  const lma = await Daemon.start(
+    LMA,
+    'lma',
+    join(folder, 'lma.yaml'),
+    `
+addresses: [${ENDS[0]!.lma}]
+state: ${folder}/lma
+workers: 1
+tun: { name: tl0, addresses: [192.0.2.200/32] }
+memory: { sessions: 64, paths: 256, heapMiB: 64 }
+pools: { ipv4: { pool: 192.0.2.0/25, router: 192.0.2.126 } }
+mags: [{ address: 198.51.100.0/24 }]
+nodes: [{ identity: '*@example.org' }]
+`,
+    join(folder, 'lma.sock'),
+  );
+  daemons.push(lma);
+  const mag = await Daemon.start(
+    MAG,
+    'mag',
+    join(folder, 'mag.yaml'),
+    `
+identity: mag1@example.org
+lma: { ipv4: ${ENDS[0]!.lma} }
+interfaces: [{ name: wan0, bid: 1, label: 1 }]
+logicalNodes: [{ identity: box1@example.org, ipv4: true, ipv6: false, delegated: [] }]
+state: ${folder}/mag
+workers: 1
+tun: { name: tl0 }
+memory: { sessions: 64, paths: 256, heapMiB: 64 }
+`,
+    join(folder, 'mag.sock'),
+  );
+  daemons.push(mag);
+  expect(mag.log).toContain('IPv6 is disabled here');
+  await waitFor(() => mag.json<BindingStatus[]>('bindings')[0]?.state === 'active');
+  const home = mag.json<BindingStatus[]>('bindings')[0]!.homeAddress!.split('/')[0]!;
+  const ping = ['ping', '-c', '3', '-i', '0.1', '-W', '1', '-I', home, '192.0.2.200'];
+  await waitFor(() => spawnSync('ip', ['netns', 'exec', MAG, ...ping]).status === 0);
+  expect(mag.log + lma.log).not.toMatch(/"level":[56]0/);
+});
