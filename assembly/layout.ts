@@ -53,7 +53,6 @@ export const CONTROL_PREFIX_TABLES6 = 520;
 export const CONTROL_KEY = 1600;
 /** Endpoints: fixed records, ENDPOINT_STRIDE each (address in the control block). */
 export const CONTROL_ENDPOINTS = 1640;
-export const CONTROL_ENDPOINT_COUNT = 1644;
 export const CONTROL_PATH_STATS = 1648;
 /** u32, atomic: TUN_OFFLOAD_*: what the TUN's descriptors were opened with, and what still works. */
 export const CONTROL_TUN_OFFLOAD = 1652;
@@ -619,7 +618,6 @@ export const GROUP_USER = 96;
 /** 256 octets: member position + 1 by BID, 0 = not in the group. */
 export const GROUP_BIDS = 128;
 export const GROUP_MEMBERS = 384;
-export const GROUP_MAX_MEMBERS = 254;
 /** u32 addresses: the path record, and the model it shares. */
 export const MEMBER_PATH = 0;
 export const MEMBER_MODEL = 4;

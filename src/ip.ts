@@ -150,6 +150,11 @@ export function prefixContains(prefix: Prefix, address: Uint8Array): boolean {
   return true;
 }
 
+/** Whether `inner` lies in `outer`; never if it is of the other family. */
+export function prefixCovers(outer: Prefix, inner: Prefix): boolean {
+  return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+}
+
 /** The 16 octets that stand for an address of either family: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
 export function mapped16(address: Address): Uint8Array {
   if (address.family === 6) return address.bytes;

@@ -12,9 +12,10 @@ import { buildSchedule } from './schedule-table.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 
-/** A config block on the heap; `size` is what was allocated. */
+/** IPv6 asks for that much of every link (RFC 8200 §5). */
 const MIN_IPV6_MTU = 1280;
 
+/** A config block on the heap; `size` is what was allocated. */
 export interface ConfigBlock {
   readonly address: number;
   readonly size: number;
@@ -23,7 +24,7 @@ export interface ConfigBlock {
   readonly distribution: Distribution;
 }
 
-/** Fills path record `number`. `kernelHeader` of MODE_* devices: what the kernel writes itself is not sent. */
+/** Fills path record `number`, which belongs to session record `session`. What the kernel writes itself (MODE_UDP4, MODE_UDP6) is not sent. */
 export function writePath(
   memory: DataplaneMemory,
   number: number,

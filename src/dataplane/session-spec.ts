@@ -1,6 +1,6 @@
 /**
  * What the control side says about one mobility session: the words in which configuration files, the
- * control socket and (later) the signaling describe sessions and paths to the data plane.
+ * control socket and the signaling describe sessions and paths to the data plane.
  * Units are in the names; addresses are textual, without prefix length unless they are prefixes.
  */
 import type { Adaptation } from '../paths/adaptive-weights.ts';
@@ -8,7 +8,7 @@ import type { HealthConfig } from '../paths/path-health.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { DistributionSpec, FlowRule, LatencyClassSpec } from './distribution-spec.ts';
 
-/** Encapsulation names of configuration and command line (docs/encapsulations.md has the bytes). */
+/** Encapsulation names of configuration and command line (path-template.ts has the octets). */
 export const ENCAPSULATIONS = ['ipip', 'gre', 'udp', 'udp-gre', 'gre-in-udp'] as const;
 export type Encapsulation = (typeof ENCAPSULATIONS)[number];
 

@@ -174,7 +174,6 @@ export class WorkerPool {
         endpoints: this.#handles(worker.index),
         wakeFd: this.#wake[worker.index]!.fd,
         bell: this.#wake[worker.index]!.bell,
-        // What a crashed predecessor has left in a ring nobody knows.
         busyPollUs: this.#busyPollUs,
         mail: port2,
       };

@@ -7,16 +7,21 @@ import { SystemCallError } from './errno.ts';
 import { bind, close, receive, setIntOption, setOption, socket } from './libc.ts';
 import { ETHERTYPE_ARP, ETHERTYPE_IPV6, PacketSocket, type ReceivedPacket } from './packet-socket.ts';
 import type { Readiness } from './readiness.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IPV6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+  bindToDevice,
+} from './socket-options.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 
-const AF_INET = 2;
-const SOCK_DGRAM_NONBLOCK = 2 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
+const SOCK_DGRAM_NONBLOCK = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 const SO_REUSEADDR = 2;
 const SO_BROADCAST = 6;
-const SO_BINDTODEVICE = 25;
-const AF_INET6 = 10;
-const IPPROTO_IPV6 = 41;
 const IPV6_JOIN_GROUP = 20;
 const DHCP_SERVER_PORT = 67;
 const LARGEST_DATAGRAM = 4096;
@@ -143,13 +148,7 @@ function openDhcp(device: string): number {
   try {
     setIntOption(fd, SOL_SOCKET, SO_REUSEADDR, 1, 'SO_REUSEADDR');
     setIntOption(fd, SOL_SOCKET, SO_BROADCAST, 1, 'SO_BROADCAST');
-    setOption(
-      fd,
-      SOL_SOCKET,
-      SO_BINDTODEVICE,
-      new TextEncoder().encode(`${device}\0`),
-      `SO_BINDTODEVICE ${device}`,
-    );
+    bindToDevice(fd, device);
     const any = encodeSockaddr(parseAddress('0.0.0.0'), DHCP_SERVER_PORT);
     bind(fd, any.bytes, any.length, `UDP port ${DHCP_SERVER_PORT} on ${device}`);
   } catch (error) {

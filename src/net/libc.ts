@@ -127,12 +127,6 @@ export function readInto(fd: number, address: number, length: number): number {
   return result < 0 ? -libc().errno() : result;
 }
 
-/** write(2): octets written or -errno. */
-export function writeFrom(fd: number, address: number, length: number): number {
-  const result = libc().write(fd, address, length);
-  return result < 0 ? -libc().errno() : result;
-}
-
 /** readv(2) into the `count` struct iovec at `vectors`: octets read or -errno. */
 export function readVector(fd: number, vectors: number, count: number): number {
   const result = libc().readv(fd, vectors, count);

@@ -1,8 +1,7 @@
 /**
  * Which worker reads whose packets. A pair of outer addresses has one worker for as long as it is in use, whatever the protocol, and
  * new pairs go to the worker that has the fewest: two paths of a MAG never share one while another is idle, which a hash cannot
- * promise. Where a local address has
- * more peers than a filter holds, new ones have no worker of their own and are spread by hash.
+ * promise. Where a local address has more peers than a filter holds, new ones have no worker of their own and are spread by hash.
  */
 import { type Listening, treeSize } from './socket-filter.ts';
 

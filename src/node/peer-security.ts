@@ -1,5 +1,5 @@
 /** Which peers share a key with us, and what becomes of a message under that rule (docs/security.md). */
-import { type Prefix, mapped16, parseAddress, parsePrefix } from '../ip.ts';
+import { type Prefix, mapped16, parseAddress, parsePrefix, prefixContains } from '../ip.ts';
 import {
   type SecurityAssociation,
   addAuthentication,
@@ -94,10 +94,8 @@ export class PeerSecurity {
 
   #keysOf(address: string): PeerKey[] {
     if (!this.#keys.length) return [];
-    const { family, bytes } = parseAddress(address);
-    return this.#keys.flatMap(({ prefix, key }) =>
-      prefix.family === family && isWithin(bytes, prefix) ? [key] : [],
-    );
+    const { bytes } = parseAddress(address);
+    return this.#keys.flatMap(({ prefix, key }) => (prefixContains(prefix, bytes) ? [key] : []));
   }
 
   /** The MAG's address; over UDP a NAT may have changed it, so it is left out. */
@@ -111,12 +109,4 @@ export class PeerSecurity {
 export interface PacketEnds {
   readonly local: string;
   readonly remote: Endpoint;
-}
-
-function isWithin(address: Uint8Array, { bytes, length }: Prefix): boolean {
-  for (let bit = 0; bit < length; bit += 8) {
-    const mask = length - bit >= 8 ? 0xff : (0xff00 >> (length - bit)) & 0xff;
-    if ((address[bit >> 3]! ^ bytes[bit >> 3]!) & mask) return false;
-  }
-  return true;
 }

@@ -2,7 +2,7 @@
  * Routes (LMA) or rules (MAG) that follow the sessions: changes are gathered and handed to the kernel in one batch, so that thousands
  * of registrations a second cost a few system calls.
  */
-import { type Prefix, parsePrefix } from '../ip.ts';
+import { type Prefix, parsePrefix, prefixCovers } from '../ip.ts';
 import type { HostConfiguration } from '../net/host-configuration.ts';
 import type { Route } from '../net/netlink/route.ts';
 import type { Rule } from '../net/netlink/rule.ts';
@@ -82,15 +82,6 @@ export class SessionRoutes {
   #isCovered(text: string): boolean {
     if (!this.#covered.length) return false;
     const prefix = parsePrefix(text);
-    return this.#covered.some((cover) => contains(cover, prefix));
+    return this.#covered.some((cover) => prefixCovers(cover, prefix));
   }
-}
-
-function contains(outer: Prefix, inner: Prefix): boolean {
-  if (outer.family !== inner.family || outer.length > inner.length) return false;
-  for (let bit = 0; bit < outer.length; bit += 8) {
-    const mask = outer.length - bit >= 8 ? 0xff : (0xff00 >> (outer.length - bit)) & 0xff;
-    if ((outer.bytes[bit >> 3]! ^ inner.bytes[bit >> 3]!) & mask) return false;
-  }
-  return true;
 }

@@ -1,7 +1,6 @@
 /** Who may register whom (RFC 5213 §5.3.1, §6.2). */
-import { parseAddress, parsePrefix, type Prefix } from '../../ip.ts';
+import { parseAddress, parsePrefix, prefixContains, type Prefix } from '../../ip.ts';
 import type { LmaConfig, NodeProfile } from './config.ts';
-import { contains } from './prefix-pool.ts';
 
 /** Compiled once from the configuration. */
 export class Policy {
@@ -27,10 +26,10 @@ export class Policy {
 
   /** Whether the address, with this MAG Identifier if one is given, belongs to a trusted MAG. */
   trusts(address: string, identity: string | null = null): boolean {
-    const host = hostOf(address);
+    const { bytes } = parseAddress(address);
     return this.mags.some(
       (mag) =>
-        contains(mag.prefix, host) &&
+        prefixContains(mag.prefix, bytes) &&
         (mag.identity === null || identity === null || mag.identity === identity),
     );
   }
@@ -45,7 +44,8 @@ export class Policy {
     const { prefixes, identities } = this.profileMags.get(profile)!;
     if (!prefixes.length && !identities.length) return true;
     if (identity !== null && identities.includes(identity)) return true;
-    return prefixes.some((prefix) => contains(prefix, hostOf(address)));
+    const { bytes } = parseAddress(address);
+    return prefixes.some((prefix) => prefixContains(prefix, bytes));
   }
 }
 
@@ -58,11 +58,6 @@ interface Speakers {
 /** MAG Identifiers are NAIs (RFC 8278 §4.2, RFC 7542), addresses never hold an at sign. */
 export function isMagIdentity(text: string): boolean {
   return text.includes('@');
-}
-
-function hostOf(address: string): Prefix {
-  const parsed = parseAddress(address);
-  return { ...parsed, length: parsed.bytes.length * 8 };
 }
 
 function escaped(text: string): string {

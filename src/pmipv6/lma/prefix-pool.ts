@@ -1,5 +1,5 @@
 /** Pools of prefixes of one length: each is given to one holder at a time (RFC 5213 §5.3.2). */
-import { formatAddress, parsePrefix, type Prefix } from '../../ip.ts';
+import { formatAddress, parsePrefix, prefixCovers, type Prefix } from '../../ip.ts';
 
 function toNumber(bytes: Uint8Array): bigint {
   return bytes.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n);
@@ -9,15 +9,6 @@ function toText(value: bigint, octets: number): string {
   const bytes = new Uint8Array(octets);
   for (let i = octets - 1, rest = value; i >= 0; i--, rest >>= 8n) bytes[i] = Number(rest & 255n);
   return formatAddress(bytes);
-}
-
-/** Whether `inner` lies within `outer`. */
-export function contains(outer: Prefix, inner: Prefix): boolean {
-  if (outer.family !== inner.family || inner.length < outer.length) return false;
-  const whole = outer.length >> 3;
-  for (let i = 0; i < whole; i++) if (outer.bytes[i] !== inner.bytes[i]) return false;
-  const mask = (0xff00 >> (outer.length & 7)) & 0xff;
-  return mask === 0 || (outer.bytes[whole]! & mask) === (inner.bytes[whole]! & mask);
 }
 
 /** While no more prefixes than these rest, new ones are given out if there are any. */
@@ -53,7 +44,7 @@ export class PrefixPool {
 
   covers(prefix: string): boolean {
     const parsed = parsePrefix(prefix);
-    return parsed.length === this.length && contains(this.pool, parsed);
+    return parsed.length === this.length && prefixCovers(this.pool, parsed);
   }
 
   /** A prefix that nobody has, or null if the pool is empty. */

@@ -1,5 +1,5 @@
 /** What an accepted PBA grants, read together with the PBU that it answers (RFC 5213, 5844, 5845, 7148, 7389, 8278). */
-import { ANY_IPV6 } from '../any-prefix.ts';
+import { ANY_IPV4, ANY_IPV6 } from '../any-prefix.ts';
 import { hostPrefix, PLAIN_BID } from '../lma/binding-cache.ts';
 import type { Request } from '../lma/request.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
@@ -12,7 +12,6 @@ import { findOption, findOptions } from '../wire/options.ts';
 const FIRST_REJECTION = 128;
 /** Options that cannot be left out of account: 22, 31, 33, 37, 55, 59, 63. */
 const DECISIVE = new Set([22, 31, 33, 37, 55, 59, 63]);
-const ANY_IPV4 = '0.0.0.0/0';
 
 /** GRE keys by direction; null for GRE without keys. */
 export interface Keys {
