@@ -52,8 +52,7 @@ export class PathMtuMonitor {
   round(): void {
     const now = this.#options.now();
     if (this.#next >= this.#pairs.length) {
-      this.#pairs = pairsOf(this.#options.sessions());
-      this.#next = 0;
+      this.#renewPairs();
       for (const [key, { until }] of this.#errors) if (until <= now) this.#errors.delete(key);
     }
     for (const error of this.#options.errors()) {
@@ -71,6 +70,15 @@ export class PathMtuMonitor {
       const mtu = Math.min(asked, error && error.until > now ? error.mtu : asked);
       this.#options.learned(pair, mtu < pair.configured ? mtu : null);
     }
+  }
+
+  /** What was learned of pairs that no path has any more is forgotten. */
+  #renewPairs(): void {
+    const before = this.#pairs;
+    this.#pairs = pairsOf(this.#options.sessions());
+    this.#next = 0;
+    const present = new Set(this.#pairs.map(keyOf));
+    for (const pair of before) if (!present.has(keyOf(pair))) this.#options.learned(pair, null);
   }
 }
 

@@ -47,6 +47,30 @@ test('the smaller of what the kernel and errors say, until 10 minutes after the 
   }
 });
 
+test('what was learned of paths that have gone is forgotten', () => {
+  let paths = [testPath(1), testPath(2)];
+  const known = new Map<string, number>();
+  const monitor = new PathMtuMonitor({
+    sessions: () => [testSession({ paths })],
+    now: () => 0,
+    errors: () => [],
+    ask: () => 1400,
+    learned: ({ remote }, mtu) => {
+      if (mtu === null) known.delete(remote);
+      else known.set(remote, mtu);
+    },
+  });
+  try {
+    monitor.round();
+    expect([...known]).toEqual(paths.map(({ remote }) => [remote, 1400]));
+    paths = [testPath(2)];
+    monitor.round();
+    expect([...known]).toEqual([[testPath(2).remote, 1400]]);
+  } finally {
+    monitor.stop();
+  }
+});
+
 test('Packet Too Big messages, whole and damaged', () => {
   const message = new Uint8Array(8 + 48);
   message.set([2, 0, 0, 0, 0, 0, 0x05, 0x14, 0x60]);
