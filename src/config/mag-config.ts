@@ -93,7 +93,7 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
       refreshBefore: seconds(registration.refreshBefore),
       firstTimeout: milliseconds(registration.firstTimeout),
       maxTimeout: milliseconds(registration.maxTimeout),
-      maxUpdatesPerNode: registration.maxUpdatesPerNode,
+      maxUpdatesPerBinding: registration.maxUpdatesPerBinding,
       maxUpdatesPerLma: registration.maxUpdatesPerLma,
       ordering: registration.ordering,
       gre: file.gre,

@@ -123,7 +123,7 @@ const registration = keys({
   refreshBefore: durationWithin(0, 3600e6, '40s').default(40e6),
   firstTimeout: durationWithin(100e3, 60e6, '1s').default(1e6),
   maxTimeout: durationWithin(100e3, 3600e6, '32s').default(32e6),
-  maxUpdatesPerNode: integer(1, 1000).default(3),
+  maxUpdatesPerBinding: integer(1, 1000).default(3),
   maxUpdatesPerLma: integer(1, 1_000_000).default(500),
   ordering: oneOf(['timestamp', 'sequence']).default('timestamp'),
   bulk: flag.default(true),

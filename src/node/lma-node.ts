@@ -15,6 +15,7 @@ import { type LmaEvent, LmaMachine } from '../pmipv6/lma/machine.ts';
 import type { Message } from '../pmipv6/wire/mobility-header.ts';
 import { SIGNALING_PORT, Status } from '../pmipv6/wire/numbers.ts';
 import { EventHub } from './event-hub.ts';
+import { FormerPeers } from './former-peers.ts';
 import { warnUnlessForwarding } from './forwarding.ts';
 import { HostDataplane } from './host-dataplane.ts';
 import { hostOptions } from './host-options.ts';
@@ -34,6 +35,9 @@ export interface LmaNodeOptions {
 const ROUTING_TABLE = 8278;
 const RULE_PRIORITY = 8278;
 
+/** How often the MAGs are looked at that a restart would have to be told to. */
+const KEEP_INTERVAL_MS = 10_000;
+
 export class LmaNode {
   readonly host: HostDataplane;
   readonly events: EventHub;
@@ -46,6 +50,9 @@ export class LmaNode {
   readonly #machine: LmaMachine;
   readonly #runner: MachineRunner<LmaEvent>;
   readonly #sockets = new Map<string, number>();
+  readonly #formerPeers: FormerPeers;
+  readonly #log: Logger;
+  #keeping: NodeJS.Timeout | null = null;
 
   /** Throws what starting throws: SYSTEM_CALL, NETLINK, STATE, OUT_OF_MEMORY. */
   static async start({ config, namespace, log }: LmaNodeOptions): Promise<LmaNode> {
@@ -78,6 +85,7 @@ export class LmaNode {
       warnIfOpen(config, log);
       node = new LmaNode(config, restartCounter, host, readiness, namespace, log);
       node.#listen();
+      node.#announceRestart();
       return node;
     } catch (error) {
       if (node) node.#transport.closeAll();
@@ -99,6 +107,8 @@ export class LmaNode {
     this.events = new EventHub();
     this.#config = config;
     this.#restartCounter = restartCounter;
+    this.#formerPeers = new FormerPeers(config.host.state);
+    this.#log = log;
     this.#readiness = readiness;
     host.dataplane.on('event', (event) => this.events.tell(event));
     this.installer = new SessionInstaller(host, 'downlink', this.events, config.weights, config.tunnels);
@@ -134,8 +144,31 @@ export class LmaNode {
     }
   }
 
-  /** Ends everything and leaves nothing behind. MAGs notice by their heartbeats or at the next refresh. */
+  /** MAGs of the last run are told that it is over, and those of this one kept for the next. */
+  #announceRestart(): void {
+    try {
+      this.#runner.handle({ event: 'restarted', peers: this.#formerPeers.read() });
+    } catch (error) {
+      this.#log.warn(
+        { event: 'state' },
+        `MAGs of before are not told of the restart: ${(error as Error).message}`,
+      );
+    }
+    this.#keeping = setInterval(() => this.#keepPeers(), KEEP_INTERVAL_MS).unref();
+  }
+
+  #keepPeers(): void {
+    try {
+      this.#formerPeers.write(this.#machine.formerPeers());
+    } catch (error) {
+      this.#log.warn({ event: 'state' }, `state: ${(error as Error).message}`);
+    }
+  }
+
+  /** Ends everything and leaves nothing behind but the state directory. MAGs notice by their heartbeats, when it starts again or at the next refresh. */
   async stop(): Promise<void> {
+    if (this.#keeping) clearInterval(this.#keeping);
+    this.#keepPeers();
     this.#runner.stop();
     this.#transport.closeAll();
     await this.#readiness.stop();

@@ -1,7 +1,8 @@
 /** The Restart Counter (RFC 5847 §3.4): kept over restarts in the state directory, one more at each start without session state. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TunloomError } from '../errors.ts';
+import { replaceFile } from './state-file.ts';
 
 const FILE = 'restart-counter';
 
@@ -11,16 +12,7 @@ export function raiseRestartCounter(directory: string): number {
   try {
     mkdirSync(directory, { recursive: true });
     const counter = (readCounter(file) + 1) >>> 0;
-    // Written aside and moved: a crash leaves the old number or the new one, never half of one.
-    const aside = `${file}.new`;
-    const descriptor = openSync(aside, 'w', 0o644);
-    try {
-      writeSync(descriptor, `${counter}\n`);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(aside, file);
+    replaceFile(file, `${counter}\n`);
     return counter;
   } catch (error) {
     if (error instanceof TunloomError) throw error;

@@ -233,7 +233,7 @@ export class MagBench {
     this.fromLma(this.lma!.handle({ event: 'message', message: overTheWire(message), from, to }, this.now));
   }
 
-  private fromLma(effects: readonly Effect[]): void {
+  fromLma(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.effect !== 'send' || this.dead.has(this.interfaceOf(effect.to.address))) continue;
       const { from, to } = effect;

@@ -55,6 +55,8 @@ export interface Session {
   lingerUntil: number | null;
   /** Last accepted order marks of BIDs that are gone, so that an old message cannot bring them back. */
   readonly past: Map<number, { sequence: number; timestamp: bigint | null }>;
+  /** MAG Identifiers and care-of addresses of MAGs that the node was handed off from; null: of none. */
+  departed: Set<string> | null;
   /** Whether the data plane has it. */
   installed: boolean;
 }

@@ -13,6 +13,7 @@ import { count, LmaContext } from './context.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { Policy } from './policy.ts';
 import type { Outcome } from './registration.ts';
+import { type FormerPeer, RestartAnnouncement } from './restart-announcement.ts';
 import { Revocations } from './revocations.ts';
 
 export type LmaEvent =
@@ -24,6 +25,8 @@ export type LmaEvent =
       /** MAG Identifier that the key of the message stands for; null or left out: there is none. */
       readonly identity?: string | null;
     }
+  /** Once, after a restart without session state: the MAGs of before. */
+  | { readonly event: 'restarted'; readonly peers: readonly FormerPeer[] }
   /** The operator's word: take back one binding or, without BID, the session. */
   | { readonly event: 'revoke'; readonly session: string; readonly bid?: number }
   | { readonly event: 'tick' };
@@ -46,6 +49,7 @@ const MAX_WAITING = 1024;
 export class LmaMachine {
   private readonly context: LmaContext;
   private readonly heartbeats: Heartbeats;
+  private readonly announcement: RestartAnnouncement;
   private readonly revocations: Revocations;
   /** By node: PBUs that wait for the old MAG's de-registration (MaxDelayBeforeNewBCEAssign). */
   private readonly waiting = new Map<string, WaitingUpdate>();
@@ -53,6 +57,7 @@ export class LmaMachine {
   constructor(config: LmaConfig) {
     this.context = new LmaContext(config);
     this.heartbeats = new Heartbeats(this.context);
+    this.announcement = new RestartAnnouncement(this.context);
     this.revocations = new Revocations(this.context);
   }
 
@@ -62,6 +67,7 @@ export class LmaMachine {
       const { message, from, to, identity = null } = event;
       this.message(message, { from, to, identity }, now);
     } else if (event.event === 'revoke') this.revocations.revoke(event.session, event.bid);
+    else if (event.event === 'restarted') this.announcement.begin(event.peers);
     this.expire(now);
     return this.context.effects;
   }
@@ -96,6 +102,7 @@ export class LmaMachine {
     let next = Math.min(
       this.context.deadlines.next() ?? Infinity,
       this.heartbeats.nextDeadline(),
+      this.announcement.nextDeadline(),
       this.revocations.nextDeadline(),
     );
     for (const { until } of this.waiting.values()) next = Math.min(next, until);
@@ -109,6 +116,15 @@ export class LmaMachine {
 
   session(name: string): Session | undefined {
     return this.context.cache.named(name);
+  }
+
+  /** MAGs to be told after a restart: those that know heartbeats and have bindings, or that have not been told of the last one yet. */
+  formerPeers(): FormerPeer[] {
+    const { peers, cache } = this.context;
+    const bound = [...peers.all()].filter(
+      ({ endpoint, knowsHeartbeats }) => knowsHeartbeats && cache.withCareOf(endpoint).length > 0,
+    );
+    return [...bound, ...this.announcement.peers].map(({ endpoint, local }) => ({ endpoint, local }));
   }
 
   get prefixesInUse(): number {
@@ -243,6 +259,7 @@ export class LmaMachine {
       this.bindingUpdate(waiting.update, waiting, now, false);
     }
     this.heartbeats.tick();
+    this.announcement.tick();
   }
 
   private expireSession(session: Session, now: Instant): void {

@@ -12,6 +12,7 @@ import { Assignment } from './assignment.ts';
 import { type Binding, type BindingCache, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import { admit, checkOrder, missingOption, multipathFault, type Rejection } from './checks.ts';
 import type { LmaConfig, MultipathPolicy, NodeProfile } from './config.ts';
+import { arrive, depart, extendsLost } from './departure.ts';
 import { Deregistration } from './deregistration.ts';
 import { updateFlows } from './flow-bindings.ts';
 import { findSession } from './lookup.ts';
@@ -106,6 +107,10 @@ export class Registration {
       if (match.match !== 'session') return { outcome: 'ignored', reason: 'deregistration-of-nothing', node };
       return this.deregistration.handle(request, match.session, multipath, bid, now);
     }
+    if (known && extendsLost(known, request, multipath)) {
+      const status = Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG;
+      return rejected({ status, why: 'node has been handed off from this MAG' });
+    }
     if (match.match === 'wait' && mayWait) return { outcome: 'wait', node, session: match.session };
     if (match.match === 'session') {
       return this.extend(request, profile, match.session, match.handoff, multipath, bid, now);
@@ -154,6 +159,7 @@ export class Registration {
       flows: new Map(),
       lingerUntil: null,
       past: new Map(),
+      departed: null,
       installed: false,
     };
     const refused = this.assignment.assign(request, profile, session);
@@ -213,6 +219,8 @@ export class Registration {
     }
     // None of the bindings before goes on, also if they have ended already.
     if (handoff || !session.bindings.size) this.assignment.dropUnnamed(request, session);
+    depart(session, replaced, request);
+    arrive(session, request);
     session.mag = multipath ? request.mag! : null;
     session.technology = request.technology!;
     session.linkLayerId = request.linkLayerId;

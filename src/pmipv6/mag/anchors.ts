@@ -25,6 +25,8 @@ export class Anchor {
   timers!: AnchorTimers;
   heartbeat!: { interval: number; retransmissionDelay: number; missingAllowed: number } | null;
   pace: Pace;
+  /** When it was last heard over any interface; elapsed milliseconds. */
+  heard = -Infinity;
   /** It has told us timers of its own, or those of heartbeats. */
   private readonly controls = { registration: false, heartbeat: false };
   /** Sequence numbers of revocations and how they were answered. */
@@ -71,8 +73,9 @@ export class Anchor {
     }
   }
 
-  /** It has lost its state; it may even be another program by now. */
-  restarted(): void {
+  /** It has lost its state; it may even be another program by now. All PBUs to it are written anew. `now`: elapsed milliseconds. */
+  restarted(now: number): void {
+    this.pace.release(now);
     this.multipath = false;
     this.ignoresGre = false;
     this.revocations.clear();

@@ -83,8 +83,8 @@ export interface MagConfig {
   /** Retransmission of PBUs, milliseconds: INITIAL_BINDACK_TIMEOUT and MAX_BINDACK_TIMEOUT (RFC 6275 §12). */
   readonly firstTimeout: number;
   readonly maxTimeout: number;
-  /** MAX_UPDATE_RATE (RFC 6275 §12): PBUs a second for one node. */
-  readonly maxUpdatesPerNode: number;
+  /** MAX_UPDATE_RATE (RFC 6275 §12): PBUs a second for one node over one path. */
+  readonly maxUpdatesPerBinding: number;
   /** PBUs a second to one LMA. */
   readonly maxUpdatesPerLma: number;
   /** How the LMA tells old from new messages (RFC 5213 §5.5). */
@@ -119,7 +119,7 @@ export const MAG_DEFAULTS = {
   refreshBefore: 40,
   firstTimeout: 1000,
   maxTimeout: 32_000,
-  maxUpdatesPerNode: 3,
+  maxUpdatesPerBinding: 3,
   maxUpdatesPerLma: 500,
   ordering: 'timestamp',
   gre: 'on',

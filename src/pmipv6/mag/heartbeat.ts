@@ -172,7 +172,7 @@ export class Heartbeats {
 
   private restarted(anchor: Anchor): void {
     this.context.log('warn', 'LMA has restarted without its bindings', undefined, anchor.address);
-    anchor.restarted();
+    anchor.restarted(this.context.now.elapsed);
     const { address } = anchor;
     const bound = [...this.context.list.all()].filter(({ paths }) =>
       paths.some(({ lma }) => lma?.address === address),

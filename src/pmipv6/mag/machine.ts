@@ -15,6 +15,7 @@ import { Heartbeats } from './heartbeat.ts';
 import { asksOf, newSession, Profiles } from './sessions.ts';
 import { Reconfiguration } from './reconfiguration.ts';
 import { Registration } from './registration.ts';
+import { Revival } from './revival.ts';
 import { Revocations } from './revocation.ts';
 import { type MagSessionStatus, sessionStatus } from './status.ts';
 import type { MagSession, Path } from './update-list.ts';
@@ -37,6 +38,7 @@ export class MagMachine {
   private readonly registration: Registration;
   private readonly revocations: Revocations;
   private readonly heartbeats: Heartbeats;
+  private readonly revival: Revival;
   private readonly reconfiguration: Reconfiguration;
   private started = false;
 
@@ -46,6 +48,7 @@ export class MagMachine {
     this.registration = new Registration(this.context, (path) => this.heartbeats.watch(path));
     this.revocations = new Revocations(this.context, this.registration);
     this.heartbeats = new Heartbeats(this.context, (sessions, path) => this.bindingsLost(sessions, path));
+    this.revival = new Revival(this.context, this.registration);
     this.reconfiguration = new Reconfiguration(this.context, this.registration);
   }
 
@@ -54,6 +57,7 @@ export class MagMachine {
     switch (event.event) {
       case 'message':
         this.message(event.message, event.from, event.to);
+        this.heard(event.from, event.to);
         break;
       case 'attach':
         this.attach(event);
@@ -213,6 +217,11 @@ export class MagMachine {
     }
   }
 
+  private heard(from: Endpoint, to: Endpoint): void {
+    const link = this.context.anchors.find(from.address) && this.context.links.withAddress(to.address);
+    if (link) this.revival.heard(link, from.address);
+  }
+
   // ---- access links
 
   private attach({
@@ -300,6 +309,8 @@ export class MagMachine {
     // By itself, which shows whether the LMA has the binding still. A session without multipath moves to another path instead.
     if (dead && session.multipath === 'on' && !path.round) this.registration.extend(session, path);
     this.registration.attend(session);
+    // Its probes are the LMA's word as well.
+    if (!dead && path.lma) this.revival.heard(path.link, path.lma.address);
   }
 
   private metricsAre({ name, metrics }: MagEvent & { event: 'metrics' }): void {

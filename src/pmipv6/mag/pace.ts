@@ -18,6 +18,18 @@ export class Pace {
     return Math.max(now, this.theoretical - this.tolerance);
   }
 
+  /** Elapsed milliseconds of a place for one event, the next one that is free; nobody else gets it. */
+  reserve(now: number): number {
+    const at = this.earliest(now);
+    this.spend(now);
+    return at;
+  }
+
+  /** The places that are reserved are not needed. What they would have allowed at once is not saved up. */
+  release(now: number): void {
+    this.theoretical = Math.min(this.theoretical, now + this.tolerance);
+  }
+
   /** An event happens at `now`. */
   spend(now: number): void {
     this.theoretical = Math.max(now, this.theoretical) + this.interval;

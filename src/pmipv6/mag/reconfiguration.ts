@@ -133,8 +133,10 @@ export class Reconfiguration {
     session.profile = profile;
     this.useLinks(session);
     if (session.renewing) return;
-    if (session.pace.perSecond !== config.maxUpdatesPerNode)
-      session.pace = new Pace(config.maxUpdatesPerNode);
+    for (const path of session.paths) {
+      if (path.pace.perSecond !== config.maxUpdatesPerBinding)
+        path.pace = new Pace(config.maxUpdatesPerBinding);
+    }
     session.lma = lma;
     const technology = 'technology' in profile ? profile.technology : session.technology;
     if (technology !== session.technology) {
@@ -157,9 +159,9 @@ export class Reconfiguration {
     const before = new Map(session.paths.map((path) => [path.bid, path]));
     const paths = links.map((link): Path => {
       const path = before.get(link.config.bid);
-      if (path?.link !== link && !pairOf(link, session.lma)) return newPath(link);
+      if (path?.link !== link && !pairOf(link, session.lma)) return newPath(this.context, link);
       before.delete(link.config.bid);
-      if (!path) return newPath(link);
+      if (!path) return newPath(this.context, link);
       if (path.link === link) return path;
       const moved = { ...path, link, revoked: false };
       if (session.lead === path) session.lead = moved;

@@ -215,6 +215,8 @@ export class Registration {
     const found = this.findRound(ack, from, to);
     if (!found) return this.context.ignore('unmatched-pba', from);
     const { session, path, round, farewell } = found;
+    // There is no silence about it.
+    round.began = null;
     const different = mismatch(ack, session, round, config.strict);
     // Status 135 does not hold our number: if the rest differs as well, it is about another PBU, perhaps from before our restart.
     if (different && ack.status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)

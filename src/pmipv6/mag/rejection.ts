@@ -43,9 +43,13 @@ export class Rejection {
         this.report('error', session, path, this.clocks(answer));
         this.later(path);
         return;
+      case Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG:
+        // It was, so the node is at another MAG by now.
+        session.away = path.known;
+        this.deny(session, path, path.known ? 'node has left for another MAG' : nameOf(Status, status));
+        return;
       case Status.PROXY_REG_NOT_ENABLED:
       case Status.NOT_LMA_FOR_THIS_MOBILE_NODE:
-      case Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG:
       case Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH:
       case Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE:
         if (status === Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE && session.asks.ipv4) {

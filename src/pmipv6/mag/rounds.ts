@@ -5,7 +5,7 @@ import { findOptions } from '../wire/options.ts';
 import { count, type MagContext } from './context.ts';
 import { buildUpdate, handoffOf } from './request.ts';
 import type { Farewell, MagSession, Path, Purpose, Round } from './update-list.ts';
-import { pairOf } from './wan-links.ts';
+import { contact, pairOf } from './wan-links.ts';
 
 /** Transmissions of a de-registration before the LMA is left to forget the binding by itself. */
 export const FAREWELL_TRIES = 3;
@@ -22,6 +22,8 @@ export class Rounds {
     return {
       purpose,
       sent: [],
+      began: null,
+      reserved: false,
       due: this.context.now.elapsed,
       delay: this.context.anchors.of(lma.address).timers.firstTimeout,
       handoff: 0,
@@ -36,7 +38,7 @@ export class Rounds {
   transmit(session: MagSession, path: Path, wantsMultipath: boolean, overwrite: boolean): void {
     const round = path.round!;
     const lma = path.lma!;
-    if (this.held(session, round, lma)) return;
+    if (this.held(path, round, lma)) return;
     round.handoff = handoffOf(session, path, round, this.context.config);
     round.multipath = wantsMultipath;
     this.send(
@@ -57,7 +59,7 @@ export class Rounds {
       farewell.round = null;
       return;
     }
-    if (this.held(session, round, way.lma)) return;
+    if (this.held(farewell.path, round, way.lma)) return;
     round.handoff = handoffOf(session, farewell.path, round, this.context.config);
     round.multipath = farewell.multipath;
     const dead = way.careOf.address === farewell.careOf.address ? null : farewell.careOf.address;
@@ -81,17 +83,19 @@ export class Rounds {
     return undefined;
   }
 
-  private held(session: MagSession, round: Round, lma: Endpoint): boolean {
+  /** Whether the limits of rate hold it back, until `due`. Each gets a place of its own, so that thousands do not ask again and again. */
+  private held({ pace }: Path, round: Round, lma: Endpoint): boolean {
     const now = this.context.now.elapsed;
-    const anchor = this.context.anchors.of(lma.address);
-    const earliest = Math.max(session.pace.earliest(now), anchor.pace.earliest(now));
-    if (earliest <= now) {
-      session.pace.spend(now);
-      anchor.pace.spend(now);
-      return false;
+    if (!round.reserved) {
+      round.due = pace.earliest(now);
+      if (round.due > now) return true;
+      round.due = this.context.anchors.of(lma.address).pace.reserve(now);
+      round.reserved = round.due > now;
+      if (round.reserved) return true;
     }
-    round.due = earliest;
-    return true;
+    round.reserved = false;
+    pace.spend(now);
+    return false;
   }
 
   private send(
@@ -118,7 +122,11 @@ export class Rounds {
       overwrite: overwrite && multipath,
       flows: findOptions(update.options, 'flow-identification'),
     });
-    const { maxTimeout } = context.anchors.of(way.lma.address).timers;
+    const anchor = context.anchors.of(way.lma.address);
+    const { maxTimeout } = anchor.timers;
+    round.began ??= elapsed;
+    const known = contact(path.link, way.lma.address);
+    if (round.began > known.heard && round.sent.length > 1) known.silent = true;
     round.due = elapsed + round.delay;
     round.delay = Math.min(round.delay * 2, maxTimeout);
     // 32 s apart, 16 numbers reach back for minutes.

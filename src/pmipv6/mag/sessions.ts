@@ -56,7 +56,7 @@ export function newSession(
     multipath: 'unknown',
     lead: null,
     moved: false,
-    paths: usableLinks(context, profile).map(newPath),
+    paths: usableLinks(context, profile).map((link) => newPath(context, link)),
     farewells: [],
     prefixes: [...profile.homePrefixes],
     offLink: new Set(),
@@ -70,7 +70,6 @@ export function newSession(
     gre: null,
     sequence: config.random() & 0xffff,
     lastTimestamp: -1n,
-    pace: new Pace(config.maxUpdatesPerNode),
     bulkFrom: Math.max(now.elapsed + config.lifetime * 1000, context.oldUntil),
     bulkTurn: 0,
     boundUntil: null,
@@ -103,7 +102,7 @@ export function usableLinks({ links }: MagContext, { interfaces }: MagNode): Wan
   return links.all.filter(({ config }) => interfaces === null || interfaces.includes(config.name));
 }
 
-export function newPath(link: WanLink): Path {
+export function newPath({ config }: MagContext, link: WanLink): Path {
   return {
     bid: link.config.bid,
     link,
@@ -116,6 +115,7 @@ export function newPath(link: WanLink): Path {
     refreshAt: null,
     round: null,
     revoked: false,
+    pace: new Pace(config.maxUpdatesPerBinding),
     known: false,
     lastStatus: null,
     dead: false,

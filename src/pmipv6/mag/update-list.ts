@@ -28,8 +28,12 @@ export interface Round {
   purpose: Purpose;
   /** Transmissions so far, oldest first. */
   readonly sent: Transmission[];
+  /** First transmission since the back-off last began; null: there is none yet. Elapsed milliseconds. */
+  began: number | null;
   /** When the next transmission is due. */
   due: number;
+  /** At that time it has a place within the LMA's rate. */
+  reserved: boolean;
   /** What the one after it will wait. */
   delay: number;
   /** What the last transmission held. */
@@ -58,6 +62,8 @@ export interface Path {
   round: Round | null;
   /** Revoked by the LMA: not registered again without the operator. */
   revoked: boolean;
+  /** Of the PBUs about it. */
+  pace: Pace;
   /** The LMA has had this binding since the node came. */
   known: boolean;
   lastStatus: number | null;
@@ -125,7 +131,6 @@ export interface MagSession {
   gre: { readonly sendKey: number | null; readonly receiveKey: number | null } | null;
   sequence: number;
   lastTimestamp: bigint;
-  pace: Pace;
   /** Before this time an old binding may be at the LMA, which a bulk re-registration would keep alive. */
   bulkFrom: number;
   /** BID of the last bulk re-registration. */

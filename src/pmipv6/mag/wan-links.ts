@@ -10,11 +10,21 @@ export interface EndpointPair {
   readonly lma: Endpoint;
 }
 
+/** What is known of an LMA over one interface. */
+export interface Contact {
+  /** When it was last heard; elapsed milliseconds, -Infinity: never. */
+  heard: number;
+  /** Since then, PBUs have been repeated in vain. */
+  silent: boolean;
+}
+
 export interface WanLink {
   config: WanInterface;
   up: boolean;
   addresses: readonly string[];
   metrics: WanMetrics;
+  /** By LMA address. */
+  readonly contacts: Map<string, Contact>;
 }
 
 /** What the kernel says of a WAN interface. */
@@ -43,7 +53,7 @@ export class WanLinks {
       .toSorted((a, b) => a.priority - b.priority)
       .map((config): WanLink => {
         const link = before.find((each) => each.config.name === config.name);
-        if (!link) return { config, up: false, addresses: [], metrics: config.metrics };
+        if (!link) return { config, up: false, addresses: [], metrics: config.metrics, contacts: new Map() };
         const old = link.config;
         link.config = config;
         // The operator's word on metrics holds until the file says something new.
@@ -67,6 +77,11 @@ export class WanLinks {
     return [...this.all, ...this.leaving].find(({ config }) => config.name === name);
   }
 
+  /** The interface that has this address now. */
+  withAddress(address: string): WanLink | undefined {
+    return this.all.find(({ addresses }) => addresses.includes(address));
+  }
+
   set({ name, up, addresses }: WanState): boolean {
     const link = this.named(name);
     if (!link) return false;
@@ -74,6 +89,12 @@ export class WanLinks {
     link.addresses = up ? addresses : [];
     return true;
   }
+}
+
+export function contact({ contacts }: WanLink, lma: string): Contact {
+  let known = contacts.get(lma);
+  if (!known) contacts.set(lma, (known = { heard: -Infinity, silent: false }));
+  return known;
 }
 
 /** How the link reaches the LMA: over IPv6 if both have it, else over IPv4; null: not at all. */

@@ -95,7 +95,7 @@ const keys: fc.Arbitrary<Keys> = interfaces.chain((interfaces) => {
     refreshBefore: fc.constantFrom(10, 20),
     firstTimeout: fc.constantFrom(500, 1000),
     maxTimeout: fc.constant(8000),
-    maxUpdatesPerNode: fc.constantFrom(3, 10),
+    maxUpdatesPerBinding: fc.constantFrom(3, 10),
     maxUpdatesPerLma: fc.constantFrom(50, 500),
     ordering: fc.constantFrom('timestamp' as const, 'sequence' as const),
     gre: fc.constantFrom('on' as const, 'off' as const, 'keyless' as const),

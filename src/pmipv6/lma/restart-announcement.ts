@@ -1,0 +1,69 @@
+/** After a restart the LMA says so by itself to the MAGs of before: Heartbeat responses that nobody has asked for (RFC 5847 §3.2). */
+import { type Endpoint, endpointKey } from '../endpoint.ts';
+import type { LmaContext } from './context.ts';
+
+/** A MAG of before the restart: its end of the signaling, and ours. */
+export interface FormerPeer {
+  readonly endpoint: Endpoint;
+  readonly local: Endpoint;
+}
+
+interface Pending extends FormerPeer {
+  due: number;
+  said: number;
+}
+
+/** Each is told up to three times, unless it has asked for something meanwhile. */
+const TIMES = 3;
+const REPEAT_MS = 1000;
+/** MAGs answer with all of their PBUs, so they are not told all at once. */
+const PER_SECOND = 20;
+
+export class RestartAnnouncement {
+  private readonly context: LmaContext;
+  private pending = new Map<string, Pending>();
+
+  constructor(context: LmaContext) {
+    this.context = context;
+  }
+
+  /** Those of `peers` that are trusted are told from now on. */
+  begin(peers: readonly FormerPeer[]): void {
+    const { now, policy } = this.context;
+    const trusted = peers.filter(({ endpoint }) => policy.trusts(endpoint.address));
+    for (const [i, peer] of trusted.entries()) {
+      const due = now.elapsed + Math.floor(i / PER_SECOND) * 1000;
+      this.pending.set(endpointKey(peer.endpoint), { ...peer, due, said: 0 });
+    }
+  }
+
+  /** Those that do not know yet. */
+  get peers(): Iterable<FormerPeer> {
+    return this.pending.values();
+  }
+
+  nextDeadline(): number {
+    let next = Infinity;
+    for (const { due } of this.pending.values()) next = Math.min(next, due);
+    return next;
+  }
+
+  tick(): void {
+    const { now, peers, config } = this.context;
+    for (const [key, pending] of this.pending) {
+      if (pending.due > now.elapsed) continue;
+      if (pending.said === TIMES || peers.find(pending.endpoint)) {
+        this.pending.delete(key);
+        continue;
+      }
+      pending.said += 1;
+      pending.due = now.elapsed + REPEAT_MS * pending.said;
+      const options = [{ option: 'restart-counter', counter: config.restartCounter } as const];
+      this.context.send(
+        { message: 'heartbeat', response: true, unsolicited: true, sequence: 0, options },
+        pending.local,
+        pending.endpoint,
+      );
+    }
+  }
+}
