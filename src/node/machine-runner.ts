@@ -50,6 +50,13 @@ type Send = Extract<Effect, { readonly effect: 'send' }>;
 /** What waits until the routes of its batch stand. */
 type Later = Send | Extract<Effect, { readonly effect: 'grant' | 'withdraw' | 'close' }>;
 
+/** A session that is about to be installed: messages in a row about one session change the data plane once. */
+interface PendingInstall {
+  readonly session: TunnelSession;
+  /** Where in `#later` the messages are that say that it is. */
+  readonly told: number[];
+}
+
 /** setTimeout() takes no longer ones. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -61,6 +68,7 @@ export function clock(): Instant {
 export class MachineRunner<E> {
   readonly #options: RunnerOptions<E>;
   readonly #later: Later[] = [];
+  #pending: PendingInstall | null = null;
   #timer: NodeJS.Timeout | null = null;
   #deadline: number | null = null;
   #stopped = false;
@@ -81,7 +89,7 @@ export class MachineRunner<E> {
         this.#options.log.error({ event: 'fault', err: error, peer: datagram.from }, 'message not handled');
       }
     }
-    this.#finish();
+    this.#finish(now);
   }
 
   #take(datagram: Datagram, now: Instant): void {
@@ -100,7 +108,7 @@ export class MachineRunner<E> {
   run(action: (now: Instant) => readonly Effect[]): void {
     const now = clock();
     this.#carryOut(action(now), now);
-    this.#finish();
+    this.#finish(now);
   }
 
   /** No timer runs any more, and nothing is received. */
@@ -111,19 +119,21 @@ export class MachineRunner<E> {
   }
 
   #carryOut(effects: readonly Effect[], now: Instant): void {
-    let refused: TunnelSession | null = null;
+    let installs = false;
     for (const effect of effects) {
       switch (effect.effect) {
         case 'install':
-          if (!this.#install(effect.session)) refused = effect.session;
+          this.#installPending(now, effect.session.name);
+          this.#pending = { session: effect.session, told: this.#pending?.told ?? [] };
+          installs = true;
           break;
         case 'remove':
+          this.#installPending(now);
           this.#options.installer.remove(effect.session);
           break;
         case 'send':
-          this.#later.push(
-            refused ? { ...effect, message: this.#options.refused(refused, effect.message) } : effect,
-          );
+          if (installs) this.#pending?.told.push(this.#later.length);
+          this.#later.push(effect);
           break;
         case 'grant':
         case 'withdraw':
@@ -135,7 +145,21 @@ export class MachineRunner<E> {
           break;
       }
     }
-    if (refused) this.#carryOut(this.#options.machine.handle(this.#options.takeBack(refused), now), now);
+  }
+
+  /** Installs what waits for it, and what comes of that; but not session `next`, which is about to change again. */
+  #installPending(now: Instant, next: string | null = null): void {
+    const { refused, takeBack, machine } = this.#options;
+    while (this.#pending !== null && this.#pending.session.name !== next) {
+      const { session, told } = this.#pending;
+      this.#pending = null;
+      if (this.#install(session)) continue;
+      for (const index of told) {
+        const effect = this.#later[index] as Send;
+        this.#later[index] = { ...effect, message: refused(session, effect.message) };
+      }
+      this.#carryOut(machine.handle(takeBack(session), now), now);
+    }
   }
 
   #install(session: TunnelSession): boolean {
@@ -144,17 +168,18 @@ export class MachineRunner<E> {
       this.#options.installed?.(session);
       return true;
     } catch (error) {
-      // Only what the data plane says, such as TOO_MANY_SESSIONS or a socket that cannot be bound; the rest are faults of ours.
-      if (!(error instanceof TunloomError)) throw error;
-      const { code, message } = error;
-      this.#options.log.error({ event: 'sessionRefused', session: session.name, code }, message);
+      // What the data plane says, such as TOO_MANY_SESSIONS or a socket that cannot be bound; the rest are faults of ours.
+      const { message } = error as Error;
+      const why = error instanceof TunloomError ? { code: error.code } : { err: error };
+      this.#options.log.error({ event: 'sessionRefused', session: session.name, ...why }, message);
       this.#options.events.tell({ event: 'log', level: 'error', text: message, node: session.node });
       return false;
     }
   }
 
-  #finish(): void {
+  #finish(now: Instant): void {
     const { host, log, access, close } = this.#options;
+    this.#installPending(now);
     try {
       host.flush();
     } catch (error) {
