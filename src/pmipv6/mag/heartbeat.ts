@@ -5,6 +5,7 @@ import { findOption } from '../wire/options.ts';
 import type { Anchor } from './anchors.ts';
 import type { MagContext } from './context.ts';
 import type { MagSession, Path } from './update-list.ts';
+import { contact } from './wan-links.ts';
 
 /** One care-of address and one LMA address with bindings between them. */
 interface Beat {
@@ -130,11 +131,14 @@ export class Heartbeats {
     const anchor = this.context.anchors.of(beat.lma.address);
     const { heartbeat } = anchor;
     const uses = usesBeat(beat);
+    const link = this.context.links.named(beat.wan);
+    // Where bindings have gone over to the other IP version, an answer brings them back.
+    const failed = link !== undefined && contact(link, beat.lma.address).failed;
     // Only while there is a binding with the peer (§3.1).
     if (
       !heartbeat ||
       anchor.knowsHeartbeats === false ||
-      !some(this.context.list.all(), (session) => session.paths.some(uses))
+      (!failed && !some(this.context.list.all(), (session) => session.paths.some(uses)))
     ) {
       this.beats.delete(key);
       return;
@@ -144,7 +148,7 @@ export class Heartbeats {
       return;
     }
     // More than allowed: the fourth by default (§3.1).
-    if (beat.missing > heartbeat.missingAllowed) {
+    if (beat.missing > heartbeat.missingAllowed && !failed) {
       this.beats.delete(key);
       if (!beat.answered) {
         anchor.knowsHeartbeats = anchor.restartCounter === null ? false : anchor.knowsHeartbeats;

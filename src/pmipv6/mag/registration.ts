@@ -13,6 +13,7 @@ import { Rejection } from './rejection.ts';
 import { FAREWELL_TRIES, Rounds } from './rounds.ts';
 import { asksOf, succeed } from './sessions.ts';
 import { bulkUnderWay, type Farewell, type MagSession, type Path, type Round } from './update-list.ts';
+import { contact, pairsOf } from './wan-links.ts';
 
 /** Transmissions without an answer after which another path may lead, and after which a bulk re-registration is given up. */
 const LEAD_TRIES = 3;
@@ -24,13 +25,15 @@ export class Registration {
   private readonly rounds: Rounds;
   private readonly acceptance: Acceptance;
   private readonly rejection: Rejection;
+  private readonly watch: (path: Path) => void;
 
-  /** `bound` is told of each path that the LMA has accepted. */
-  constructor(context: MagContext, bound: (path: Path) => void) {
+  /** `watch` is told of each path that the LMA has accepted, and of those given up whose return is waited for: heartbeats tell of it. */
+  constructor(context: MagContext, watch: (path: Path) => void) {
     this.context = context;
+    this.watch = watch;
     this.rounds = new Rounds(context);
     this.plan = new PathPlan(context, this.rounds);
-    this.acceptance = new Acceptance(context, this.plan, bound);
+    this.acceptance = new Acceptance(context, this.plan, watch);
     this.rejection = new Rejection(context, this.plan);
   }
 
@@ -151,6 +154,7 @@ export class Registration {
       for (const each of session.paths) if (each.round) this.transmit(session, each);
       return;
     }
+    if (tries >= LEAD_TRIES && this.changeTransport(session, path)) return;
     if (
       session.multipath !== 'on' &&
       path === session.lead &&
@@ -162,6 +166,27 @@ export class Registration {
       return;
     }
     this.transmit(session, path);
+  }
+
+  /** Over IPv4 what had no answer over IPv6, and the other way round; false: the LMA is heard, or there is one way only. */
+  private changeTransport(session: MagSession, path: Path): boolean {
+    const { link, round, lma } = path;
+    const [first, second] = pairsOf(link, session.lma);
+    if (!first || !second || round!.began === null || round!.began <= contact(link, lma!.address).heard)
+      return false;
+    const [v6, v4] = [contact(link, first.lma.address), contact(link, second.lma.address)];
+    const { delay } = round!;
+    // Where neither is heard it is the LMA that is away: the back-off goes on.
+    const both = v6.failed || v4.failed;
+    if (!v6.failed) this.watch(path);
+    v6.failed = !v6.failed;
+    v4.failed = !v6.failed;
+    this.context.log('warn', `no answer over ${link.config.name} from ${path.careOf!.address}`, session.node);
+    this.plan.carryOut(session);
+    if (!path.round) return true;
+    if (both) path.round.delay = delay;
+    this.transmit(session, path);
+    return true;
   }
 
   private transmit(session: MagSession, path: Path): void {

@@ -30,9 +30,13 @@ export class Revival {
         if (this.release(session, address, since)) this.registration.attend(session);
       }
     }
+    const back = here.failed;
     here.silent = false;
+    here.failed = false;
     here.heard = now.elapsed;
     anchor.heard = now.elapsed;
+    // IPv6 is there again: whoever has gone over to IPv4 comes back.
+    if (back) for (const session of [...list.all()]) this.registration.attend(session);
   }
 
   /** Whoever has had an answer to something else in the meantime is passed over for another reason and keeps to its back-off. */

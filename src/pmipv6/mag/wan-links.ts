@@ -16,6 +16,8 @@ export interface Contact {
   heard: number;
   /** Since then, PBUs have been repeated in vain. */
   silent: boolean;
+  /** Given up in favour of the other IP version, over which the interface can reach the LMA as well. */
+  failed: boolean;
 }
 
 export interface WanLink {
@@ -85,31 +87,49 @@ export class WanLinks {
   set({ name, up, addresses }: WanState): boolean {
     const link = this.named(name);
     if (!link) return false;
+    const before = link.addresses;
     link.up = up;
     link.addresses = up ? addresses : [];
+    // With other addresses IPv6 may work again.
+    if (link.addresses.filter(isIpv6).join() !== before.filter(isIpv6).join()) {
+      for (const each of link.contacts.values()) each.failed = false;
+    }
     return true;
   }
 }
 
 export function contact({ contacts }: WanLink, lma: string): Contact {
   let known = contacts.get(lma);
-  if (!known) contacts.set(lma, (known = { heard: -Infinity, silent: false }));
+  if (!known) contacts.set(lma, (known = { heard: -Infinity, silent: false, failed: false }));
   return known;
 }
 
-/** How the link reaches the LMA: over IPv6 if both have it, else over IPv4; null: not at all. */
-export function pairOf({ config, up, addresses }: WanLink, lma: LmaAddress): EndpointPair | null {
-  if (!up) return null;
+/** How the link reaches the LMA: over IPv6 if both have it and it has not failed, else over IPv4; null: not at all. */
+export function pairOf(link: WanLink, lma: LmaAddress): EndpointPair | null {
+  const [first, second] = pairsOf(link, lma);
+  return (first && second && contact(link, first.lma.address).failed ? second : first) ?? null;
+}
+
+/** All ways, IPv6 first. */
+export function pairsOf({ config, up, addresses }: WanLink, lma: LmaAddress): EndpointPair[] {
+  if (!up) return [];
   const usable =
     config.careOf === null ? addresses : addresses.filter((address) => address === config.careOf);
-  const v6 = usable.find((address) => address.includes(':'));
+  const pairs: EndpointPair[] = [];
+  const v6 = usable.find(isIpv6);
   if (lma.ipv6 !== null && v6 !== undefined) {
-    return { careOf: { address: v6, port: null }, lma: { address: lma.ipv6, port: null } };
+    pairs.push({ careOf: { address: v6, port: null }, lma: { address: lma.ipv6, port: null } });
   }
-  const v4 = usable.find((address) => !address.includes(':'));
-  if (lma.ipv4 === null || v4 === undefined) return null;
-  return {
-    careOf: { address: v4, port: SIGNALING_PORT },
-    lma: { address: lma.ipv4, port: SIGNALING_PORT },
-  };
+  const v4 = usable.find((address) => !isIpv6(address));
+  if (lma.ipv4 !== null && v4 !== undefined) {
+    pairs.push({
+      careOf: { address: v4, port: SIGNALING_PORT },
+      lma: { address: lma.ipv4, port: SIGNALING_PORT },
+    });
+  }
+  return pairs;
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
 }
