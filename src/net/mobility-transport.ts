@@ -25,8 +25,11 @@ export interface Datagram {
   readonly port: number | null;
   /** Destination address of the packet. */
   readonly to: string;
-  /** Good until the call returns. */
+  /** Good until the call returns, as are `source` and `destination`. */
   readonly data: Uint8Array;
+  /** `from` and `to` as octets. */
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
 }
 
 interface OpenSocket {
@@ -139,6 +142,8 @@ export class MobilityTransport {
       port: spec.port === null ? null : port,
       to: destination.length ? formatAddress(destination) : spec.local,
       data,
+      source,
+      destination: destination.length ? destination : parseAddress(spec.local).bytes,
     };
   }
 }

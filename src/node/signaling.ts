@@ -65,8 +65,8 @@ export class Signaling {
   }
 
   /** The message of a datagram, null if it goes no further. `utc`: milliseconds since 1970. */
-  read({ socket, from, port, to, data }: Datagram, utc: number): ReceivedMessage | null {
-    const pseudoHeader = port === null ? pseudoHeaderOf(from, to) : undefined;
+  read({ socket, from, port, to, data, source, destination }: Datagram, utc: number): ReceivedMessage | null {
+    const pseudoHeader = port === null ? { source, destination } : undefined;
     let message: Message;
     try {
       message = decodeMessage(data, pseudoHeader);

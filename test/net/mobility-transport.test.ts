@@ -1,6 +1,7 @@
 /** Mobility sockets in a namespace of their own: addresses, ports, interfaces, bursts, and a clean end. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/ip.ts';
 import { type Datagram, MobilityTransport } from '../../src/net/mobility-transport.ts';
 import { Readiness } from '../../src/net/readiness.ts';
 
@@ -60,6 +61,8 @@ describe('Mobility Header over IPv6', () => {
       to: '2001:db8::1',
       // The checksum is the sender's business: the octets come as they were given.
       data: Uint8Array.of(59, 0, 5, 0, 1, 2, 3, 4),
+      source: parseAddress('2001:db8::2').bytes,
+      destination: parseAddress('2001:db8::1').bytes,
     });
   });
 

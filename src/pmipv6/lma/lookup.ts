@@ -31,15 +31,27 @@ export function findSession(cache: BindingCache, request: Request, multipath: bo
 
 /** §5.4.1.1: the PBU names a prefix. */
 function byPrefix(cache: BindingCache, request: Request, multipath: boolean): Match {
-  const named = new Set(request.namedPrefixes);
-  const session = [...named].map((prefix) => cache.withPrefix(prefix)).find((found) => found !== undefined);
+  const session = firstWith(cache, request.namedPrefixes);
   if (!session) return NEW;
   const stranger = { status: Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX };
   if (session.nodeKey !== request.nodeKey) return { match: 'refused', ...stranger };
-  if (named.size !== session.prefixes.length || !session.prefixes.every((prefix) => named.has(prefix))) {
+  if (!sameSet(request.namedPrefixes, session.prefixes)) {
     return { match: 'refused', status: Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH };
   }
   return judge(session, request, multipath, stranger);
+}
+
+function firstWith(cache: BindingCache, prefixes: readonly string[]): Session | undefined {
+  for (const prefix of prefixes) {
+    const session = cache.withPrefix(prefix);
+    if (session) return session;
+  }
+  return undefined;
+}
+
+/** `own` has each prefix once, `named` what the PBU says. */
+function sameSet(named: readonly string[], own: readonly string[]): boolean {
+  return own.every((prefix) => named.includes(prefix)) && named.every((prefix) => own.includes(prefix));
 }
 
 /** RFC 5844 §3.1.2.7: no prefix is named, but a home address; the rules are the same. */
@@ -55,9 +67,7 @@ function judge(session: Session, request: Request, multipath: boolean, stranger:
   const found = (handoff: boolean): Match => ({ match: 'session', session, handoff });
   if (multipath) return found(session.mag !== null && session.mag !== request.mag);
   const sameAccess = session.technology === request.technology;
-  const samePlace = [...session.bindings.values()].some(
-    ({ careOf }) => careOf.address === request.careOf.address,
-  );
+  const samePlace = !movedFrom(session, request);
   // A PBU without MMB of a multipath session replaces all its bindings (as RFC 5648 §6.2 for a BU without BID).
   if (samePlace || session.lingerUntil !== null || request.deregistration) return found(!samePlace);
   if (request.linkLayerId !== '' && request.linkLayerId === session.linkLayerId && sameAccess)
@@ -110,5 +120,7 @@ function byNode(cache: BindingCache, request: Request): Match {
 }
 
 function movedFrom(session: Session, request: Request): boolean {
-  return ![...session.bindings.values()].some(({ careOf }) => careOf.address === request.careOf.address);
+  for (const { careOf } of session.bindings.values())
+    if (careOf.address === request.careOf.address) return false;
+  return true;
 }

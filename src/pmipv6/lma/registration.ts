@@ -12,6 +12,7 @@ import { Assignment } from './assignment.ts';
 import { type Binding, type BindingCache, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import { admit, checkOrder, missingOption, multipathFault, type Rejection } from './checks.ts';
 import type { LmaConfig, MultipathPolicy, NodeProfile } from './config.ts';
+import { DataPlaneState } from './data-plane-state.ts';
 import { arrive, depart, extendsLost } from './departure.ts';
 import { Deregistration } from './deregistration.ts';
 import { updateFlows } from './flow-bindings.ts';
@@ -194,7 +195,8 @@ export class Registration {
     now: Instant,
   ): Outcome {
     const tunnel = this.tunnels.encapsulation(request);
-    const before = dataPlaneText(session);
+    const before = new DataPlaneState(session, bid);
+    let unbound = false;
     const refused = 'status' in tunnel ? tunnel : this.assignment.extend(request, profile, session);
     if (refused || 'status' in tunnel) {
       const rejection = refused ?? (tunnel as Rejection);
@@ -209,13 +211,15 @@ export class Registration {
     const replaced: Binding[] = [];
     // Without MAG Identifiers, another care-of address may be the same MAG's: what it says of the handoff decides.
     const moved = handoff && (otherMag || (!multipath && request.handoff !== Handoff.NOT_CHANGED));
-    for (const binding of [...session.bindings.values()]) {
+    for (const binding of session.bindings.values()) {
       if (moved && binding.careOf.address !== request.careOf.address) replaced.push(binding);
       // A binding without MMB and bindings with one exclude each other; so do those of two MAGs.
       const goes =
         binding.bid !== bid &&
         (!multipath || otherMag || binding.bid === PLAIN_BID || request.multipath!.overwrite);
-      if (goes) unbind(this.cache, session, binding);
+      if (!goes) continue;
+      unbind(this.cache, session, binding);
+      unbound = true;
     }
     // None of the bindings before goes on, also if they have ended already.
     if (handoff || !session.bindings.size) this.assignment.dropUnnamed(request, session);
@@ -237,7 +241,7 @@ export class Registration {
       outcome: 'accepted',
       answer: this.answer(request, session, binding, multipath, now),
       session,
-      changed: dataPlaneText(session) !== before,
+      changed: unbound || before.isOutdated(session, binding),
       what: `session ${session.name}: ${pathText(binding)}, ${session.bindings.size} in all`,
       replaced,
       released: false,
@@ -328,18 +332,6 @@ function linkLocalOf(n: number): string {
   view.setUint16(10, 0x5213);
   view.setUint32(12, n);
   return formatAddress(bytes);
-}
-
-/** Equal texts mean that the data plane need not be touched. */
-function dataPlaneText(session: Session): string {
-  let text = `${session.gre?.downlinkKey}/${session.gre?.uplinkKey}/${session.homeAddress}/${session.prefixes.length}/${session.delegated.join()}`;
-  for (const { bid, careOf, local, encapsulation, label, technology, metrics } of session.bindings.values()) {
-    text += `;${bid},${careOf.address},${local.address},${encapsulation},${label},${technology},${metrics.weight},${metrics.uplinkRate},${metrics.downlinkRate},${metrics.latency},${metrics.loss}`;
-  }
-  for (const { flow, priority, bids, selector } of session.flows.values()) {
-    text += `;${flow}/${priority}/${bids.join()}/${JSON.stringify(selector)}`;
-  }
-  return text;
 }
 
 function pathText({ bid, careOf, encapsulation, label }: Binding): string {

@@ -56,7 +56,8 @@ export function readRequest(update: BindingUpdate, arrival: Arrival, vendor: num
   const homePrefixes = findOptions(options, 'home-network-prefix');
   const alternate = findOption(options, 'alternate-care-of-address');
   const multipath = findOption(options, 'mag-multipath-binding');
-  const mag = findOption(options, 'mag-identifier');
+  const magIdentifier = findOption(options, 'mag-identifier');
+  const mag = magIdentifier && identifierText(magIdentifier);
   const vendorOptions = findOptions(options, 'vendor-specific').filter((option) => option.vendor === vendor);
   const ipv4Requests = findOptions(options, 'ipv4-home-address-request');
   const home = ipv4Requests[0] && splitPrefix(ipv4Requests[0].prefix).address;
@@ -81,8 +82,8 @@ export function readRequest(update: BindingUpdate, arrival: Arrival, vendor: num
     timestamp: findOption(options, 'timestamp')?.ticks,
     greKey: findOption(options, 'gre-key'),
     multipath,
-    mag: mag ? identifierText(mag) : undefined,
-    speaker: speaker ?? (mag ? identifierText(mag) : null),
+    mag,
+    speaker: speaker ?? mag ?? null,
     forceUdp: (update.flags & UpdateFlag.FORCE_UDP) !== 0,
     tlv: (update.flags & UpdateFlag.TLV) !== 0,
     deregistration: update.lifetime === 0,

@@ -2,6 +2,9 @@
 import { hex, textOrHex } from '../octets.ts';
 import { SUBTYPE_NAI } from '../numbers.ts';
 
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+
 export interface Identifier {
   /** Mobile Node Identifier Option Subtypes registry: 1 NAI, 2 IPv6 address, 3 IMSI, 5 EUI-48 ... */
   readonly subtype: number;
@@ -17,6 +20,8 @@ export function nai(text: string): Identifier {
 export function identifierText({ subtype, identifier }: Identifier): string {
   if (subtype !== SUBTYPE_NAI) return `${subtype}:0x${hex(identifier)}`;
   const text = textOrHex(identifier);
+  const first = text.charCodeAt(0);
+  if (first < DIGIT_0 || first > DIGIT_9) return text;
   // An NAI whose text looks like one of the other forms must not be taken for it.
   return /^(\d+:)?0x/.test(text) && !text.startsWith(`0x${hex(identifier)}`)
     ? `1:0x${hex(identifier)}`
