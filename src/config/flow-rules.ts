@@ -9,7 +9,6 @@ import {
 import { isSequenced } from '../dataplane/path-template.ts';
 import { buildSchedule } from '../dataplane/schedule-table.ts';
 import type { SessionSpec } from '../dataplane/session-spec.ts';
-import { parsePrefix, formatAddress } from '../ip.ts';
 import type { Complaint } from './cross-checks.ts';
 import {
   type AddressRange,
@@ -20,6 +19,7 @@ import {
   type FileServices,
   KNOWN_SERVICES,
   type NumberRange,
+  rangeOf,
 } from './flow-schema.ts';
 import type { SchedulerName } from '../dataplane/distribution-spec.ts';
 
@@ -149,14 +149,8 @@ function both(
   return own ?? service ?? [undefined];
 }
 
-function rangeOf(text: string): AddressRange {
-  const { bytes, length } = parsePrefix(text);
-  const end = bytes.map((byte, i) => byte | (0xff >> Math.min(Math.max(length - i * 8, 0), 8)));
-  return { family: bytes.length === 4 ? 4 : 6, start: formatAddress(bytes), end: formatAddress(end) };
-}
-
 function serviceOf(name: string, services: FileServices): FileService | undefined {
-  return services[name] ?? KNOWN_SERVICES[name];
+  return [services, KNOWN_SERVICES].find((known) => Object.hasOwn(known, name))?.[name];
 }
 
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -58,8 +58,8 @@ function ranges(most: number, what: string, names: Readonly<Record<string, numbe
   const parse = (value: unknown): NumberRange | null => {
     if (typeof value === 'number') return parse(String(value));
     if (typeof value !== 'string') return null;
-    const named = names[value.toLowerCase()];
-    if (named !== undefined) return { start: named, end: named };
+    const name = value.toLowerCase();
+    if (Object.hasOwn(names, name)) return { start: names[name]!, end: names[name]! };
     const [, first, last] = /^(0x[\da-f]+|\d+)(?:-(0x[\da-f]+|\d+))?$/i.exec(value) ?? [];
     if (first === undefined) return null;
     const start = Number(first);
@@ -106,12 +106,17 @@ function parseAddresses(value: unknown): AddressRange | null {
       return a.family === b.family && ordered ? { family: a.family, start: first, end: last } : null;
     }
     if (!value.includes('/')) return { family: parseAddress(value).family, start: value, end: value };
-    const { bytes, length } = parsePrefix(value);
-    const end = bytes.map((byte, i) => byte | (0xff >> Math.min(Math.max(length - i * 8, 0), 8)));
-    return { family: bytes.length === 4 ? 4 : 6, start: formatAddress(bytes), end: formatAddress(end) };
+    return rangeOf(value);
   } catch {
     return null;
   }
+}
+
+/** The addresses of a prefix. Throws BAD_PREFIX. */
+export function rangeOf(prefix: string): AddressRange {
+  const { family, bytes, length } = parsePrefix(prefix);
+  const last = bytes.map((byte, i) => byte | (0xff >> Math.min(Math.max(length - i * 8, 0), 8)));
+  return { family, start: formatAddress(bytes), end: formatAddress(last) };
 }
 
 const addresses = listOf(parseAddresses, 'a prefix, an address, or a range such as 192.0.2.1-192.0.2.9');

@@ -89,6 +89,8 @@ describe('errors', () => {
     [flows('{ path: 1, drop: true }'), /flows\[0\]\.drop: got path and drop, expected exactly one/],
     [flows('{ path: 1, scheduler: edpf }'), /flows\[0\]\.scheduler: goes with paths, label or labels only/],
     [flows('{ services: [dns, htttp], path: 1 }'), /flows\[0\]\.services: there is no service "htttp"/],
+    [flows('{ services: toString, path: 1 }'), /flows\[0\]\.services: there is no service "toString"/],
+    [flows('{ sourcePort: constructor, path: 1 }'), /flows\[0\]\.sourcePort: got "constructor"/],
     [flows('{ sourcePort: 80-70, path: 1 }'), /flows\[0\]\.sourcePort: got "80-70", expected a port/],
     [
       flows('{ sourcePort: [80, 70000], path: 1 }'),

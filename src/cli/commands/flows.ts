@@ -4,6 +4,7 @@ import { callControl } from '../../control/client.ts';
 import type { FlowName, FlowSelector } from '../../dataplane/distribution-spec.ts';
 import type { FlowStatus } from '../../dataplane/status.ts';
 import { TunloomError } from '../../errors.ts';
+import { parseBid } from '../bid-option.ts';
 import { formatTable, print, socketOf } from '../output.ts';
 
 interface Options {
@@ -27,17 +28,22 @@ export function flowsCommand(): Command {
     .action(async (name: string, options: Options, command: Command) => {
       const base = `/v1/sessions/${encodeURIComponent(name)}`;
       const socket = socketOf(command);
-      const moved = options.move ?? options.release;
-      if (moved !== undefined) {
-        if (options.move !== undefined && options.bid === undefined) {
-          throw new TunloomError('BAD_OPTION', '--move needs --bid');
-        }
-        const bid = options.move === undefined ? null : Number(options.bid);
-        await callControl(socket, 'PUT', `${base}/moves`, { ...parseFlow(moved), bid });
-      }
+      const move = moveOf(options);
+      if (move) await callControl(socket, 'PUT', `${base}/moves`, move);
       const flows = (await callControl(socket, 'GET', `${base}/flows`)) as FlowStatus[];
       print(options.json ?? false, flows, () => formatFlows(flows));
     });
+}
+
+/** The flow to be moved and its path, null: where it would go by itself. Throws BAD_OPTION. */
+function moveOf({ move, release, bid }: Options): (FlowName & { bid: number | null }) | null {
+  if (move !== undefined && release !== undefined) {
+    throw new TunloomError('BAD_OPTION', 'expected --move or --release, not both');
+  }
+  if (release !== undefined) return { ...parseFlow(release), bid: null };
+  if (move === undefined) return null;
+  if (bid === undefined) throw new TunloomError('BAD_OPTION', '--move needs --bid');
+  return { ...parseFlow(move), bid: parseBid(bid) };
 }
 
 const PROTOCOLS: Readonly<Record<string, number>> = {

@@ -1,7 +1,7 @@
 /** `tunloom revoke SESSION [--bid N]`: takes a session or one path back on a running LMA (RFC 5846). */
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
-import { TunloomError } from '../../errors.ts';
+import { parseBid } from '../bid-option.ts';
 import { print, socketOf } from '../output.ts';
 
 export function revokeCommand(): Command {
@@ -11,10 +11,7 @@ export function revokeCommand(): Command {
     .option('--bid <bid>', 'only this path')
     .option('--json', 'print JSON')
     .action(async (session: string, options: { bid?: string; json?: boolean }, command: Command) => {
-      if (options.bid !== undefined && !/^[1-9]\d{0,2}$/.test(options.bid)) {
-        throw new TunloomError('BAD_OPTION', `--bid ${options.bid}: expected 1..254`);
-      }
-      const bid = options.bid === undefined ? {} : { bid: Number(options.bid) };
+      const bid = options.bid === undefined ? {} : { bid: parseBid(options.bid) };
       await callControl(socketOf(command), 'POST', '/v1/revoke', { session, ...bid });
       print(options.json ?? false, { revoked: session, ...bid }, () =>
         options.bid === undefined ? `${session} revoked` : `${session}: BID ${options.bid} revoked`,
