@@ -387,6 +387,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#sessions.smallestMtu();
   }
 
+  /** Workers that sleep look at their descriptors anew, which may be other sockets now. */
+  wakeWorkers(): void {
+    this.#pool.wakeAll();
+  }
+
   /** Frees what was retired, with a wake-up for workers that are idle. */
   #collectSoon(): void {
     this.#collection = setTimeout(() => {

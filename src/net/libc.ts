@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { TunloomError } from '../errors.ts';
 import { SystemCallError } from './errno.ts';
 
+const O_CLOEXEC = 0o2000000;
+
 type Native = (...values: unknown[]) => number;
 
 interface Library {
@@ -21,6 +23,7 @@ interface Library {
   readonly prctl: Native;
   readonly open: Native;
   readonly close: Native;
+  readonly dup3: Native;
   readonly ioctl: Native;
   readonly ioctlNumber: Native;
   readonly socket: Native;
@@ -74,6 +77,7 @@ function load(): Library {
     poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
     open: declare('int open(const char *path, int flags)'),
     close: declare('int close(int fd)'),
+    dup3: declare('int dup3(int from, int to, int flags)'),
     ioctl: declare('int ioctl(int fd, uint64_t request, uint8_t *argument)'),
     ioctlNumber: declare('int ioctl(int fd, uint64_t request, uint64_t argument)'),
     socket: declare('int socket(int domain, int type, int protocol)'),
@@ -197,6 +201,12 @@ export function open(path: string, flags: number): number {
 /** close(2); errors are of no use to anyone. */
 export function close(fd: number): void {
   libc().close(fd);
+}
+
+/** dup3(2): descriptor `to` is what `from` was from now on, and `from` is closed. Close-on-exec. */
+export function replaceDescriptor(from: number, to: number): void {
+  check(libc().dup3(from, to, O_CLOEXEC), `dup3(${from}, ${to})`);
+  close(from);
 }
 
 /** ioctl(2) with a struct as argument, changed in place; `what` names request and subject in errors. */

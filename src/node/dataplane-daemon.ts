@@ -97,7 +97,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
   let stopMetrics = async (): Promise<void> => {};
   try {
     const { role } = config;
-    if (host.pathWatch) links = new LinkWatch(null, host.pathWatch);
+    links = new LinkWatch(null, host);
     if (config.observe.interfaces.length) {
       const options = { role, config: config.observe, namespace: null, host, events, log };
       observer = await SignalingObserver.start(options);

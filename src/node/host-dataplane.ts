@@ -220,6 +220,13 @@ export class HostDataplane {
     this.#sources?.renew();
   }
 
+  /** Another device has the name of this interface now: paths go by it. False: not all can yet, for want of an address, say. */
+  rebind(device: string): boolean {
+    const done = this.ports.rebind(device);
+    this.dataplane.wakeWorkers();
+    return done;
+  }
+
   /** MAG: other interfaces whose traffic goes into the TUN besides. Throws NETLINK. */
   setAccess(also: readonly string[]): void {
     if (!this.#options.routing.manage) return;

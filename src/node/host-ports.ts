@@ -3,7 +3,7 @@ import * as L from '../../assembly/layout.ts';
 import type { DeviceHandle } from '../dataplane/device/device.ts';
 import type { EndpointSpec, OpenXdp, PortProvider } from '../dataplane/endpoints.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
-import { close, sendTo } from '../net/libc.ts';
+import { close, replaceDescriptor, sendTo } from '../net/libc.ts';
 import { SystemCallError } from '../net/errno.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { openLinkSocket } from '../net/packet-socket.ts';
@@ -84,29 +84,35 @@ export class HostPorts implements PortProvider {
   }
 
   open(endpoint: EndpointSpec, workers: number): DeviceHandle[] {
+    this.#assignment ??= new PeerAssignment(workers);
+    const opened = this.#open(endpoint, workers);
+    this.#endpoints.add(opened);
+    const { fds } = opened;
+    if (endpoint.protocol === PROTOCOL_UDP) this.#udp.set(keyOf(endpoint), fds[0]!);
+    return fds.map((fd) => ({ kind: 'socket', fd }));
+  }
+
+  #open(spec: EndpointSpec, workers: number): OpenEndpoint {
     const fds: number[] = [];
     let strangers: number | null = null;
     try {
       withNamespace(this.#namespace, () => {
         for (let worker = 0; worker < workers; worker++) {
-          fds.push(openPathSocket({ ...endpoint, merge: this.#offload.merge }));
+          fds.push(openPathSocket({ ...spec, merge: this.#offload.merge }));
         }
-        if (endpoint.protocol === PROTOCOL_UDP) {
+        if (spec.protocol === PROTOCOL_UDP) {
           // Not merging, so that each packet counts.
-          strangers = openPathSocket({ ...endpoint, merge: false });
+          strangers = openPathSocket({ ...spec, merge: false });
           attachFilter(strangers, nobodyFilter());
         }
       });
-      this.#assignment ??= new PeerAssignment(workers);
-      const opened = { spec: endpoint, fds, strangers };
+      const opened = { spec, fds, strangers };
       this.#filter(opened);
-      this.#endpoints.add(opened);
+      return opened;
     } catch (error) {
       for (const fd of strangers === null ? fds : [...fds, strangers]) close(fd);
       throw error;
     }
-    if (endpoint.protocol === PROTOCOL_UDP) this.#udp.set(keyOf(endpoint), fds[0]!);
-    return fds.map((fd) => ({ kind: 'socket', fd }));
   }
 
   openLinks(workers: number): DeviceHandle[] | null {
@@ -154,6 +160,33 @@ export class HostPorts implements PortProvider {
 
   send(device: DeviceHandle, packet: Uint8Array, sockaddr: Uint8Array, length: number): void {
     if (device.kind === 'socket') sendTo(device.fd, packet, sockaddr, length, 'probe');
+  }
+
+  /**
+   * Another device has the name of this interface now: new sockets take the places of those that are bound to the old one, as a name is only
+   * looked at when binding (socket(7), SO_BINDTODEVICE), and UDP sockets that are bound anew leave their SO_REUSEPORT group. Workers have to be
+   * woken then. False: not all could be opened yet (the address is missing, say).
+   */
+  rebind(device: string): boolean {
+    let done = true;
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.spec.interface !== device) continue;
+      try {
+        const fresh = this.#open(endpoint.spec, endpoint.fds.length);
+        this.#count(endpoint);
+        const [from, to] = [fresh, endpoint].map(({ fds, strangers }) =>
+          strangers === null ? fds : [...fds, strangers],
+        );
+        from!.forEach((fd, i) => {
+          replaceDescriptor(fd, to![i]!);
+          this.#seen.delete(to![i]!);
+        });
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        done = false;
+      }
+    }
+    return done;
   }
 
   /** Sends a datagram from the local end of a path; nothing if no path uses it. Throws SystemCallError. */

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
+import type { PathHealthStatus } from '../../src/dataplane/status.ts';
 import { Daemon, run, waitFor } from '../support/daemon.ts';
 
 const [MAG, LMA] = [`tlhcm-${process.pid}`, `tlhcl-${process.pid}`];
@@ -114,11 +115,33 @@ test('a name that another kind of device has is refused in words', async () => {
   await expect(dataplane('mag')).rejects.toThrow('tun.name: there is another device tl0');
 });
 
-test('a host with IPv6 disabled serves IPv4', async () => {
-  for (const namespace of [MAG, LMA]) {
-    const disable = ['all', 'default'].map((name) => `net.ipv6.conf.${name}.disable_ipv6=1`);
-    sysctl(namespace, 'net.ipv4.ip_forward=1', ...disable);
-  }
+/** The link goes with both its ends, and others of the same names and addresses come. */
+function replaceLink(i: number): void {
+  ip(MAG, 'link', 'delete', `wan${i}`);
+  connect(i);
+}
+
+const states = (daemon: Daemon): string =>
+  daemon
+    .json<PathHealthStatus[]>('paths')
+    .map(({ state }) => state)
+    .join();
+
+test.each(['udp-gre', 'gre'])(
+  'the paths of an interface that is deleted and comes back do so, too: %s',
+  async (by) => {
+    const lma = await dataplane('lma', `encapsulation: ${by}, interface: wan%`);
+    const mag = await dataplane('mag', `encapsulation: ${by}, interface: wan%`);
+    await waitFor(() => states(mag) === 'up,up' && states(lma) === 'up,up');
+    replaceLink(1);
+    await waitFor(() => mag.log.includes('"bid":2,"from":"up","to":"down"'));
+    await waitFor(() => states(mag) === 'up,up' && states(lma) === 'up,up');
+    expect(pings()).toBe(true);
+  },
+);
+
+/** A MAG that registers itself over wan0 at an LMA, by IPv4, once its own address answers from the far end. */
+async function registered(): Promise<{ mag: Daemon; lma: Daemon; answers: () => boolean }> {
   const lma = await Daemon.start(
     LMA,
     'lma',
@@ -153,10 +176,20 @@ memory: { sessions: 64, paths: 256, heapMiB: 64 }
     join(folder, 'mag.sock'),
   );
   daemons.push(mag);
-  expect(mag.log).toContain('IPv6 is disabled here');
   await waitFor(() => mag.json<BindingStatus[]>('bindings')[0]?.state === 'active');
   const home = mag.json<BindingStatus[]>('bindings')[0]!.homeAddress!.split('/')[0]!;
   const ping = ['ping', '-c', '3', '-i', '0.1', '-W', '1', '-I', home, '192.0.2.200'];
-  await waitFor(() => spawnSync('ip', ['netns', 'exec', MAG, ...ping]).status === 0);
+  const answers = (): boolean => spawnSync('ip', ['netns', 'exec', MAG, ...ping]).status === 0;
+  await waitFor(answers);
+  return { mag, lma, answers };
+}
+
+test('a host with IPv6 disabled serves IPv4', async () => {
+  for (const namespace of [MAG, LMA]) {
+    const disable = ['all', 'default'].map((name) => `net.ipv6.conf.${name}.disable_ipv6=1`);
+    sysctl(namespace, 'net.ipv4.ip_forward=1', ...disable);
+  }
+  const { mag, lma } = await registered();
+  expect(mag.log).toContain('IPv6 is disabled here');
   expect(mag.log + lma.log).not.toMatch(/"level":[56]0/);
 });
