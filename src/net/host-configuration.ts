@@ -2,16 +2,20 @@
  * Addresses, routes, rules and kernel settings of one host, in this or another network namespace. All that is added is noted and removed again;
  * what a killed predecessor left is found by its protocol number.
  */
-import { Netlink } from './netlink.ts';
+import { TunloomError } from '../errors.ts';
+import { formatAddress, parsePrefix } from '../ip.ts';
+import { Netlink, refuseFailures } from './netlink.ts';
 import { deleteAddress, replaceAddress } from './netlink/address.ts';
 import { setLink } from './netlink/link.ts';
 import type { Change } from './netlink/object.ts';
-import { type Route, deleteRoute, replaceRoute } from './netlink/route.ts';
+import { MAIN_TABLE, type Route, addRoute, deleteRoute, replaceRoute } from './netlink/route.ts';
 import { type Rule, addRule, deleteRule } from './netlink/rule.ts';
 import { exchangeSysctl, readSysctl } from './sysctl.ts';
 
 /** Marks our routes and rules (rtnetlink(7), rtm_protocol): none of those in linux/rtnetlink.h, rt_protos of iproute2 and FRR. */
 export const ROUTE_PROTOCOL = 82;
+
+const EEXIST = 17;
 
 export class HostConfiguration {
   readonly #netlink: Netlink;
@@ -59,6 +63,31 @@ export class HostConfiguration {
     this.#make(
       routes.map((route) => [replaceRoute(route, ROUTE_PROTOCOL), deleteRoute(route, ROUTE_PROTOCOL)]),
     );
+  }
+
+  /**
+   * Adds routes of the main table to prefixes that nobody routes elsewhere: the operator's routes are not ours to replace, and would not come
+   * back. Throws ROUTE_IN_USE naming the first one, and NETLINK; the others are made.
+   */
+  claimRoutes(routes: readonly (Route & { readonly device: string })[]): void {
+    const claims = new Map(routes.map((route) => [addRoute(route, ROUTE_PROTOCOL), route]));
+    for (const route of routes) {
+      const undo = deleteRoute(route, ROUTE_PROTOCOL);
+      this.#journal.set(undo.text, undo);
+    }
+    const failures = this.#netlink.attempt([...claims.keys()]);
+    const present = failures.some(({ errno }) => errno === EEXIST) ? this.#netlink.routes() : [];
+    for (const { change, errno } of failures) {
+      const { prefix, device } = claims.get(change)!;
+      const other = present.find((route) => route.table === MAIN_TABLE && isSamePrefix(route.prefix, prefix));
+      // One by the device itself is that of an address of it.
+      if (errno !== EEXIST || !other || other.device === device) continue;
+      const by = other.via === undefined ? '' : `via ${other.via} `;
+      const where = other.device === null ? 'unreachable' : `${by}dev ${other.device}`;
+      const message = `${prefix} cannot be routed into ${device}: this host has a route to it, ${where}`;
+      throw new TunloomError('ROUTE_IN_USE', message);
+    }
+    refuseFailures(failures.filter(({ errno }) => errno !== EEXIST));
   }
 
   removeRoutes(routes: readonly Route[]): void {
@@ -175,4 +204,9 @@ export class HostConfiguration {
     for (const change of changes) this.#journal.delete(change.text);
     this.#netlink.attempt(changes);
   }
+}
+
+function isSamePrefix(a: string, b: string): boolean {
+  const [one, other] = [a, b].map(parsePrefix);
+  return one!.length === other!.length && formatAddress(one!.bytes) === formatAddress(other!.bytes);
 }

@@ -48,6 +48,15 @@ export interface Failure {
   readonly reason: string | null;
 }
 
+/** Throws NETLINK naming the first of the failures, if there are any. */
+export function refuseFailures(failures: readonly Failure[]): void {
+  const [first] = failures;
+  if (!first) return;
+  const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+  const reason = first.reason === null ? '' : `: ${first.reason}`;
+  throw new TunloomError('NETLINK', `${first.change.text}: ${errnoName(first.errno)}${reason}${more}`);
+}
+
 export class Netlink {
   readonly #fd: number;
   /** Of the next request; wraps. */
@@ -137,12 +146,7 @@ export class Netlink {
 
   /** Makes all changes. Throws NETLINK naming the first that failed; the others have been made. */
   apply(changes: readonly Change[]): void {
-    const failures = this.attempt(changes);
-    const [first] = failures;
-    if (!first) return;
-    const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
-    const reason = first.reason === null ? '' : `: ${first.reason}`;
-    throw new TunloomError('NETLINK', `${first.change.text}: ${errnoName(first.errno)}${reason}${more}`);
+    refuseFailures(this.attempt(changes));
   }
 
   #exchange(batch: readonly Pending[]): Failure[] {

@@ -320,7 +320,7 @@ export class HostDataplane {
     this.#host.forwardFrom(this.#tunName);
     // What comes out of a tunnel has its way back by another table (MAG), or by none that the host knows of.
     this.#host.setSysctl(`ipv4/conf/${this.#tunName}/rp_filter`, '0');
-    this.#host.addRoutes(routing.routes.map((prefix) => ({ prefix, device: this.#tunName })));
+    this.#host.claimRoutes(routing.routes.map((prefix) => ({ prefix, device: this.#tunName })));
     if (this.#options.role === 'mag') this.#routeUplink();
     for (const { name, prefixes } of sessions) this.#routes.set(name, prefixes);
     this.#routes.flush();

@@ -4,7 +4,6 @@
  */
 import { type Prefix, parsePrefix, prefixCovers } from '../ip.ts';
 import type { HostConfiguration } from '../net/host-configuration.ts';
-import type { Route } from '../net/netlink/route.ts';
 import type { Rule } from '../net/netlink/rule.ts';
 
 export type RoutingStyle =
@@ -39,7 +38,7 @@ export class SessionRoutes {
     return [...new Set([...this.#installed.keys(), ...this.#wanted.keys()])];
   }
 
-  /** Makes what was set. Throws NETLINK if the kernel refuses something; the rest is made. */
+  /** Makes what was set. Throws ROUTE_IN_USE and NETLINK if something cannot be; the rest is made. */
   flush(): void {
     if (!this.#wanted.size) return;
     const gone: string[] = [];
@@ -64,15 +63,19 @@ export class SessionRoutes {
   #change(gone: readonly string[], fresh: readonly string[]): void {
     const style = this.#style;
     if (style.style === 'routes') {
-      const route = (prefix: string): Route => ({ prefix, device: style.device });
+      const route = (prefix: string): { prefix: string; device: string } => ({
+        prefix,
+        device: style.device,
+      });
       if (gone.length) this.#host.removeRoutes(gone.map(route));
-      if (fresh.length) this.#host.addRoutes(fresh.map(route));
+      if (fresh.length) this.#host.claimRoutes(fresh.map(route));
     } else if (style.style === 'rules') {
       const rule = (from: string): Rule => ({
         from,
         family: from.includes(':') ? 6 : 4,
         table: style.table,
-        priority: style.priority,
+        // To the kernel, one from everywhere is like any other of its priority when it looks for one to delete, or like the new one.
+        priority: style.priority + (from.endsWith('/0') ? 1 : 0),
       });
       if (gone.length) this.#host.removeRules(gone.map(rule));
       if (fresh.length) this.#host.addRules(fresh.map(rule));

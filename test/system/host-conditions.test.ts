@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { callControl } from '../../src/control/client.ts';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import type { PathHealthStatus } from '../../src/dataplane/status.ts';
 import { Daemon, run, waitFor } from '../support/daemon.ts';
@@ -192,4 +193,42 @@ test('a host with IPv6 disabled serves IPv4', async () => {
   const { mag, lma } = await registered();
   expect(mag.log).toContain('IPv6 is disabled here');
   expect(mag.log + lma.log).not.toMatch(/"level":[56]0/);
+});
+
+test("the operator's routes stay, and sessions that would need their prefixes are refused", async () => {
+  ip(LMA, 'route', 'add', '192.0.2.1/32', 'via', ENDS[0]!.mag);
+  await expect(dataplane('lma')).rejects.toThrow(
+    `192.0.2.1/32 cannot be routed into tl0: this host has a route to it, via ${ENDS[0]!.mag} dev wan0`,
+  );
+  expect(ip(LMA, 'route', 'show', '192.0.2.1/32')).toContain('via');
+  ip(LMA, 'route', 'delete', '192.0.2.1/32');
+
+  const lma = await dataplane('lma');
+  ip(LMA, '-6', 'route', 'add', 'unreachable', '2001:db8:9::/64');
+  const session = {
+    prefixes: ['2001:db8:9::/64'],
+    sendKey: 9,
+    receiveKey: 9,
+    paths: [{ bid: 1, local: ENDS[0]!.lma, remote: ENDS[0]!.mag }],
+  };
+  await expect(callControl(lma.socket, 'PUT', '/v1/sessions/mn9', session)).rejects.toMatchObject({
+    code: 'ROUTE_IN_USE',
+  });
+  expect(await lma.end()).toBe(0);
+  expect(ip(LMA, '-6', 'route', 'show', '2001:db8:9::/64')).toContain('unreachable');
+});
+
+test('a session with all addresses comes and goes beside others', async () => {
+  const mag = await dataplane('mag', 'encapsulation: udp-gre, interface: wan%');
+  const rules = (): string => ip(MAG, 'rule').replaceAll(/\s+/g, ' ');
+  const session = {
+    prefixes: ['0.0.0.0/0'],
+    sendKey: 9,
+    receiveKey: 9,
+    paths: [{ bid: 1, local: ENDS[0]!.mag, remote: ENDS[0]!.lma, interface: 'wan0' }],
+  };
+  await callControl(mag.socket, 'PUT', '/v1/sessions/all', session);
+  expect(rules()).toContain('8278: from 192.0.2.1 lookup 8278 proto 82 8279: from all lookup 8278 proto 82');
+  await callControl(mag.socket, 'DELETE', '/v1/sessions/all');
+  expect(rules()).toContain('8278: from 192.0.2.1 lookup 8278 proto 82 32766');
 });

@@ -46,7 +46,19 @@ export function replaceRoute(route: Route, protocol: number): Change {
   };
 }
 
-/** Deletes what replaceRoute with the same arguments added. */
+/** Adds the route; fails with EEXIST if there is one to the same prefix, table and metric, whosever it is. */
+export function addRoute(route: Route, protocol: number): Change {
+  return {
+    text: `route add ${describe(route)}`,
+    encode: (indexOf) => ({
+      type: RouteType.NEW,
+      flags: Flag.CREATE | Flag.EXCLUSIVE,
+      body: encode(route, protocol, false, indexOf),
+    }),
+  };
+}
+
+/** Deletes what replaceRoute or addRoute with the same arguments added. */
 export function deleteRoute(route: Route, protocol: number): Change {
   return {
     text: `route delete ${describe(route)}`,
