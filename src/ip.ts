@@ -140,6 +140,17 @@ export function parsePrefix(text: string): Prefix {
   return { family, bytes, length };
 }
 
+/** The one form of an address (RFC 5952), in which text can be compared. Throws BAD_ADDRESS. */
+export function canonicalAddress(text: string): string {
+  return formatAddress(parseAddress(text).bytes);
+}
+
+/** The one form of a prefix. Throws BAD_PREFIX. */
+export function canonicalPrefix(text: string): string {
+  const { bytes, length } = parsePrefix(text);
+  return `${formatAddress(bytes)}/${length}`;
+}
+
 /** Whether the address, 4 or 16 octets, lies in the prefix; never if it is of the other family. */
 export function prefixContains(prefix: Prefix, address: Uint8Array): boolean {
   if (address.length !== prefix.bytes.length) return false;

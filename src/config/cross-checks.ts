@@ -3,7 +3,6 @@ import { encapsulationOverhead } from '../dataplane/overhead.ts';
 import { isSequenced } from '../dataplane/path-template.ts';
 import { buildSchedule } from '../dataplane/schedule-table.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
-import { formatAddress, parsePrefix } from '../ip.ts';
 import { checkPolicy } from './flow-rules.ts';
 import type { KeyPath } from './positions.ts';
 
@@ -129,16 +128,14 @@ export function checkSessions(
       keys.set(session.receiveKey, owner ?? session.name);
     }
     for (const [j, prefix] of session.prefixes.entries()) {
-      const { bytes, length } = parsePrefix(prefix);
-      const canonical = `${formatAddress(bytes)}/${length}`;
-      const owner = prefixes.get(canonical);
+      const owner = prefixes.get(prefix);
       if (owner !== undefined) {
         complaints.push({
           path: [i, 'prefixes', j],
           message: `${prefix} belongs to session "${owner}" already`,
         });
       }
-      prefixes.set(canonical, owner ?? session.name);
+      prefixes.set(prefix, owner ?? session.name);
     }
   }
   return complaints;

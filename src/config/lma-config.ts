@@ -63,21 +63,19 @@ function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfi
   const milliseconds = (microseconds: number): number => microseconds / 1000;
   return {
     host: hostPart(file),
-    addresses: file.addresses.map((text) => formatAddress(parseAddress(text).bytes)),
+    addresses: file.addresses,
     machine: {
-      homePrefixPools: pools.homePrefixes.map(canonical),
+      homePrefixPools: pools.homePrefixes,
       homePrefixLength: pools.homePrefixLength,
-      ipv4: pools.ipv4 ? { pool: canonical(pools.ipv4.pool), router: pools.ipv4.router } : null,
-      delegatedPools: pools.delegated.map(({ pool, length }) => ({ pool: canonical(pool), length })),
+      ipv4: pools.ipv4 ?? null,
+      delegatedPools: pools.delegated,
       mags: file.mags.map(({ address, identity }) => ({
-        prefix: canonical(address),
+        prefix: address,
         identity: identity ?? null,
       })),
       nodes: file.nodes.map((node) => ({
         ...PROFILE_DEFAULTS,
         ...node,
-        homePrefixes: node.homePrefixes.map(canonical),
-        delegated: node.delegated.map(canonical),
         homeAddress: node.homeAddress ?? null,
         multipath: node.multipath ?? null,
       })),
@@ -105,12 +103,6 @@ function complete(file: LmaFile, keys: readonly PeerKeyConfig[]): LmaDaemonConfi
     weights: file.weights,
     tunnels: file.tunnels,
   };
-}
-
-/** The form in which the machines compare prefixes. */
-export function canonical(text: string): string {
-  const { bytes, length } = parsePrefix(text);
-  return `${formatAddress(bytes)}/${length}`;
 }
 
 interface PeerWithKey {
@@ -192,14 +184,13 @@ function checkNodes({ nodes }: LmaFile): Complaint[] {
   nodes.forEach((node, i) => {
     const own = (text: string, key: readonly PropertyKey[]): void => {
       const path = ['nodes', i, ...key];
-      const name = canonical(text);
-      const owner = owners.get(name);
+      const owner = owners.get(text);
       if (owner !== undefined) complaints.push({ path, message: `${text} belongs to ${owner} already` });
       else if (node.identity.includes('*')) {
         const message = `a pattern stands for many nodes, which cannot all have ${text}`;
         complaints.push({ path, message });
       }
-      owners.set(name, node.identity);
+      owners.set(text, node.identity);
       all.push({ text, path, owner: node.identity });
     };
     node.homePrefixes.forEach((text, j) => own(text, ['homePrefixes', j]));

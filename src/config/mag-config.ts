@@ -2,10 +2,9 @@
 import { checkServices } from './flow-rules.ts';
 import { checkNegotiated, negotiatedFlows } from './negotiated-flows.ts';
 import type { AccessInterfaceConfig, LanInterfaceConfig } from '../access/access-config.ts';
-import { formatAddress, parseAddress } from '../ip.ts';
 import type { LmaAddress, LogicalNode, MagConfig, MagNode } from '../pmipv6/mag/config.ts';
 import type { Complaint } from './cross-checks.ts';
-import { type PeerKeyConfig, canonical, peerKeys } from './lma-config.ts';
+import { type PeerKeyConfig, peerKeys } from './lma-config.ts';
 import { type MagFile, magSchema } from './mag-schema.ts';
 import type { FileTunnels } from './schema.ts';
 import { type HostPart, hostPart } from './signaling-schema.ts';
@@ -59,7 +58,7 @@ function check(value: unknown): Checked<MagDaemonConfig> {
     lmas.flatMap(([lma, path]) =>
       [lma?.ipv6, lma?.ipv4].flatMap((text) => {
         if (text === undefined) return [];
-        const prefix = `${plain(text)}/${text.includes(':') ? 128 : 32}`;
+        const prefix = `${text}/${text.includes(':') ? 128 : 32}`;
         return [{ path, prefix, identity: null, authentication: lma?.authentication }];
       }),
     ),
@@ -79,7 +78,7 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
       lma: lmaAddress(file.lma),
       interfaces: file.interfaces.map(({ gateway: _gateway, careOf, ...wan }) => ({
         ...wan,
-        careOf: careOf === undefined ? null : plain(careOf),
+        careOf: careOf ?? null,
       })),
       logicalNodes: file.logicalNodes.map((node): LogicalNode => ({
         ...nodeOf(node, file.services),
@@ -108,9 +107,7 @@ function complete(file: MagFile, keys: readonly PeerKeyConfig[]): MagDaemonConfi
       vendor: file.vendor,
     },
     gateways: file.interfaces.flatMap(({ name, careOf, gateway }) =>
-      gateway === undefined || careOf === undefined
-        ? []
-        : [{ local: plain(careOf), via: gateway, interface: name }],
+      gateway === undefined || careOf === undefined ? [] : [{ local: careOf, via: gateway, interface: name }],
     ),
     access: file.access.map(accessOf),
     lans: file.lans.map(({ advertisementInterval, ...lan }) => ({
@@ -131,9 +128,9 @@ function nodeOf(node: MagFile['nodes'][number], services: MagFile['services']): 
     lma: node.lma ? lmaAddress(node.lma) : null,
     ipv6: node.ipv6,
     ipv4: node.ipv4,
-    homePrefixes: node.homePrefixes.map(canonical),
+    homePrefixes: node.homePrefixes,
     homeAddress: node.homeAddress ?? null,
-    delegated: node.delegated.map(canonical),
+    delegated: node.delegated,
     multipath: node.multipath,
     interfaces: node.interfaces ?? null,
     flows: negotiatedFlows(node.flows, services),
@@ -157,12 +154,7 @@ function accessOf(access: MagFile['access'][number]): AccessInterfaceConfig {
 }
 
 function lmaAddress({ ipv6, ipv4 }: FileLma): LmaAddress {
-  return { ipv6: ipv6 === undefined ? null : plain(ipv6), ipv4: ipv4 ?? null };
-}
-
-/** The form in which addresses are compared. */
-function plain(text: string): string {
-  return formatAddress(parseAddress(text).bytes);
+  return { ipv6: ipv6 ?? null, ipv4: ipv4 ?? null };
 }
 
 function checkAddresses(file: MagFile): Complaint[] {

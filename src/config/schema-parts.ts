@@ -3,7 +3,7 @@
  * their messages.
  */
 import { z } from 'zod';
-import { parseAddress, parsePrefix } from '../ip.ts';
+import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix } from '../ip.ts';
 
 /** The one form of schema messages: what is there, what was expected. */
 export function expected(what: string): { error: (issue: { input?: unknown }) => string } {
@@ -24,8 +24,13 @@ function parsedBy(parse: (text: string) => unknown, what: string): z.ZodString {
   });
 }
 
-export const address = parsedBy(parseAddress, 'an address such as 192.0.2.1 or 2001:db8::1');
-export const prefix = parsedBy(parsePrefix, 'a prefix such as 192.0.2.0/24 or 2001:db8::/64');
+// Addresses and prefixes get their one form here: what reads a configuration compares them as text.
+export const address = parsedBy(parseAddress, 'an address such as 192.0.2.1 or 2001:db8::1').transform(
+  canonicalAddress,
+);
+export const prefix = parsedBy(parsePrefix, 'a prefix such as 192.0.2.0/24 or 2001:db8::/64').transform(
+  canonicalPrefix,
+);
 /** An address, which stands for the prefix of its whole length, or a prefix. */
 export const addressOrPrefix = parsedBy(
   (text) => (text.includes('/') ? parsePrefix(text) : parseAddress(text)),
@@ -43,7 +48,10 @@ export const interfaceAddress = parsedBy((text) => {
   if (rest.length || !/^\d{1,3}$/.test(length) || Number(length) > bytes.length * 8) {
     throw new Error(`"${text}" has no valid prefix length`);
   }
-}, 'an address with its prefix length such as 192.0.2.1/32');
+}, 'an address with its prefix length such as 192.0.2.1/32').transform((text) => {
+  const [host = '', length] = text.split('/');
+  return `${canonicalAddress(host)}/${Number(length)}`;
+});
 
 /** Where a server listens: an address, in brackets if it is IPv6, and a TCP port. */
 export const listenAddress = parsedBy(
@@ -63,7 +71,7 @@ function parseListenAddress(text: string): { host: string; port: number } {
 }
 
 function withLength(text: string): string {
-  return text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`;
+  return canonicalPrefix(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
 }
 
 export function matching(pattern: RegExp, what: string): z.ZodString {

@@ -9,7 +9,7 @@ import type { FileServices } from '../config/flow-schema.ts';
 import { parseSession, withPath } from '../config/load.ts';
 import type { DataplaneControl, SessionStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
-import { formatAddress, parseAddress, parsePrefix, prefixContains } from '../ip.ts';
+import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix, prefixContains } from '../ip.ts';
 
 interface Named {
   Params: { name: string };
@@ -128,8 +128,8 @@ function filterOf(key: string, value: string): (session: SessionStatus) => boole
       }
       case 'local':
       case 'remote': {
-        const wanted = formatAddress(parseAddress(value).bytes);
-        return ({ paths }) => paths.some((path) => formatAddress(parseAddress(path[key]).bytes) === wanted);
+        const wanted = canonicalAddress(value);
+        return ({ paths }) => paths.some((path) => canonicalAddress(path[key]) === wanted);
       }
       case 'key': {
         if (!/^(\d+|0x[\da-f]+)$/i.test(value)) throw new Error('is not a GRE key');
@@ -142,9 +142,4 @@ function filterOf(key: string, value: string): (session: SessionStatus) => boole
   } catch (error) {
     throw new TunloomError('BAD_REQUEST', `${key}=${value}: ${(error as Error).message}`, { cause: error });
   }
-}
-
-function canonicalPrefix(text: string): string {
-  const { bytes, length } = parsePrefix(text);
-  return `${formatAddress(bytes)}/${length}`;
 }

@@ -3,7 +3,7 @@
  * and an interface that was deleted and has come back, such as a modem's, gets new sockets. For `tunloom dataplane`,
  * whose paths stand in a file; a MAG learns the same by its own interfaces.
  */
-import { formatAddress, parseAddress } from '../ip.ts';
+import { canonicalAddress } from '../ip.ts';
 import { InterfaceMonitor } from '../net/interface-monitor.ts';
 import { Readiness } from '../net/readiness.ts';
 import type { HostDataplane } from './host-dataplane.ts';
@@ -35,13 +35,12 @@ export class LinkWatch {
     const names = new Set(usable.map(({ name }) => name));
     const addresses = new Set(
       usable.flatMap(({ name }) =>
-        this.#monitor.addresses(name).map(({ address }) => formatAddress(parseAddress(address).bytes)),
+        this.#monitor.addresses(name).map(({ address }) => canonicalAddress(address)),
       ),
     );
     this.#host.pathWatch?.setLinks(
       ({ local, interface: device }) =>
-        addresses.has(formatAddress(parseAddress(local).bytes)) &&
-        (device === undefined || names.has(device)),
+        addresses.has(canonicalAddress(local)) && (device === undefined || names.has(device)),
     );
   }
 

@@ -4,7 +4,7 @@
  * the probes. The kernel reads the ICMP errors that come back; those that it does not read for us come from TooBigListener and are
  * kept here for as long as the kernel would.
  */
-import { formatAddress, parseAddress } from '../ip.ts';
+import { canonicalAddress } from '../ip.ts';
 import { learnsMtu } from '../dataplane/path-mtus.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 
@@ -99,5 +99,5 @@ function pairsOf(sessions: readonly SessionSpec[]): Pair[] {
 
 /** In the one form of an address: those of a configuration may be written in others. */
 function keyOf({ local, remote }: { local: string; remote: string }): string {
-  return [local, remote].map((address) => formatAddress(parseAddress(address).bytes)).join(' ');
+  return [local, remote].map(canonicalAddress).join(' ');
 }

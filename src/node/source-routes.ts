@@ -4,7 +4,7 @@
  */
 import type { Gateway } from '../config/session-defaults.ts';
 import { TunloomError } from '../errors.ts';
-import { formatAddress, parseAddress } from '../ip.ts';
+import { canonicalAddress } from '../ip.ts';
 import type { HostConfiguration } from '../net/host-configuration.ts';
 import { InterfaceMonitor } from '../net/interface-monitor.ts';
 import type { Route } from '../net/netlink/route.ts';
@@ -81,7 +81,7 @@ export class SourceRoutes {
       this.#watch = { readiness, monitor };
     }
     const { monitor } = this.#watch;
-    const own = formatAddress(parseAddress(local).bytes);
+    const own = canonicalAddress(local);
     const addresses = monitor.links().flatMap(({ name }) => monitor.addresses(name));
     return monitor.isUp(device) && addresses.some(({ address }) => address === own);
   }

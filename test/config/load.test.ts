@@ -57,6 +57,26 @@ test('defaults are filled in', () => {
   });
 });
 
+test('addresses and prefixes get the form of RFC 5952, by which they are compared as text', () => {
+  const { sessions, tun } = parseConfig(
+    `role: lma
+tun: { addresses: ["2001:DB8:0:0::1/64"] }
+sessions:
+  - name: mn1
+    prefixes: ["2001:0DB8:7:0::/64"]
+    sendKey: 1
+    receiveKey: 2
+    paths: [{ bid: 1, local: "2001:DB8:0::1", remote: "2001:db8:000f::1" }]
+`,
+    'x.yaml',
+  );
+  expect(tun.addresses).toEqual(['2001:db8::1/64']);
+  expect(sessions[0]).toMatchObject({
+    prefixes: ['2001:db8:7::/64'],
+    paths: [{ local: '2001:db8::1', remote: '2001:db8:f::1' }],
+  });
+});
+
 describe('errors', () => {
   test.each([
     ['bid: 2', 'bid: 255', 'x.yaml:9:16: sessions[0].paths[1].bid: 255 is reserved'],
@@ -98,6 +118,17 @@ describe('errors', () => {
     const second = base.slice(base.indexOf('  - name')).replace('mn1', 'mn2');
     expect(() => parseConfig(base + second, 'x.yaml')).toThrow(
       /receiveKey[\s\S]*prefixes|prefixes[\s\S]*receiveKey/,
+    );
+  });
+
+  test('two paths with the same ends, however these are written', () => {
+    const paths = `
+      - { bid: 1, local: "2001:db8::1", remote: "2001:db8:f::1" }
+      - { bid: 2, local: "2001:DB8:0::1", remote: "2001:0db8:f::1" }
+`;
+    const file = base.slice(0, base.indexOf('\n      - ')) + paths;
+    expect(() => parseConfig(file, 'x.yaml')).toThrow(
+      /paths\[1\]\.remote: BID 1 has the same ends and encapsulation/,
     );
   });
 
