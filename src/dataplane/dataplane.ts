@@ -61,6 +61,8 @@ const DUMMY_ADDRESS = '192.0.0.8';
 const COLLECT_MS = 50;
 /** Between two looks at the workers, and two tries of changes that there was no room for. */
 const HEALTH_MS = 1000;
+/** A path that has been given up receives for so long: a far end behind a satellite hears of it, and what it has sent until then comes. */
+const LINGER_MS = 1000;
 
 export interface DataplaneEvents {
   event: [DataplaneEvent];
@@ -76,6 +78,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   readonly #pool: WorkerPool;
   readonly #started = performance.now();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #lingering = new Set<NodeJS.Timeout>();
   #forgetStrangers: () => void = () => {};
   #collection: NodeJS.Timeout | null = null;
   /** Sessions for which a change of their paths was refused, and why. */
@@ -125,7 +128,13 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     this.#endpoints = new EndpointRegistry(memory, options.ports, (handles, worker) =>
       this.#pool.announce(worker, handles),
     );
-    this.#sessions = new SessionStore(memory, wasm, this.#grace, this.#endpoints);
+    this.#sessions = new SessionStore(memory, wasm, this.#grace, this.#endpoints, (letGo) => {
+      const timer = setTimeout(() => {
+        this.#lingering.delete(timer);
+        letGo();
+      }, LINGER_MS);
+      this.#lingering.add(timer);
+    });
     this.#probes = new ProbePort(memory, this.#sessions, this.#endpoints);
     this.#pool = new WorkerPool({
       memory,
@@ -142,6 +151,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   /** Stops the workers and closes the endpoints. The TUN devices belong to the caller. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#lingering) clearTimeout(timer);
     this.#forgetStrangers();
     if (this.#collection) clearTimeout(this.#collection);
     await this.#pool.stop();

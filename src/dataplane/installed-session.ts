@@ -33,6 +33,8 @@ export interface InstalledSession {
   sinceUs: number;
   spec: SessionSpec;
   paths: InstalledPath[];
+  /** Given up, but packets may still be on their way by them. */
+  leaving: InstalledPath[];
   config: ConfigBlock;
   /** As measured; null: as configured. */
   waits: WaitBounds | null;
@@ -40,7 +42,7 @@ export interface InstalledSession {
 
 /** Whether both can share a record of the shared memory. */
 export function sameRecord(a: PathSpec, b: PathSpec): boolean {
-  const same = { weight: 0, name: '', label: 0 };
+  const same = { weight: 0, name: '', label: 0, receiveOnly: false };
   return JSON.stringify({ ...a, ...same }) === JSON.stringify({ ...b, ...same });
 }
 

@@ -16,6 +16,9 @@ import { writePath } from './session-record.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import { XdpPaths } from './xdp-paths.ts';
 
+/** A path that joins a busy session is not taken for silent for so long: the far end may have yet to hear that it can be used. */
+const JOINING_US = 1_000_000n;
+
 export class PathInstaller {
   readonly links: PathLinks;
   /** Null where no interface may be taken over. */
@@ -61,7 +64,7 @@ export class PathInstaller {
   }
 
   /**
-   * Opens, writes and publishes a path of session record `index`; `own`: paths of the same session whose key may be taken over.
+   * Opens, writes and publishes a path of session record `index`; `mayTake`: whether the key may be taken over from record `owner`.
    * Throws TOO_MANY_PATHS, KEY_IN_USE, OUT_OF_MEMORY, or what opening sockets throws.
    */
   install(
@@ -69,7 +72,7 @@ export class PathInstaller {
     session: SessionSpec,
     path: PathSpec,
     before: PathCounters,
-    own: readonly InstalledPath[] = [],
+    mayTake: (owner: number) => boolean,
   ): InstalledPath {
     const number = this.#freePaths.pop() ?? this.#nextPath++;
     if (number >= this.#memory.sizes.paths) {
@@ -109,7 +112,7 @@ export class PathInstaller {
       divisor: 1,
     };
     const owner = this.#tables.getPath(ends.local, peerNumber, keyed, selector);
-    if (owner >= 0 && !own.some((other) => other.number === owner)) {
+    if (owner >= 0 && !mayTake(owner)) {
       this.retire(installed, [{ ...installed, number: owner }]);
       throw new TunloomError(
         'KEY_IN_USE',
@@ -120,9 +123,8 @@ export class PathInstaller {
     this.#owners.set(number, { session: session.name, bid: path.bid });
     clearPathCounters(this.#memory, number);
     writePath(this.#memory, number, index, path, session.sendKey, ends);
-    // A path that joins a busy session is not silent yet.
     const clock = this.#memory.u64[(this.#memory.session(index) + L.SESSION_CLOCK) / 8]!;
-    this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock;
+    if (clock) this.#memory.u64[(this.#memory.path(number) + L.PATH_RX_CLOCK) / 8] = clock + JOINING_US;
     try {
       this.#tables.setPath(ends.local, peerNumber, keyed, selector, number);
     } catch (error) {
@@ -132,10 +134,14 @@ export class PathInstaller {
     return installed;
   }
 
+  /** Whether what comes for the path's key is still taken for its; another path may have taken the key over. */
+  receives({ ends, peerNumber, keyed, selector, number }: InstalledPath): boolean {
+    return this.#tables.getPath(ends.local, peerNumber, keyed, selector) === number;
+  }
+
   /** Unpublishes a path and frees it a grace period later; `successors` may have taken its key over. */
   retire(path: InstalledPath, successors: readonly InstalledPath[] = []): void {
-    const owner = this.#tables.getPath(path.ends.local, path.peerNumber, path.keyed, path.selector);
-    if (owner === path.number) {
+    if (this.receives(path)) {
       const previous = successors.find(
         (other) =>
           other.number !== path.number &&

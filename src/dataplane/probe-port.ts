@@ -30,7 +30,8 @@ export class ProbePort {
   }
 
   canProbe(session: string, bid: number): boolean {
-    return this.#endpoints.canSend && this.#sessions.installed(session, bid) !== null;
+    const path = this.#sessions.installed(session, bid);
+    return this.#endpoints.canSend && path !== null && !path.spec.receiveOnly;
   }
 
   send(session: string, bid: number, message: Uint8Array): boolean {

@@ -29,6 +29,8 @@ export interface PathSpec {
   readonly encapsulation: Encapsulation;
   /** Share of packets in a weighted schedule, 0..1000. 0: the path receives but is not sent on. */
   readonly weight: number;
+  /** No rule sends on it either, and it is not probed: the far end does not have it yet, or not any more. */
+  readonly receiveOnly?: boolean | undefined;
   /** Outer path MTU in octets. */
   readonly mtu: number;
   /** GRE header fields (RFC 2784, RFC 2890); only for gre, udp-gre and gre-in-udp. */

@@ -35,6 +35,7 @@ import { PathInstaller } from './path-installer.ts';
 import { type NextHop, mayGoByLink } from './path-links.ts';
 import { isSequenced } from './path-template.ts';
 import { type ConfigBlock, writeConfig, writeWaits } from './session-record.ts';
+import { SessionRecords } from './session-records.ts';
 import type { Numbering } from '../paths/probe.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
@@ -47,7 +48,6 @@ const SCHEDULE_SHOWN = 64;
 
 export class SessionStore {
   readonly #memory: DataplaneMemory;
-  readonly #wasm: HotPath;
   readonly #grace: GracePeriods;
   readonly #tables: LookupTables;
   readonly #paths: PathInstaller;
@@ -55,12 +55,22 @@ export class SessionStore {
   readonly #pins: FlowPins;
   readonly #mtus = new PathMtus();
   readonly #sessions = new Map<string, InstalledSession>();
-  readonly #freeSessions: number[] = [];
-  #nextSession = 0;
+  readonly #records: SessionRecords;
+  /** Records of paths that only receive, for a while. */
+  readonly #leaving = new Set<number>();
+  readonly #linger: ((letGo: () => void) => void) | null;
 
-  constructor(memory: DataplaneMemory, wasm: HotPath, grace: GracePeriods, endpoints: EndpointRegistry) {
+  /** `linger` calls back when what was sent by a path that has been given up must have come; null: such a path receives no more at once. */
+  constructor(
+    memory: DataplaneMemory,
+    wasm: HotPath,
+    grace: GracePeriods,
+    endpoints: EndpointRegistry,
+    linger: ((letGo: () => void) => void) | null = null,
+  ) {
     this.#memory = memory;
-    this.#wasm = wasm;
+    this.#linger = linger;
+    this.#records = new SessionRecords(memory, wasm, grace);
     this.#grace = grace;
     this.#tables = new LookupTables(memory, wasm, grace);
     this.#paths = new PathInstaller(memory, grace, endpoints, this.#tables);
@@ -93,13 +103,15 @@ export class SessionStore {
     if (this.#sessions.has(spec.name)) {
       throw new TunloomError('SESSION_EXISTS', `session "${spec.name}" exists already`);
     }
-    const index = this.#newRecord(spec);
+    const index = this.#records.take(spec);
     const paths: InstalledPath[] = [];
     const prefixes: string[] = [];
     let config: ConfigBlock | undefined;
     try {
-      for (const path of spec.paths) paths.push(this.#paths.install(index, spec, path, NO_PATH_COUNTERS));
-      config = this.#writeConfig(spec, paths, () => 0n);
+      const mayTake = (owner: number): boolean => this.#leaving.has(owner);
+      for (const path of spec.paths)
+        paths.push(this.#paths.install(index, spec, path, NO_PATH_COUNTERS, mayTake));
+      config = this.#writeConfig(spec, paths, [], () => 0n);
       for (const prefix of spec.prefixes) {
         this.#tables.addPrefix(prefix, index + 1);
         prefixes.push(prefix);
@@ -110,12 +122,13 @@ export class SessionStore {
       const block = config;
       this.#grace.retire(() => {
         if (block) this.#freeConfig(block);
-        this.#freeRecord(index, spec);
+        this.#records.release(index, spec);
       });
       throw error;
     }
     this.#publish(index, config);
-    this.#sessions.set(spec.name, { index, sinceUs: utcMicroseconds(), spec, paths, config, waits: null });
+    const sinceUs = utcMicroseconds();
+    this.#sessions.set(spec.name, { index, sinceUs, spec, paths, leaving: [], config, waits: null });
     this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
   }
 
@@ -125,22 +138,28 @@ export class SessionStore {
     this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
     for (const prefix of session.spec.prefixes) this.#tables.removePrefix(prefix);
     this.#retireRecord(session.index, session.spec, session.config);
-    for (const path of session.paths) this.#paths.retire(path);
+    for (const path of [...session.paths, ...session.leaving]) this.#retirePath(path);
+    session.leaving = [];
   }
 
   /**
    * Goes over to `spec`, keeping the counters of paths that stay and, unless the window changes or the keys do, sequence numbers and window.
    * Other keys mean that the other end has begun anew, or is another one: so both sequence spaces do, too (RFC 2890 §2.2 counts by key).
+   * Paths that are no longer there receive for a while longer: the far end may not have heard of it, and what it sent is under way.
    */
   update(spec: SessionSpec): void {
     const session = this.#get(spec.name);
     const { spec: old, index: oldIndex } = session;
     const afresh = old.resequencer.window !== spec.resequencer.window || !sameKeys(old, spec);
-    const index = afresh ? this.#newRecord(spec) : oldIndex;
+    const index = afresh ? this.#records.take(spec) : oldIndex;
     const added: string[] = [];
     const fresh: InstalledPath[] = [];
     const waits = afresh ? null : keptWaits(session, old, spec);
     const paths: InstalledPath[] = [];
+    const former = [...session.paths, ...session.leaving];
+    const mayTake = (owner: number): boolean =>
+      this.#leaving.has(owner) || session.paths.some(({ number }) => number === owner);
+    let leaving: InstalledPath[] = [];
     let config: ConfigBlock;
     try {
       for (const prefix of spec.prefixes) {
@@ -155,7 +174,7 @@ export class SessionStore {
           continue;
         }
         const before = present ? this.#paths.counters(present) : NO_PATH_COUNTERS;
-        const installed = this.#paths.install(index, spec, path, before, session.paths);
+        const installed = this.#paths.install(index, spec, path, before, mayTake);
         if (present && present.spec.rate === path.rate && present.spec.delayUs === path.delayUs) {
           moveEstimates(this.#memory, present.number, installed.number);
         }
@@ -172,22 +191,26 @@ export class SessionStore {
             : installed,
         );
       }
+      const gone = former.filter((path) => !paths.some((other) => other.number === path.number));
+      if (this.#linger && !afresh) leaving = gone.filter((path) => this.#paths.receives(path));
       config = this.#writeConfig(
         spec,
         paths,
+        leaving,
         (weights) =>
           !afresh && sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(index),
         waits ?? spec.resequencer,
       );
     } catch (error) {
       for (const prefix of added) this.#tables.removePrefix(prefix);
-      for (const path of fresh) this.#paths.retire(path, session.paths);
-      if (afresh) this.#grace.retire(() => this.#freeRecord(index, spec));
+      for (const path of fresh) this.#paths.retire(path, former);
+      if (afresh) this.#grace.retire(() => this.#records.release(index, spec));
       throw error;
     }
-    const gone = session.paths.filter((path) => !paths.some((other) => other.number === path.number));
+    const stay = new Set([...paths, ...leaving].map(({ number }) => number));
+    const fallen = leaving.filter((path) => !session.leaving.includes(path));
     const oldConfig = session.config;
-    Object.assign(session, { index, spec, paths, config, waits });
+    Object.assign(session, { index, spec, paths, leaving, config, waits });
     if (afresh) session.sinceUs = utcMicroseconds();
     this.#publish(index, config);
     for (const prefix of old.prefixes) {
@@ -196,7 +219,32 @@ export class SessionStore {
     }
     if (afresh) this.#retireRecord(oldIndex, old, oldConfig);
     else this.#grace.retire(() => this.#freeConfig(oldConfig));
-    for (const path of gone) this.#paths.retire(path, paths);
+    for (const path of former) if (!stay.has(path.number)) this.#retirePath(path, paths);
+    for (const path of fallen) this.#keep(session, path);
+  }
+
+  /** The path receives for a while longer. */
+  #keep(session: InstalledSession, path: InstalledPath): void {
+    this.#leaving.add(path.number);
+    this.#linger!(() => {
+      const { leaving } = session;
+      if (!leaving.includes(path)) return;
+      session.leaving = leaving.filter((other) => other !== path);
+      try {
+        this.update(session.spec);
+        this.#retirePath(path, session.paths);
+      } catch (error) {
+        // No room for another configuration: the path stays in the one that there is.
+        if (!(error instanceof TunloomError)) throw error;
+        session.leaving = leaving;
+        this.#keep(session, path);
+      }
+    });
+  }
+
+  #retirePath(path: InstalledPath, successors: readonly InstalledPath[] = []): void {
+    this.#leaving.delete(path.number);
+    this.#paths.retire(path, successors);
   }
 
   /**
@@ -409,6 +457,7 @@ export class SessionStore {
   #writeConfig(
     spec: SessionSpec,
     paths: readonly InstalledPath[],
+    leaving: readonly InstalledPath[],
     origin: (weights: readonly number[]) => bigint,
     waits: WaitBounds = spec.resequencer,
   ): ConfigBlock {
@@ -419,12 +468,13 @@ export class SessionStore {
       paths.map(({ spec, number, state, divisor }) => ({
         spec,
         record: this.#memory.path(number),
-        state,
+        state: spec.receiveOnly ? 'down' : state,
         divisor,
       })),
     );
     try {
-      const numbers = paths.map(({ number }) => number);
+      // Schedules name paths by their place; those that receive only come behind.
+      const numbers = [...paths, ...leaving].map(({ number }) => number);
       const start = origin(distribution.weights);
       return writeConfig(this.#memory, spec, numbers, start, distribution, this.#mtus, waits);
     } catch (error) {
@@ -444,59 +494,9 @@ export class SessionStore {
     return session;
   }
 
-  /** A record with an empty window. Throws TOO_MANY_SESSIONS and OUT_OF_MEMORY; then none is taken. */
-  #newRecord({ name, resequencer: { window } }: SessionSpec): number {
-    const index = this.#freeSessions.at(-1) ?? this.#nextSession;
-    if (index >= this.#memory.sizes.sessions) {
-      throw new TunloomError('TOO_MANY_SESSIONS', `no room for session "${name}"; raise memory.sessions`);
-    }
-    const [ring, history] = this.#allocateWindow(window);
-    if (this.#freeSessions.pop() === undefined) this.#nextSession++;
-    const at = this.#memory.session(index);
-    this.#memory.bytes.fill(0, at, at + L.SESSION_STRIDE);
-    const set = (field: number, value: number): void => {
-      this.#memory.u32[(at + field) / 4] = value;
-    };
-    set(L.SESSION_NUMBER, index + 1);
-    set(L.SESSION_RING, ring);
-    set(L.SESSION_HISTORY, history);
-    set(L.SESSION_MASK, window - 1);
-    set(L.SESSION_HIGHEST, 0xffff_ffff);
-    return index;
-  }
-
-  /** Addresses of ring and history. Throws OUT_OF_MEMORY. */
-  #allocateWindow(window: number): [ring: number, history: number] {
-    const { heap } = this.#memory;
-    const ring = heap.allocate(window * 4);
-    try {
-      return [ring, heap.allocate(window / 4)];
-    } catch (error) {
-      heap.release(ring, window * 4);
-      throw error;
-    }
-  }
-
   /** Workers find the record no more; it is emptied and freed a grace period later. To be called before its paths are retired. */
   #retireRecord(index: number, spec: SessionSpec, config: ConfigBlock): void {
-    Atomics.store(this.#memory.u32, (this.#memory.session(index) + L.SESSION_CONFIG) / 4, 0);
-    this.#grace.retire(() => {
-      const control = this.#memory.sizes.workers;
-      if (!this.#wasm.emptySession(this.#memory.workerRegion(control), this.#memory.session(index)))
-        return false;
-      this.#wasm.returnBuffers(control);
-      this.#freeConfig(config);
-      this.#freeRecord(index, spec);
-      return true;
-    });
-  }
-
-  #freeRecord(index: number, spec: SessionSpec): void {
-    const at = this.#memory.session(index);
-    const { window } = spec.resequencer;
-    this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_RING) / 4]!, window * 4);
-    this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_HISTORY) / 4]!, window / 4);
-    this.#freeSessions.push(index);
+    this.#records.retire(index, spec, () => this.#freeConfig(config));
   }
 
   #publish(index: number, config: ConfigBlock): void {

@@ -92,6 +92,7 @@ function sendTcp(options: Extract<TrafficTask, { kind: 'tcp-client' }>): void {
   const socket = connect({ host: options.host, port: options.port, localAddress: options.source });
   socket.on('error', (error) => port.postMessage({ failed: error.message }));
   socket.on('connect', () => {
+    port.postMessage({ ready: true });
     const end = performance.now() + options.seconds * 1000;
     const more = (): void => {
       while (performance.now() < end) {
@@ -137,13 +138,18 @@ function receiveUdp({ host, port: udpPort }: Extract<TrafficTask, { kind: 'udp-s
   });
 }
 
-/** Sends numbered datagrams at an even pace. */
+/** Sends numbered datagrams at an even pace, `count` or until told that it is enough. */
 function sendUdp(options: Extract<TrafficTask, { kind: 'udp-source' }>): void {
   const socket = createSocket({ type: options.host.includes(':') ? 'udp6' : 'udp4' });
   const data = Buffer.alloc(options.size);
   let sent = 0;
+  let enough = false;
+  port.once('message', () => {
+    enough = true;
+  });
   socket.bind({ address: options.source }, () => {
     const started = performance.now();
+    port.postMessage({ ready: true });
     const timer = setInterval(() => {
       const due = Math.min(options.count, ((performance.now() - started) / 1000) * options.perSecond);
       for (; sent < due; sent++) {
@@ -151,7 +157,7 @@ function sendUdp(options: Extract<TrafficTask, { kind: 'udp-source' }>): void {
         copy.writeUInt32BE(sent, 0);
         socket.send(copy, options.port, options.host);
       }
-      if (sent === options.count) {
+      if (enough || sent === options.count) {
         clearInterval(timer);
         // Let the last datagrams leave before the socket goes.
         setTimeout(() => {

@@ -7,10 +7,10 @@ type Message = { ready?: true; done?: unknown; failed?: string };
 
 /** A task that runs; `result` settles when it is done. */
 export interface Traffic<Result> {
-  /** Resolves when a server listens. */
+  /** Resolves when a server listens or a client sends. */
   readonly ready: Promise<void>;
   readonly result: Promise<Result>;
-  /** Asks a sink for its report. */
+  /** Asks a sink for its report; a source of datagrams has sent enough. */
   finish(): void;
   stop(): Promise<void>;
 }

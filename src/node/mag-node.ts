@@ -128,6 +128,8 @@ export class MagNode {
         log.info({ event: 'interface', interface: state.name }, describeWan(state));
         this.#wanChanged(state);
       },
+      // Its paths may still receive, by sockets of the device that is gone.
+      (name) => host.rebind(name),
       (text) => log.warn({ event: 'interface' }, text),
     );
     this.access = new AccessSide({

@@ -25,7 +25,7 @@ const LARGEST_WEIGHT = 65_535;
 
 /**
  * Weights by BID. A source counts only if it speaks of every path, as ratios of unlike things mean nothing; the operator's word alone
- * may speak of some and leave the others as they are. Paths that are being given up have no part in it, and weight 0.
+ * may speak of some and leave the others as they are. Paths that only receive have no part in it, and weight 0.
  */
 export function weighPaths(
   paths: readonly TunnelPath[],
@@ -33,9 +33,9 @@ export function weighPaths(
   rules: WeightRules,
   operator: ReadonlyMap<number, number> = new Map(),
 ): PathWeights {
-  const used = paths.filter(({ draining }) => !draining);
+  const used = paths.filter(({ receiveOnly }) => !receiveOnly);
   const { source, weights } = weighUsed(used, direction, rules, operator);
-  const all = paths.map(({ bid, draining }) => [bid, draining ? 0 : weights.get(bid)!] as const);
+  const all = paths.map(({ bid, receiveOnly }) => [bid, receiveOnly ? 0 : weights.get(bid)!] as const);
   return { source, weights: new Map(all) };
 }
 

@@ -172,8 +172,10 @@ export class SessionInstaller {
   }
 
   #tell(before: Installed | undefined, { session, weights }: Installed): void {
-    const { name, paths } = session;
-    const old = new Map(before?.session.paths.map((path) => [path.bid, path]));
+    const { name } = session;
+    const paths = session.paths.filter(({ receiveOnly }) => !receiveOnly);
+    const former = before?.session.paths.filter(({ receiveOnly }) => !receiveOnly) ?? [];
+    const old = new Map(former.map((path) => [path.bid, path]));
     for (const path of paths) {
       const previous = old.get(path.bid);
       if (!previous) this.#tellPath('pathAdded', name, path);

@@ -46,7 +46,10 @@ export function toSessionSpec(
   // What the two ends have agreed on goes among the rules of this end (RFC 6089).
   const agreed = flowRules(session.flows ?? []);
   const flows = [...agreed, ...(complete.flows ?? [])].toSorted((a, b) => a.priority - b.priority);
-  const spec: SessionSpec = { ...complete, ...(agreed.length ? { flows } : {}) };
+  const paths = complete.paths.map((path, i) =>
+    session.paths[i]!.receiveOnly ? { ...path, receiveOnly: true } : path,
+  );
+  const spec: SessionSpec = { ...complete, paths, ...(agreed.length ? { flows } : {}) };
   return spec.allowReordering || spec.paths.every(isSequenced) ? spec : onOnePath(spec);
 }
 

@@ -26,26 +26,36 @@ export class WanSockets {
   readonly #transport: MobilityTransport;
   readonly #monitor: InterfaceMonitor;
   readonly #changed: (state: WanState) => void;
+  readonly #returned: (name: string) => boolean;
   readonly #log: (text: string) => void;
   readonly #sockets = new Map<string, Sockets>();
   /** Switched off by the operator, whatever the kernel says. */
   readonly #closed = new Set<string>();
   readonly #told = new Map<string, string>();
   readonly #waiting = new Set<string>();
+  /** Index of the device that last had a name. */
+  readonly #devices = new Map<string, number>();
+  /** Names that another device has now, of which not all have taken note yet. */
+  readonly #others = new Set<string>();
   #stopped = false;
 
-  /** `changed` hears of interfaces that are different from what it heard before; call begin() for the first news. */
+  /**
+   * `changed` hears of interfaces that are different from what it heard before; call begin() for the first news. `returned` hears before that
+   * of a name that another device has now: an interface that was deleted and has come back; until it gives true, with each change.
+   */
   constructor(
     namespace: string | null,
     names: readonly string[],
     transport: MobilityTransport,
     readiness: Readiness,
     changed: (state: WanState) => void,
+    returned: (name: string) => boolean,
     log: (text: string) => void,
   ) {
     this.#names = names;
     this.#transport = transport;
     this.#changed = changed;
+    this.#returned = returned;
     this.#log = log;
     this.#monitor = new InterfaceMonitor(namespace, readiness, ({ device }) => this.#look(device));
   }
@@ -118,6 +128,7 @@ export class WanSockets {
 
   #stateOf(name: string): WanState {
     this.#open(name);
+    if (this.#others.has(name) && this.#returned(name)) this.#others.delete(name);
     const state: WanState = {
       name,
       up: this.#sockets.has(name) && !this.#closed.has(name) && this.#monitor.isUp(name),
@@ -134,6 +145,9 @@ export class WanSockets {
     if (present?.device === link?.index) return;
     this.#shut(name);
     if (!link) return;
+    const before = this.#devices.get(name);
+    this.#devices.set(name, link.index);
+    if (before !== undefined && before !== link.index) this.#others.add(name);
     let ipv6: number | undefined;
     try {
       ipv6 = this.#transport.open({ local: '::', port: null, interface: name });

@@ -30,8 +30,8 @@ export interface TunnelPath {
   readonly metrics: WanMetrics;
   /** MAG only: name of the WAN interface. */
   readonly interface: string | null;
-  /** MAG only: the path is being given up. Nothing is sent by it, but packets come until the LMA has let go of it. */
-  readonly draining?: boolean;
+  /** MAG only: the path is being registered or given up. Nothing is sent by it, but packets may come: the LMA sends from its answer on, or until then. */
+  readonly receiveOnly?: boolean;
 }
 
 export interface TunnelSession {

@@ -49,6 +49,7 @@ export class BenchNode {
       offload: 0,
     },
     hotPath: WebAssembly.Module = module,
+    linger: ((letGo: () => void) => void) | null = null,
   ) {
     this.memory = new DataplaneMemory({ ...SIZES, ...sizes });
     this.memory.setControl(L.CONTROL_ROLE, role === 'mag' ? L.ROLE_MAG : L.ROLE_LMA);
@@ -77,7 +78,7 @@ export class BenchNode {
       },
       () => {},
     );
-    this.sessions = new SessionStore(this.memory, this.wasm, this.grace, endpoints);
+    this.sessions = new SessionStore(this.memory, this.wasm, this.grace, endpoints, linger);
   }
 
   add(...sessions: SessionSpec[]): this {

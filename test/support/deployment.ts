@@ -12,7 +12,7 @@ import { expect } from 'vitest';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import { callControl } from '../../src/control/client.ts';
 import { startTraffic } from '../../src/lab/traffic.ts';
-import type { SessionStatus } from '../../src/dataplane/status.ts';
+import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
 import { exchangeSysctl } from '../../src/net/sysctl.ts';
 import { Daemon, run, waitFor } from './daemon.ts';
 import { MobileHost } from './mobile-host.ts';
@@ -41,6 +41,26 @@ function memory({ sessions, paths }: { sessions: number; paths: number }): strin
 
 const FEW = { sessions: 64, paths: 256 };
 
+/** Part of a configuration: a machine that stalls does not make a resequencer give up what is only unread. */
+export const PATIENT = 'tunnels: { resequencer: { maxWait: 2s } }';
+
+/** The kernel's counters of IPv6 in a namespace, by name. */
+function countersOf(namespace: string): Map<string, number> {
+  const text = run('ip', 'netns', 'exec', namespace, 'cat', '/proc/net/snmp6');
+  return new Map(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/\s+/))
+      .map(([name, value]) => [name!, Number(value)]),
+  );
+}
+
+/** Datagrams that sockets of a namespace have been given. */
+function datagramsRead(namespace: string): number {
+  return countersOf(namespace).get('Udp6InDatagrams') ?? 0;
+}
+
 export class Deployment {
   readonly mag: string;
   readonly lma: string;
@@ -66,46 +86,49 @@ export class Deployment {
       exchangeSysctl(namespace, 'ipv6/conf/all/keep_addr_on_down', '1');
       exchangeSysctl(namespace, 'ipv6/conf/default/keep_addr_on_down', '1');
     }
-    WAN.forEach(({ mag, lma }, i) => {
-      run(
-        'ip',
-        '-n',
-        this.mag,
-        'link',
-        'add',
-        `wan${i}`,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        `wan${i}`,
-        'netns',
-        this.lma,
-      );
-      run('ip', '-n', this.mag, 'address', 'add', `${mag}/64`, 'dev', `wan${i}`, 'nodad');
-      run('ip', '-n', this.lma, 'address', 'add', `${lma}/64`, 'dev', `wan${i}`, 'nodad');
-      for (const namespace of [this.mag, this.lma])
-        run('ip', '-n', namespace, 'link', 'set', `wan${i}`, 'up');
-      run(
-        'ip',
-        '-n',
-        this.mag,
-        'route',
-        'add',
-        `${LMAA}/128`,
-        'via',
-        lma,
-        'dev',
-        `wan${i}`,
-        'metric',
-        String(10 + i),
-      );
-    });
+    WAN.forEach((_, i) => this.join(i));
     for (const address of [LMAA, CORRESPONDENT]) {
       run('ip', '-n', this.lma, 'address', 'add', `${address}/128`, 'dev', 'lo');
     }
     this.host = new MobileHost(`tl${tag}h-${process.pid}`, this.mag, 'acc0', '02:00:5e:00:53:01');
     run('ip', '-n', this.mag, 'link', 'set', 'acc0', 'up');
+  }
+
+  /** Makes the WAN link `i`, which is not there, with all its addresses and routes. */
+  join(i: number): void {
+    const { mag, lma } = WAN[i]!;
+    run(
+      'ip',
+      '-n',
+      this.mag,
+      'link',
+      'add',
+      `wan${i}`,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `wan${i}`,
+      'netns',
+      this.lma,
+    );
+    run('ip', '-n', this.mag, 'address', 'add', `${mag}/64`, 'dev', `wan${i}`, 'nodad');
+    run('ip', '-n', this.lma, 'address', 'add', `${lma}/64`, 'dev', `wan${i}`, 'nodad');
+    for (const namespace of [this.mag, this.lma]) run('ip', '-n', namespace, 'link', 'set', `wan${i}`, 'up');
+    run(
+      'ip',
+      '-n',
+      this.mag,
+      'route',
+      'add',
+      `${LMAA}/128`,
+      'via',
+      lma,
+      'dev',
+      `wan${i}`,
+      'metric',
+      String(10 + i),
+    );
   }
 
   async startLma(
@@ -122,7 +145,7 @@ export class Deployment {
 addresses: [${addresses.map((address) => `'${address}'`).join(', ')}]
 state: ${this.folder}/lma
 workers: 1
-tun: { name: tlma, addresses: ['2001:db8:1000::ffff/128'] }
+tun: { name: tlma, addresses: ['2001:db8:1000::ffff/128'], queueLength: 10000 }
 ${memory(room)}
 pools: { homePrefixes: ['2001:db8:1000::/48'], delegated: [{ pool: '2001:db8:4000::/36', length: 56 }] }
 mags: [${mags}]
@@ -152,7 +175,7 @@ nodes: [${node}]
 access: [{ name: acc0, node: ${NODE}, attachOn: [link, router-solicitation] }]
 state: ${this.folder}/mag
 workers: 1
-tun: { name: tmag }
+tun: { name: tmag, queueLength: 10000 }
 ${memory(FEW)}
 heartbeat: { interval: 1s, missingAllowed: 1 }
 ${extra}`,
@@ -169,7 +192,7 @@ ${extra}`,
     return this.#get(end, '/v1/sessions') as Promise<SessionStatus[]>;
   }
 
-  /** Until both ends, or those named, have one session with exactly these paths. */
+  /** Until both ends, or those named, have one session with exactly these paths, and send on them. */
   async pathsAre(bids: readonly number[], ...ends: readonly ('mag' | 'lma')[]): Promise<void> {
     let seen = '';
     try {
@@ -178,7 +201,8 @@ ${extra}`,
           (ends.length ? ends : (['mag', 'lma'] as const)).map((end) => this.sessions(end)),
         );
         const states = both.map((sessions) =>
-          sessions.flatMap(({ paths }) => paths.map(({ bid }) => bid)).join(),
+          // Paths that only receive, as while they are registered or given up, have no weight.
+          sessions.flatMap(({ paths }) => paths.map(({ bid, weight }) => (weight ? bid : `(${bid})`))).join(),
         );
         seen = states.join(' | ');
         return states.every((state) => state === bids.join());
@@ -213,6 +237,36 @@ ${extra}`,
     return new Promise((resolve) => ping.once('exit', (status) => resolve(status === 0)));
   }
 
+  /**
+   * What both ends and the kernel under them have counted, for the message of an expectation about loss or order: it tells where that
+   * happened.
+   */
+  async account(): Promise<string> {
+    const ends = await Promise.all(
+      (['mag', 'lma'] as const).map(async (end) => {
+        const status = (await this.#get(end, '/v1/status')) as DataplaneStatus;
+        const sessions = (await this.sessions(end)).map(({ name, wait, resequencer, paths }) => {
+          const { depthHistogram: _depth, waitHistogram: _wait, ...counts } = resequencer;
+          const byPath = paths.map(({ bid, txPackets, rxPackets }) => ({ bid, txPackets, rxPackets }));
+          return { name, wait, resequencer: counts, paths: byPath };
+        });
+        return `${end}: ${JSON.stringify({ drops: status.drops, workers: status.workers, sessions })}`;
+      }),
+    );
+    const kernel = [this.mag, this.lma, this.host.namespace].map((namespace) => {
+      const links = JSON.parse(run('ip', '-n', namespace, '-s', '-j', 'link')) as {
+        ifname: string;
+        stats64: Record<'rx' | 'tx', { dropped: number }>;
+      }[];
+      const dropped = links.map(({ ifname, stats64: { rx, tx } }) => `${ifname} ${rx.dropped}/${tx.dropped}`);
+      const counted = [...countersOf(namespace)].filter(
+        ([name, value]) => value && /^(Udp6|Ip6.*(Discards|Errors|NoRoutes))/.test(name),
+      );
+      return `${namespace}: dropped in/out ${dropped.join(', ')}; ${counted.map((pair) => pair.join(' ')).join(', ')}`;
+    });
+    return [...ends, ...kernel].join('\n');
+  }
+
   /** A TCP stream between host and correspondent; `meanwhile` happens in its middle. Gives the octets that arrived whole and unchanged. */
   async tcp(
     direction: 'uplink' | 'downlink',
@@ -232,6 +286,7 @@ ${extra}`,
       source: from.address,
       seconds,
     });
+    await client.ready;
     await meanwhile();
     const [received, sent] = await Promise.all([server.result, client.result]);
     expect(received).toMatchObject({ bytes: sent.bytes, sha256: sent.sha256 });
@@ -239,15 +294,14 @@ ${extra}`,
   }
 
   /**
-   * Numbered datagrams between host and correspondent, 1000 a second, so that the receive buffer outlasts a stall of the machine; `meanwhile`
-   * happens in their middle.
+   * Numbered datagrams between host and correspondent, 1000 a second for as long as `meanwhile` takes. Fails if one is lost, doubled or
+   * misordered, and says what was counted where. Both ends have to be PATIENT.
    */
-  async datagrams(
+  async allDatagramsArrive(
     direction: 'uplink' | 'downlink',
     address: string,
-    count: number,
     meanwhile: () => Promise<void>,
-  ): Promise<{ lost: number; outOfOrder: number; duplicates: number }> {
+  ): Promise<void> {
     const [from, to] = this.#ends(direction, address);
     const { namespace, address: host } = to;
     const sink = startTraffic<{ received: number; outOfOrder: number; duplicates: number }>({
@@ -257,17 +311,22 @@ ${extra}`,
       port: 5002,
     });
     await sink.ready;
+    const before = datagramsRead(namespace);
     const source = startTraffic<{ sent: number }>({
       ...{ kind: 'udp-source', namespace: from.namespace, host, port: 5002, source: from.address },
-      ...{ count, size: 600, perSecond: 1000 },
+      ...{ count: Infinity, size: 600, perSecond: 1000 },
     });
+    await source.ready;
     await meanwhile();
+    source.finish();
     const { sent } = await source.result;
-    // What waits for a number that will not come is given up by then.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // If some are missing, the report says so.
+    await waitFor(() => datagramsRead(namespace) - before >= sent, 5_000).catch(() => {});
+    const account = await this.account();
     sink.finish();
     const { received, ...rest } = await sink.result;
-    return { lost: sent - received, ...rest };
+    const result = { lost: sent - received, ...rest };
+    expect(result, account).toEqual({ lost: 0, outOfOrder: 0, duplicates: 0 });
   }
 
   #ends(direction: 'uplink' | 'downlink', address: string): [from: End, to: End] {

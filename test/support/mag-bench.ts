@@ -194,7 +194,8 @@ export class MagBench {
   }
 
   bids(session = MN): number[] {
-    return this.installed.get(session)?.paths.map(({ bid }) => bid) ?? [];
+    const paths = this.installed.get(session)?.paths ?? [];
+    return paths.filter(({ receiveOnly }) => !receiveOnly).map(({ bid }) => bid);
   }
 
   lmaBids(node = MN): number[] {

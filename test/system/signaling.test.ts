@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SignalingStatus } from '../../src/control/signaling-status.ts';
-import { Deployment, LMAA, NODE, WAN } from '../support/deployment.ts';
+import { Deployment, LMAA, NODE, PATIENT, WAN } from '../support/deployment.ts';
 import { run, waitFor } from '../support/daemon.ts';
 
 let net: Deployment;
@@ -146,7 +146,7 @@ test(
 );
 
 test('new weights from the signaling in the middle of a stream: no datagram is lost, doubled or misordered', async () => {
-  const address = await up();
+  const address = await up(PATIENT, PATIENT);
   const weightsAre = (weights: readonly number[], from: string): Promise<void> =>
     waitFor(async () => {
       const [binding] = await net.bindings('lma');
@@ -154,7 +154,7 @@ test('new weights from the signaling in the middle of a stream: no datagram is l
         binding!.weightsFrom === from && binding!.paths.map(({ weight }) => weight).join() === weights.join()
       );
     });
-  const result = await net.datagrams('downlink', address, 3_000, async () => {
+  await net.allDatagramsArrive('downlink', address, async () => {
     for (const [weights, second] of [
       [[5, 1], 1],
       [[5, 7], 7],
@@ -171,7 +171,6 @@ test('new weights from the signaling in the middle of a stream: no datagram is l
     net.lmaDaemon!.json('weights', NODE, '1=1', '2=4');
     await weightsAre([1, 4], 'operator');
   });
-  expect(result).toEqual({ lost: 0, outOfOrder: 0, duplicates: 0 });
 });
 
 describe('restarts', () => {

@@ -2,6 +2,7 @@
 import { splitPrefix } from '../wire/octets.ts';
 import { DATA_PORT } from '../wire/numbers.ts';
 import type { AccessGrant } from '../access-grant.ts';
+import type { Endpoint } from '../endpoint.ts';
 import { activeFlows } from '../flow-binding.ts';
 import type { TunnelEncapsulation, TunnelPath, TunnelSession } from '../tunnel-session.ts';
 import type { MagContext } from './context.ts';
@@ -63,24 +64,43 @@ export function tunnelSession(session: MagSession): TunnelSession | null {
     ],
     sendKey: session.gre?.sendKey ?? null,
     receiveKey: session.gre?.receiveKey ?? null,
-    paths: [...active.map((path) => tunnelPath(session, path)), ...drainingPaths(session)].sort(
+    paths: [...active.map((path) => tunnelPath(session, path)), ...receivingPaths(session)].sort(
       (a, b) => a.bid - b.bid,
     ),
     ...(flows.length ? { flows } : {}),
   };
 }
 
-/** Paths that are being given up while others go on. */
-function drainingPaths({ farewells, paths, multipath }: MagSession): TunnelPath[] {
+/** Paths that are being registered or given up while others go on. */
+function receivingPaths(session: MagSession): TunnelPath[] {
+  const { farewells, paths, multipath } = session;
   if (multipath !== 'on') return [];
-  return farewells.flatMap(({ draining, round, path: { link } }) =>
+  const joining = paths.flatMap((path) => {
+    // The first packet by it may come before the answer.
+    if (path.active || !path.careOf || path.round?.purpose !== 'register' || !path.round.sent.length)
+      return [];
+    const encapsulation = expectedEncapsulation(session, path.careOf);
+    return encapsulation ? [tunnelPath(session, { ...path, encapsulation })] : [];
+  });
+  const draining = farewells.flatMap(({ draining, round, path: { link } }) =>
     draining &&
     link.up &&
     round?.due !== Infinity &&
+    !joining.some(({ bid }) => bid === draining.bid) &&
     !paths.some(({ bid, active }) => active && bid === draining.bid)
-      ? [{ ...draining, draining: true }]
+      ? [draining]
       : [],
   );
+  return [...joining, ...draining].map((path) => ({ ...path, receiveOnly: true }));
+}
+
+/** What the LMA is going to say, to go by its other answers; null: there is no telling. */
+function expectedEncapsulation({ paths, gre }: MagSession, { port }: Endpoint): TunnelEncapsulation | null {
+  const overIpv4 = port !== null;
+  const like = paths.find(({ active, careOf }) => active && (careOf!.port !== null) === overIpv4);
+  if (like) return like.encapsulation;
+  if (overIpv4) return null;
+  return gre ? 'gre' : 'ipip';
 }
 
 export function tunnelPath(session: MagSession, path: Path): TunnelPath {

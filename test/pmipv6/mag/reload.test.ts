@@ -65,10 +65,12 @@ describe('WAN interfaces', () => {
     bench.dead.add('wlan');
     expect(brief(bench.reconfigure({ interfaces: [lte] }))).toEqual(['wlan 2 ends']);
     // Until then packets may come by it; none are sent.
-    expect(bench.installed.get(MN)!.paths.map(({ bid, draining }) => [bid, draining ?? false])).toEqual([
-      [1, false],
-      [2, true],
-    ]);
+    expect(bench.installed.get(MN)!.paths.map(({ bid, receiveOnly }) => [bid, receiveOnly ?? false])).toEqual(
+      [
+        [1, false],
+        [2, true],
+      ],
+    );
     expect(deeds(bench)).toEqual(['install 1+2']);
     bench.dead.delete('wlan');
     expect(brief(bench.pass(2000))).toEqual(['wlan 2 ends']);
@@ -108,7 +110,8 @@ describe('WAN interfaces', () => {
     expect(brief(bench.reconfigure({ interfaces: [lte, wlan, dsl] }, [state]))).toEqual(['dsl 3']);
     bench.pass(1000);
     expect(bench.lmaBids()).toEqual([1, 2, 3]);
-    expect(deeds(bench)).toEqual(['install 1+2+3', 'grant']);
+    // Ready to receive, then in use.
+    expect(deeds(bench)).toEqual(['install 1+2+3', 'install 1+2+3', 'grant']);
   });
 
   it('one added that is down: registers when it comes up', () => {

@@ -219,8 +219,12 @@ describe('MAG: RFC 8278 §4.1, the option', () => {
     expect(mmb(moved)).toMatchObject({ bid: 2, overwrite: false });
     expect(moved!.from.address).toBe('2001:db8:b::2');
     expect(bench.bids()).toEqual([1]);
+    // The LMA may send to it before its answer is here.
+    const local = { address: '2001:db8:b::2' };
+    expect(bench.installed.get(MN)!.paths[1]).toMatchObject({ bid: 2, local, receiveOnly: true });
     bench.answer(moved!);
-    expect(bench.installed.get(MN)!.paths[1]).toMatchObject({ bid: 2, local: { address: '2001:db8:b::2' } });
+    expect(bench.installed.get(MN)!.paths[1]).toMatchObject({ bid: 2, local });
+    expect(bench.bids()).toEqual([1, 2]);
   });
 
   it('R17: labels reach the data plane', () => {
