@@ -153,18 +153,25 @@ describe('guard', () => {
     expect(modes.slice(33, 36)).toContain('spread');
   });
 
-  test('the time until the next try doubles while it fails, and not when all is well', () => {
+  test('the time until the next try doubles while it fails; a long time of success makes up for it', () => {
     const guard = new Guard();
-    const starts: number[] = [];
-    let before = 'spread';
-    for (let s = 0; s <= 400; s++) {
-      const { mode } = guard.update(worse, s * 1e6);
-      if (mode === 'single' && before === 'spread') starts.push(s);
-      before = mode;
-    }
-    const gaps = starts.slice(1).map((start, i) => start - starts[i]!);
-    expect(gaps[1]! / gaps[0]!).toBeGreaterThan(1.7);
-    for (let s = 401; s <= 500; s++) expect(guard.update(better, s * 1e6).mode).toBeDefined();
+    /** When single paths began, and how long each was kept, in seconds. */
+    const singles: [start: number, length: number][] = [];
+    const follow = (paths: typeof worse, from: number, to: number): void => {
+      for (let s = from; s <= to; s++) {
+        if (guard.update(paths, s * 1e6).mode === 'spread') continue;
+        const last = singles.at(-1);
+        if (last && last[0] + last[1] === s) last[1]++;
+        else singles.push([s, 1]);
+      }
+    };
+    follow(worse, 0, 250);
+    const lengths = singles.splice(0).map(([, length]) => length);
+    expect(lengths.slice(0, 3)).toEqual([30, 60, 120]);
+    follow(better, 251, 2000);
+    singles.splice(0);
+    follow(worse, 2001, 2035);
+    expect(singles).toEqual([[2004, 30]]);
   });
 
   test('more than the best alone, or little to send: over all of them', () => {
