@@ -33,6 +33,7 @@ export interface Ranking {
 
 const SIGNIFICANT = 0.05;
 
+/** A ranking of each scenario, in the order in which the scenarios come. */
 export function rank(results: readonly CompareResult[]): Ranking[] {
   const scenarios = Map.groupBy(results, ({ scenario }) => scenario);
   return [...scenarios].map(([scenario, of]) => {

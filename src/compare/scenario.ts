@@ -29,6 +29,7 @@ export function loadScenario(file: string): Scenario {
   return parseScenario(readConfigFile(file), file);
 }
 
+/** The same for text; `file` is named in errors, and recordings and traces are looked for beside it. */
 export function parseScenario(text: string, file: string): Scenario {
   return parseYaml(text, file, (value) => {
     const checked = scenarioSchema.safeParse(value);

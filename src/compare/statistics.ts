@@ -19,6 +19,7 @@ export interface Interval {
   readonly half: number;
 }
 
+/** Mean and Student's 95 % interval of independent values. */
 export function meanInterval(values: readonly number[]): Interval {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(n, 1);

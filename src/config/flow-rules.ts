@@ -50,6 +50,7 @@ export function distributionOf(
   };
 }
 
+/** The latency class with its defaults filled in (docs/policy.md). */
 export function latencyOf({ dscp = [EF], small = false }: FileLatency): LatencyClassSpec {
   return {
     dscp: dscp.flatMap(({ start, end }) => Array.from({ length: end - start + 1 }, (_, i) => start + i)),

@@ -74,6 +74,7 @@ function withLength(text: string): string {
   return canonicalPrefix(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
 }
 
+/** Text that fits `pattern`; `what` describes it for messages. */
 export function matching(pattern: RegExp, what: string): z.ZodString {
   return z.string(expected(what)).regex(pattern, expected(what));
 }
@@ -100,12 +101,14 @@ export function integer(
 /** Packets that a resequencer can hold. */
 export const window = integer(64, 65536, 'a power of two, 64..65536', (n) => (n & (n - 1)) === 0);
 
+/** One of these words. */
 export function oneOf<const T extends readonly string[]>(names: T): z.ZodEnum<{ [K in T[number]]: K }> {
   return z.enum(names, expected(`one of ${names.join(', ')}`)) as z.ZodEnum<{ [K in T[number]]: K }>;
 }
 
 export const flag = z.boolean(expected('true or false'));
 
+/** A map with these keys and no others. */
 export function keys<T extends z.core.$ZodLooseShape>(shape: T): z.ZodObject<T, z.core.$strict> {
   return z.strictObject(shape, {
     // Unknown keys are worded by load.ts, which can look for the key that was meant.

@@ -13,6 +13,7 @@ export interface SessionChanges {
   readonly weightsOnly: readonly SessionSpec[];
 }
 
+/** What has to be done to get from the sessions `before` to those `after`, told apart by name. */
 export function diffSessions(before: readonly SessionSpec[], after: readonly SessionSpec[]): SessionChanges {
   const old = new Map(before.map((session) => [session.name, session]));
   const names = new Set(after.map((session) => session.name));

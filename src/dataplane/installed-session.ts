@@ -46,6 +46,7 @@ export function sameRecord(a: PathSpec, b: PathSpec): boolean {
   return JSON.stringify({ ...a, ...same }) === JSON.stringify({ ...b, ...same });
 }
 
+/** Whether the numbers of packets go on: other GRE keys are another sender, or another receiver. */
 export function sameKeys(a: SessionSpec, b: SessionSpec): boolean {
   return a.sendKey === b.sendKey && a.receiveKey === b.receiveKey;
 }

@@ -42,6 +42,7 @@ export function buildDatagram(
   return packet;
 }
 
+/** Number and payload of a packet that buildDatagram() made. */
 export function readDatagram(packet: Uint8Array): { number: number; payload: Uint8Array } {
   const header = packet[0]! >> 4 === 4 ? 20 : 40;
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length);

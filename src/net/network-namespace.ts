@@ -36,6 +36,7 @@ export function withNamespaceFd<T>(name: string, action: (fd: number) => T): T {
   }
 }
 
+/** Creates a named namespace, as ip-netns(8) does. Throws what execFileSync() throws if there is one of this name. */
 export function createNamespace(name: string): void {
   execFileSync('ip', ['netns', 'add', name], { stdio: 'pipe' });
 }

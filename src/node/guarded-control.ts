@@ -3,6 +3,7 @@ import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import type { SessionInstaller } from './session-installer.ts';
 
+/** `control` with what would get in the signaling's way refused. Its methods throw SESSION_BY_SIGNALING. */
 export function guardedControl(control: DataplaneControl, installer: SessionInstaller): DataplaneControl {
   const refuse = (name: string): void => {
     if (!installer.has(name)) return;

@@ -26,6 +26,7 @@ export interface ModelEstimates {
   readonly freeAtUs?: number;
 }
 
+/** From what is measured of a path to what the model of a scheduler is set to; `seen`: the queue that the last probe found. */
 export function modelEstimates(path: MeasuredPath, seen: SeenQueue): ModelEstimates {
   const { shortestRoundUs, delayBehindUs, sending, configuredRate, txOctets } = path;
   const rate = sending.capacity ?? configuredRate;

@@ -24,6 +24,7 @@ export interface Instant {
   readonly utc: number;
 }
 
+/** The same text for the same address and port, so that it serves as a key. */
 export function endpointKey({ address, port }: Endpoint): string {
   return port === null ? address : `${address}#${port}`;
 }

@@ -14,6 +14,7 @@ export const OVERHEAD = 32;
 const PATH_MTU = 1500;
 export const INNER_MTU = PATH_MTU - OVERHEAD;
 
+/** The session of a scenario as the end `role` has it, with `distribution` for what that end sends. */
 export function tunnelSession(
   role: 'mag' | 'lma',
   spec: SimSpec,

@@ -52,6 +52,7 @@ export const ADDRESSES: Listing<InterfaceAddress> = {
   decode: decodeAddress,
 };
 
+/** Reads an RTM_NEWADDR body (rtnetlink(7)); null: it has no address. `nameOf`: names of devices by index. */
 export function decodeAddress(body: Uint8Array, nameOf: (index: number) => string): InterfaceAddress | null {
   if (body.length < ADDRESS_HEADER) return null;
   const view = viewOf(body);

@@ -168,6 +168,7 @@ export function readAttributes(body: Uint8Array, at: number): Map<number, Uint8A
   return attributes;
 }
 
+/** A u32 attribute in the host's byte order; undefined: not there, or too short. */
 export function read32(value: Uint8Array | undefined): number | undefined {
   return value && value.length >= 4 ? viewOf(value).getUint32(0, true) : undefined;
 }

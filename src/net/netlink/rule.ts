@@ -54,6 +54,7 @@ export function deleteRule(rule: Rule, protocol: number): Change {
   };
 }
 
+/** All policy rules of one family (RTM_GETRULE). */
 export function rules(family: 4 | 6): Listing<ListedRule> {
   const body = new Uint8Array(RULE_HEADER);
   body[0] = family === 4 ? 2 : 10;

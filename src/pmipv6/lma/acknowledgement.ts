@@ -31,6 +31,7 @@ function copied(request: Request, utc: number, status: number): MobilityOption[]
   return kept;
 }
 
+/** The PBA that rejects a PBU with `status`; `utc`: milliseconds since 1970, for its timestamp. */
 export function reject(
   request: Request,
   status: number,

@@ -20,6 +20,7 @@ export type Rejection = {
 const MMB_TYPE = 63;
 const MAG_IDENTIFIER_TYPE = 64;
 
+/** Who asks and for whom (RFC 5213 §5.3.1): the profile of the node, or why not. */
 export function admit(request: Request, policy: Policy): { readonly profile: NodeProfile } | Rejection {
   if (!request.identity || request.identity.identifier.length === 0) {
     return { status: Status.MISSING_MN_IDENTIFIER_OPTION, why: 'MN Identifier is missing' };
@@ -80,6 +81,7 @@ export function checkOrder(
   return undefined;
 }
 
+/** The first mandatory option that a PBU lacks (RFC 5213 §5.3.1). */
 export function missingOption(request: Request): Rejection | undefined {
   if (!request.homePrefixes.length && !request.ipv4Requests.length) {
     return { status: Status.MISSING_HOME_NETWORK_PREFIX_OPTION, why: 'Home Network Prefix is missing' };

@@ -23,6 +23,7 @@ interface Refusal {
 
 const NEW: Match = { match: 'new' };
 
+/** The session that a PBU is about (RFC 5213 §5.4.1, RFC 8278 §4.1), and whether it is a handoff. `multipath`: the PBU asks for it and may have it. */
 export function findSession(cache: BindingCache, request: Request, multipath: boolean): Match {
   if (request.namedPrefixes.length) return byPrefix(cache, request, multipath);
   if (request.namedAddress !== null) return byAddress(cache, request, multipath, request.namedAddress);

@@ -8,10 +8,12 @@ import type { TunnelPath } from '../tunnel-session.ts';
 import { clearPath, type Farewell, type MagSession, type Path } from './update-list.ts';
 import { type EndpointPair, pairOf } from './wan-links.ts';
 
+/** Whether the session is to have bindings now. */
 export function wanted({ present, suspended, renewing, denied }: MagSession): boolean {
   return present && !suspended && !renewing && denied === null;
 }
 
+/** Whether its PBUs ask for multipath (RFC 8278 §3.2). */
 export function asksForMultipath({ config }: MagContext, { profile, multipath }: MagSession): boolean {
   return config.multipath && profile.multipath && multipath !== 'off';
 }

@@ -98,6 +98,7 @@ export class WanLinks {
   }
 }
 
+/** What is known of an LMA over this link; a new record if that is nothing. */
 export function contact({ contacts }: WanLink, lma: string): Contact {
   let known = contacts.get(lma);
   if (!known) contacts.set(lma, (known = { heard: -Infinity, silent: false, failed: false }));

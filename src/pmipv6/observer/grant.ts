@@ -48,6 +48,7 @@ export interface Refusal {
   readonly refused: string;
 }
 
+/** What `ack` grants of what `request` asked for. */
 export function readGrant(request: Request, ack: BindingAck): Grant | Refusal {
   if (ack.status >= FIRST_REJECTION) return { refused: `status ${ack.status}` };
   const { options } = ack;

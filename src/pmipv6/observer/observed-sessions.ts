@@ -38,6 +38,7 @@ export interface ObservedSession {
   installed: string;
 }
 
+/** All prefixes of the session, its home address among them. */
 export function prefixesOf(session: ObservedSession): string[] {
   const { homePrefixes, homeAddress, delegated } = session;
   return [...homePrefixes, ...(homeAddress === null ? [] : [homeAddress]), ...delegated];
