@@ -34,8 +34,7 @@ export interface SignalingControl {
   deregister?(node: string): void;
   /** MAG: takes a WAN interface out of use or into it again. Throws UNKNOWN_INTERFACE. */
   setInterface?(name: string, up: boolean): void;
-  /** MAG: what is known of a WAN interface; the LMA is told. Throws UNKNOWN_INTERFACE. */
-  /** Null: as configured. */
+  /** MAG: what is known of a WAN interface, null: as configured; the LMA is told. Throws UNKNOWN_INTERFACE. */
   setMetrics?(name: string, metrics: WanMetrics | null): void;
 }
 

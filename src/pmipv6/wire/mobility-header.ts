@@ -38,7 +38,6 @@ export interface UnknownMessage {
 
 export type KnownMessage = ReturnType<(typeof CODECS)[number]['decode']>;
 export type Message = KnownMessage | UnknownMessage;
-export type MessageOf<N extends Message['message']> = Extract<Message, { readonly message: N }>;
 
 type AnyCodec = MessageCodec<KnownMessage>;
 const byType = new Map<number, AnyCodec>();

@@ -196,12 +196,6 @@ function pad(writer: OctetWriter, octets: number): void {
   }
 }
 
-/** Type number of an option. */
-export function optionType(option: MobilityOption): number {
-  if (option.option === 'unknown' || option.option === 'malformed') return option.type;
-  return byName.get(option.option)!.type;
-}
-
 /** One option in words: `gre-key 0x11111111`. */
 export function describeOption(option: MobilityOption): string {
   if (option.option === 'unknown') return `unknown option ${option.type} 0x${hex(option.data)}`;
