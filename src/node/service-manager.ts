@@ -1,4 +1,5 @@
 /** What a service manager is told (sd_notify(3)): a datagram to the socket that it names in the environment. */
+import { SystemCallError } from '../net/errno.ts';
 import { close, sendTo, socket } from '../net/libc.ts';
 
 const AF_UNIX = 1;
@@ -19,12 +20,15 @@ export function tellServiceManager(state: ServiceState): void {
   address.set(name, 2);
   // sd_notify(3): RELOADING comes with the time of CLOCK_MONOTONIC in microseconds.
   const time = state === 'RELOADING' ? `\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}` : '';
-  const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   try {
-    sendTo(fd, new TextEncoder().encode(`${state}=1${time}`), address, address.length, path);
-  } catch {
-    // Nobody listens.
-  } finally {
-    close(fd);
+    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    try {
+      sendTo(fd, new TextEncoder().encode(`${state}=1${time}`), address, address.length, path);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    // Nobody listens, or there are no descriptors left.
+    if (!(error instanceof SystemCallError)) throw error;
   }
 }
