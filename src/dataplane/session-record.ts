@@ -5,15 +5,10 @@ import type { Distribution } from './distribution-writer.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { ENCAPSULATION_NUMBERS, buildPathTemplate, isKeyed } from './path-template.ts';
-import type { PathMtus } from './path-mtus.ts';
-import { encapsulationOverhead } from './overhead.ts';
 import { writeEstimates } from './path-estimates.ts';
 import { buildSchedule } from './schedule-table.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
-
-/** IPv6 asks for that much of every link (RFC 8200 §5). */
-const MIN_IPV6_MTU = 1280;
 
 /** A config block on the heap; `size` is what was allocated. */
 export interface ConfigBlock {
@@ -76,14 +71,14 @@ export function writePath(
   set(L.PATH_SOCKADDR_LENGTH, sockaddr.length);
 }
 
-/** Allocates and fills a config for the session; `origin` is the ticket at which its schedule begins. */
+/** Allocates and fills a config for the session; `origin` is the ticket at which its schedule begins, `innerMtu` what its paths carry. */
 export function writeConfig(
   memory: DataplaneMemory,
   spec: SessionSpec,
   pathNumbers: readonly number[],
   origin: bigint,
   distribution: Distribution,
-  mtus: PathMtus,
+  innerMtu: number,
   waits: WaitBounds = spec.resequencer,
 ): ConfigBlock {
   const schedule = buildSchedule(distribution.weights);
@@ -93,13 +88,6 @@ export function writeConfig(
   const set = (field: number, value: number): void => {
     memory.u32[(address + field) / 4] = value;
   };
-  // Also of paths that are down: the MTU should not change when one comes or goes.
-  const used = spec.paths.filter((path) => path.weight > 0 || isNamed(spec, path));
-  const innerMtu = Math.max(
-    // IPv6 is never cut and has to get through (RFC 8200 §5), whatever the network said.
-    spec.prefixes.some((prefix) => prefix.includes(':')) ? MIN_IPV6_MTU : 0,
-    Math.min(...(used.length ? used : spec.paths).map((path) => mtus.of(path) - encapsulationOverhead(path))),
-  );
   set(
     L.CONFIG_FLAGS,
     (spec.resequencer.late === 'drop' ? L.CONFIG_FLAG_LATE_DROP : 0) |
@@ -128,12 +116,4 @@ export function writeWaits(
 ): void {
   Atomics.store(memory.u32, (address + L.CONFIG_MIN_WAIT) / 4, minWaitUs);
   Atomics.store(memory.u32, (address + L.CONFIG_MAX_WAIT) / 4, maxWaitUs);
-}
-
-/** Whether a flow rule sends packets over the path. */
-function isNamed(spec: SessionSpec, { bid, label }: PathSpec): boolean {
-  return (spec.flows ?? []).some(({ action }) => {
-    if (action.action === 'drop') return false;
-    return action.action === 'labels' ? action.labels.includes(label ?? 0) : action.bids.includes(bid);
-  });
 }

@@ -53,7 +53,7 @@ export class SessionStore {
   readonly #paths: PathInstaller;
   readonly #classifiers: ClassifierCache;
   readonly #pins: FlowPins;
-  readonly #mtus = new PathMtus();
+  readonly #mtus: PathMtus;
   readonly #sessions = new Map<string, InstalledSession>();
   readonly #records: SessionRecords;
   /** Records of paths that only receive, for a while. */
@@ -71,6 +71,7 @@ export class SessionStore {
     this.#memory = memory;
     this.#linger = linger;
     this.#records = new SessionRecords(memory, wasm, grace);
+    this.#mtus = new PathMtus(memory.sizes.bufferSize - L.BUFFER_PACKET);
     this.#grace = grace;
     this.#tables = new LookupTables(memory, wasm, grace);
     this.#paths = new PathInstaller(memory, grace, endpoints, this.#tables);
@@ -384,6 +385,7 @@ export class SessionStore {
   status(name: string): SessionStatus {
     const { index, spec, paths, config, waits } = this.#get(name);
     const wait = waits ?? spec.resequencer;
+    const states = this.#mtus.states(spec, paths);
     return {
       name: spec.name,
       prefixes: spec.prefixes,
@@ -394,7 +396,9 @@ export class SessionStore {
       schedule: [...config.schedule.subarray(0, SCHEDULE_SHOWN)].map((position) => spec.paths[position]!.bid),
       scheduler: spec.distribution?.scheduler ?? DISTRIBUTION_DEFAULTS.scheduler,
       flows: config.distribution.flows,
-      paths: paths.map((path) => pathStatus(path, this.#mtus.of(path.spec), this.#paths.counters(path))),
+      paths: paths.map((path, i) =>
+        pathStatus({ ...path, state: states[i]! }, this.#mtus.of(path.spec), this.#paths.counters(path)),
+      ),
       wait: { minUs: wait.minWaitUs, maxUs: wait.maxWaitUs },
       resequencer: readResequencer(this.#memory, this.#memory.session(index)),
     };
@@ -461,14 +465,15 @@ export class SessionStore {
     origin: (weights: readonly number[]) => bigint,
     waits: WaitBounds = spec.resequencer,
   ): ConfigBlock {
+    const states = this.#mtus.states(spec, paths);
     const distribution = compileDistribution(
       this.#memory,
       this.#classifiers,
       spec,
-      paths.map(({ spec, number, state, divisor }) => ({
+      paths.map(({ spec, number, divisor }, i) => ({
         spec,
         record: this.#memory.path(number),
-        state: spec.receiveOnly ? 'down' : state,
+        state: spec.receiveOnly ? 'down' : states[i]!,
         divisor,
       })),
     );
@@ -476,7 +481,8 @@ export class SessionStore {
       // Schedules name paths by their place; those that receive only come behind.
       const numbers = [...paths, ...leaving].map(({ number }) => number);
       const start = origin(distribution.weights);
-      return writeConfig(this.#memory, spec, numbers, start, distribution, this.#mtus, waits);
+      const innerMtu = this.#mtus.innerMtu(spec, paths);
+      return writeConfig(this.#memory, spec, numbers, start, distribution, innerMtu, waits);
     } catch (error) {
       distribution.release();
       throw error;
