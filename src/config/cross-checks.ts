@@ -3,6 +3,7 @@ import { encapsulationOverhead } from '../dataplane/overhead.ts';
 import { isSequenced } from '../dataplane/path-template.ts';
 import { buildSchedule } from '../dataplane/schedule-table.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
+import { parseAddress } from '../ip.ts';
 import { checkPolicy } from './flow-rules.ts';
 import type { KeyPath } from './positions.ts';
 
@@ -79,6 +80,10 @@ function checkPath(
 ): void {
   for (const end of ['local', 'remote'] as const) {
     if (!path[end]) complain(end, 'missing, expected an address here or in defaults');
+    else if (!isUnicast(path[end])) complain(end, `${path[end]} is not the address of a single host`);
+  }
+  if (path.local && path.local === path.remote) {
+    complain('remote', `${path.remote} is the local address, too; expected that of the other end`);
   }
   const v6 = path.local.includes(':');
   if (path.local && path.remote && v6 !== path.remote.includes(':')) {
@@ -100,6 +105,12 @@ function checkPath(
   if (inner < MIN_IPV6_MTU && session.prefixes.some((prefix) => prefix.includes(':'))) {
     complain('mtu', `leaves ${inner} octets inside; IPv6 needs ${MIN_IPV6_MTU} (RFC 8200 §5, RFC 7676 §2.1)`);
   }
+}
+
+/** Neither multicast, broadcast or reserved, nor unspecified. */
+function isUnicast(text: string): boolean {
+  const { family, bytes } = parseAddress(text);
+  return bytes.some((octet) => octet !== 0) && bytes[0]! < (family === 4 ? 224 : 0xff);
 }
 
 /** Complaints about sessions that get in each other's way; `path` starts with the session's position. */

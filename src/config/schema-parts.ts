@@ -9,8 +9,17 @@ import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix } from '..
 export function expected(what: string): { error: (issue: { input?: unknown }) => string } {
   return {
     error: ({ input }) =>
-      input === undefined ? `missing, expected ${what}` : `got ${JSON.stringify(input)}, expected ${what}`,
+      input === undefined
+        ? `missing, expected ${what}`
+        : `got ${excerpt(JSON.stringify(input))}, expected ${what}`,
   };
+}
+
+const EXCERPT = 100;
+
+/** The beginning of what may be long: it may be the wrong file. */
+export function excerpt(text: string): string {
+  return text.length > EXCERPT ? `${text.slice(0, EXCERPT)} ...` : text;
 }
 
 /** A string that `parse` accepts; its complaint becomes the message. */

@@ -3,11 +3,12 @@
  * file; what is checked is the caller's business.
  */
 import { readFileSync } from 'node:fs';
-import { type Document, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, LineCounter, type YAMLParseError, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { TunloomError } from '../errors.ts';
 import type { Complaint } from './cross-checks.ts';
 import { type KeyPath, offsetOf, pathAt } from './positions.ts';
+import { excerpt } from './schema-parts.ts';
 import { keysAt, nearest } from './schema-keys.ts';
 
 /** The checked value, or null, and everything that is wrong. */
@@ -46,7 +47,7 @@ export function parseYaml<T>(text: string, file: string, check: (value: unknown)
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
   const place = (offset: number, path: KeyPath): string =>
     placeAt(lines, file, offset) + (path.length ? `${formatKey(path)}: ` : '');
-  const faults = [...document.errors, ...document.warnings, ...unknownAliases(document)];
+  const faults = [...document.errors.map(inWords), ...document.warnings, ...brokenAliases(document)];
   if (faults.length) {
     throw badConfig(
       faults.map(({ pos: [at], message }) => ({ at, line: place(at, pathAt(document, at)) + message })),
@@ -63,26 +64,41 @@ export function parseYaml<T>(text: string, file: string, check: (value: unknown)
   );
 }
 
+/** One of the parser's errors speaks to programmers. */
+function inWords(error: YAMLParseError): Pick<YAMLParseError, 'pos' | 'message'> {
+  if (error.code !== 'MULTIPLE_DOCS') return error;
+  return { pos: error.pos, message: 'another document begins here (---), expected one' };
+}
+
 /** What begins with a star is an alias to YAML, and a pattern to whoever forgot the quotes. */
-function unknownAliases(document: Document): { pos: [number]; message: string }[] {
+function brokenAliases(document: Document): { pos: [number]; message: string }[] {
   const faults: { pos: [number]; message: string }[] = [];
   visit(document, {
-    Alias: (_, alias) => {
-      if (alias.resolve(document)) return;
+    Alias: (_, alias, ancestors) => {
+      const target = alias.resolve(document);
       const { source, range } = alias;
-      const message = `there is no anchor &${source}; a value that begins with a star needs quotes: '*${source}'`;
-      faults.push({ pos: [range?.[0] ?? 0], message });
+      const complain = (message: string): void => void faults.push({ pos: [range?.[0] ?? 0], message });
+      if (!target) {
+        complain(`there is no anchor &${source}; a value that begins with a star needs quotes: '*${source}'`);
+      } else if ((ancestors as readonly unknown[]).includes(target)) {
+        complain(`&${source} contains itself`);
+      }
     },
   });
   return faults;
 }
 
+/** Anchors within anchors multiply: of what a short text comes to, this much is read. */
+const MOST_ALIASES = 100_000;
+
 function toValue(document: Document, file: string): unknown {
   try {
-    return document.toJS({ maxAliasCount: -1 });
+    return document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (error) {
-    // Such as a merge key whose value is no map.
-    throw new TunloomError('BAD_CONFIG', `${file}:1:1: ${(error as Error).message}`, { cause: error });
+    // Such as a merge key whose value is no map, or too many aliases.
+    const { name, message } = error as Error;
+    const reason = name === 'ReferenceError' ? 'anchors are used within anchors too often' : message;
+    throw new TunloomError('BAD_CONFIG', `${file}:1:1: ${reason}`, { cause: error });
   }
 }
 
@@ -106,10 +122,13 @@ export function describeIssues(error: z.ZodError, schema: z.core.$ZodType): Comp
 
 /** A key path as text, such as `sessions[0].paths[1].bid`. */
 export function formatKey(path: KeyPath): string {
-  return path.reduce<string>((text, key) => {
+  const text = path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
-    return text ? `${text}.${String(key)}` : String(key);
+    // In a file that is none of ours, a key may be anything.
+    const name = /^[\x21-\x7e]+$/.test(String(key)) ? String(key) : JSON.stringify(key);
+    return text ? `${text}.${name}` : name;
   }, '');
+  return excerpt(text);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,8 +1,8 @@
 /** The control socket: HTTP and JSON over a unix domain socket of mode 0600 (docs/control-socket.md). */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { dirname } from 'node:path';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { DataplaneControl } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { type EventSource, addEventStream } from './event-stream.ts';
@@ -74,10 +74,23 @@ export function buildControlServer({
   paths = null,
   signaling,
 }: ControlOptions): FastifyInstance {
-  const server = Fastify({ bodyLimit: BODY_LIMIT });
-  server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+  const answer = (error: Error & { statusCode?: number }, _request: unknown, reply: FastifyReply): void => {
     const { code, status } = classify(error);
-    return reply.status(status).send({ error: { code, message: error.message } });
+    reply.status(status).send({ error: { code, message: error.message } });
+  };
+  const server = Fastify({
+    bodyLimit: BODY_LIMIT,
+    // Names of sessions are NAIs, each octet of which may be written with three.
+    routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: answer,
+    clientErrorHandler: refuseMalformed,
+  });
+  server.setErrorHandler(answer);
+  // Many clients announce JSON with every request, also where there is none.
+  const parseJson = server.getDefaultJsonParser('error', 'error');
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parseJson(request, body as string, done);
   });
   server.setNotFoundHandler((request, reply) =>
     reply.status(404).send({
@@ -111,6 +124,14 @@ export function metricsText({
   const sessions = control.sessions();
   const health = sessions.flatMap(({ name }) => paths?.paths(name) ?? []);
   return formatMetrics(control.status(), sessions, health, signaling?.signaling());
+}
+
+/** What is not HTTP gets an answer of the usual form. */
+function refuseMalformed(error: Error, socket: Socket): void {
+  if (!socket.writable) return;
+  const body = JSON.stringify({ error: { code: 'BAD_REQUEST', message: error.message } });
+  const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
 }
 
 function classify(error: Error & { statusCode?: number }): { code: string; status: number } {

@@ -79,6 +79,38 @@ sessions:
 
 describe('errors', () => {
   test.each([
+    ['role: lma\nsessions: &a [*a]\n', 'x:2:15: sessions[0]: &a contains itself'],
+    ['role: lma\n---\nrole: mag\n', 'x:2:1: role: another document begins here (---), expected one'],
+    ['role: lma\nrole: mag\n', 'x:2:1: role: Map keys must be unique'],
+    [
+      `a0: &a0 [x, x]\n${Array.from({ length: 40 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`).join('\n')}`,
+      'x:1:1: anchors are used within anchors too often',
+    ],
+  ])('anchors and documents: %j', (text, message) => {
+    expect(() => parseConfig(text, 'x')).toThrow(message);
+  });
+
+  test('a file of something else is not printed as a whole, nor as it is', () => {
+    for (const text of [
+      `role: ${'x'.repeat(5000)}\n`,
+      `${'\u001b[31m'.repeat(500)}: 1\n`,
+      'x'.repeat(5000),
+    ]) {
+      const complain = (): unknown => parseConfig(text, 'x');
+      expect(complain).toThrow(/^[\x20-\x7e\n]+$/);
+      expect(complain).toThrow(/^(.{1,400}\n?){1,3}$/);
+    }
+  });
+
+  test('line ends, a byte order mark and anchors as editors and people write them', () => {
+    expect(parseConfig(`\uFEFF${base.replaceAll('\n', '\r\n')}`, 'x').sessions).toHaveLength(1);
+    const session = (n: number): string =>
+      `  - { name: mn${n}, prefixes: [192.0.2.${n}/32], sendKey: ${n}, receiveKey: ${n}, paths: ${n ? '*paths' : '&paths [{ bid: 1, local: 198.51.100.1, remote: 203.0.113.1 }]'} }`;
+    const many = Array.from({ length: 250 }, (_, n) => session(n)).join('\n');
+    expect(parseConfig(`role: lma\nsessions:\n${many}\n`, 'x').sessions).toHaveLength(250);
+  });
+
+  test.each([
     ['bid: 2', 'bid: 255', 'x.yaml:9:16: sessions[0].paths[1].bid: 255 is reserved'],
     ['bid: 2', 'bid: 1', /x\.yaml:9:\d+: sessions\[0\]\.paths\[1\]\.bid: .*1/],
     ['role: lma', 'role: ha', /x\.yaml:1:\d+: role: .*one of mag, lma/],

@@ -1,5 +1,5 @@
 /** The control socket's requests and errors, by injection, on a real session store without workers. */
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { listenMetrics } from '../../src/control/metrics-server.ts';
 import { buildControlServer, metricsText } from '../../src/control/server.ts';
@@ -233,3 +233,64 @@ function freePort(): Promise<number> {
     });
   });
 }
+
+test('whatever is wrong with a request, the answer says so in one form', async () => {
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  const { port } = new URL(await server.listen({ host: '127.0.0.1', port: 0 }));
+  const exchange = (request: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let answer = '';
+      const socket = connect({ host: '127.0.0.1', port: Number(port) }, () => socket.end(request));
+      socket.on('data', (data) => (answer += data.toString()));
+      socket.on('end', () => resolve(answer));
+      socket.on('error', reject);
+    });
+  for (const request of [
+    'nonsense\r\n\r\n',
+    'GET /v1/sessions/%ff HTTP/1.1\r\nhost: x\r\n\r\n',
+    `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    'PUT /v1/sessions/mn1 HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n{',
+  ]) {
+    const [head, body] = (await exchange(request)).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(body!)).toEqual({ error: { code: 'BAD_REQUEST', message: expect.any(String) } });
+  }
+  await server.close();
+});
+
+test('long names, and JSON that is announced but not there', async () => {
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  // As an NAI may be, after which an LMA names sessions.
+  const absent = await server.inject({ url: `/v1/sessions/${'n'.repeat(240)}%40example.org` });
+  expect(absent.json()).toMatchObject({ error: { code: 'UNKNOWN_SESSION' } });
+  const url = '/v1/sessions/mn7';
+  await server.inject({ method: 'PUT', url, payload: body });
+  const headers = { 'content-type': 'application/json' };
+  const removal = await server.inject({ method: 'DELETE', url, headers, payload: '' });
+  expect(removal.json()).toEqual({});
+});
+
+test.each([
+  ['203.0.113.1', 'paths[0].remote: 203.0.113.1 is the local address'],
+  ['224.0.0.1', 'paths[0].remote: 224.0.0.1 is not the address of a single host'],
+  ['255.255.255.255', 'paths[0].remote: 255.255.255.255 is not'],
+  ['0.0.0.0', 'paths[0].remote: 0.0.0.0 is not'],
+])('a path to %s is refused', async (remote, message) => {
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  const paths = [{ ...body.paths[0], remote }];
+  const put = await server.inject({ method: 'PUT', url: '/v1/sessions/mn7', payload: { ...body, paths } });
+  expect(put.statusCode).toBe(400);
+  expect((put.json() as { error: { message: string } }).error.message).toContain(message);
+});
