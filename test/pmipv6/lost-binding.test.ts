@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { WAN_DEFAULTS } from '../../src/pmipv6/mag/config.ts';
 import { Status } from '../../src/pmipv6/wire/numbers.ts';
-import { lmaConfig, magConfig, WLAN } from '../support/mag-bench.ts';
+import { lmaConfig, LTE, magConfig, MagBench, WLAN } from '../support/mag-bench.ts';
 import { LmaBench } from '../support/lma-bench.ts';
 import { SignalingNetwork } from '../support/signaling-network.ts';
 
@@ -93,4 +93,21 @@ it('status 154 for the extension; a hand-off back, and a session that nobody has
   expect(bench.send({ from: WLAN, handoff: 4, prefixes, options, lifetime: 0 })!.status).toBe(0);
   bench.pass(1000);
   expect(extend()!.status).toBe(0);
+});
+
+it('status 154: an error for a node that the LMA never had from here, a warning for one that has left', () => {
+  const level = (known: boolean): string[] => {
+    const bench = new MagBench();
+    let [update] = bench.up('lte', LTE);
+    if (known) {
+      bench.answer(update!);
+      bench.event({ event: 'metrics', name: 'lte', metrics: { weight: 2 } });
+      update = bench.updates().at(-1);
+    }
+    bench.answer(update!, { status: Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG });
+    return bench.effects.flatMap((effect) =>
+      effect.effect === 'log' && effect.text.includes('denied') ? [effect.level] : [],
+    );
+  };
+  expect([level(false), level(true)]).toEqual([['error'], ['warn']]);
 });

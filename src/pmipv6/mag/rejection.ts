@@ -173,7 +173,7 @@ export class Rejection {
 
   /** No service, and no further PBU until the operator says so or the node comes anew. */
   private deny(session: MagSession, path: Path, why: string): void {
-    this.report('error', session, path, `service denied: ${why}`);
+    this.report(session.away ? 'warn' : 'error', session, path, `service denied: ${why}`);
     session.denied = why;
   }
 
