@@ -109,6 +109,31 @@ static inline uint32_t strip_tunnel(uint8_t *m, uint8_t *meta, uint32_t encapsul
   return strip_protocol(m, meta, at + 4, length - 4, at[1]);
 }
 
+/* --------------------------------------------------------- classify/peer-table.ts, wire/ip.ts, findOwner() */
+
+static inline uint64_t path_key(uint32_t local, uint32_t peer, uint32_t keyed, uint32_t selector) {
+  return ((uint64_t)peer << 41) | ((uint64_t)keyed << 40) | ((uint64_t)local << 32) | selector;
+}
+
+static inline uint8_t *path_of_key(uint8_t *m, uint64_t key) {
+  uint32_t found = find8(m, PUBLISHED64(CONTROL_BLOCK, CONTROL_PATH_TABLE), key);
+  if (!found) unreached();
+  return AT(U32(CONTROL_BLOCK, CONTROL_PATHS)) + (uint64_t)(found - 1) * PATH_STRIDE;
+}
+
+static inline uint32_t find_owner(uint8_t *m, const uint8_t *inner, uint32_t family) {
+  int by_source = U32(CONTROL_BLOCK, CONTROL_ROLE) == ROLE_LMA;
+  return family == 4 ? find_session4(m, inner + (by_source ? 12 : 16)) : find_session6(m, inner + (by_source ? 8 : 24));
+}
+
+static inline int is_martian_source(const uint8_t *at, uint32_t family) {
+  if (family == 4) return at[12] == 127 || at[12] >= 224 || U16((uint8_t *)at, 12) == 0xfea9;
+  uint64_t high = __builtin_bswap64(U64((uint8_t *)at, 8));
+  if (high >> 56 == 0xff || high >> 54 == 0x3fa) return 1;
+  if (!high) unreached();
+  return 0;
+}
+
 /* --------------------------------------------------------------------------- pipeline/decapsulation.ts */
 
 static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint8_t *buffer,
@@ -123,20 +148,14 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   if (!peer) unreached();
   uint8_t *inner = AT(U32(meta, META_INNER));
   uint32_t family = U32(meta, META_INNER_FAMILY);
-  if (family != 4) unreached();
   int32_t total = check_inner(inner, U32(meta, META_INNER_LENGTH));
   if (total < 0) return (uint32_t)-total;
   uint32_t keyed = U32(meta, META_KEYED);
   if (!keyed) unreached();
-  uint32_t first = inner[12];
-  if (first == 127 || first >= 224 || U16(inner, 12) == 0xfea9) return DROP_INNER_MARTIAN;
-  uint32_t number = find_session4(m, inner + (U32(CONTROL_BLOCK, CONTROL_ROLE) == ROLE_LMA ? 12 : 16));
+  if (is_martian_source(inner, family)) return DROP_INNER_MARTIAN;
+  uint32_t number = find_owner(m, inner, family);
   uint32_t selector = U32(meta, META_KEY);
-  uint64_t key = ((uint64_t)peer << 41) | ((uint64_t)keyed << 40) |
-                 ((uint64_t)U32(endpoint, ENDPOINT_LOCAL) << 32) | selector;
-  uint32_t found = find8(m, PUBLISHED64(CONTROL_BLOCK, CONTROL_PATH_TABLE), key);
-  if (!found) unreached();
-  uint8_t *path = AT(U32(CONTROL_BLOCK, CONTROL_PATHS)) + (uint64_t)(found - 1) * PATH_STRIDE;
+  uint8_t *path = path_of_key(m, path_key(U32(endpoint, ENDPOINT_LOCAL), peer, keyed, selector));
   uint8_t *session = AT(U32(CONTROL_BLOCK, CONTROL_SESSIONS)) + (uint64_t)U32(path, PATH_SESSION) * SESSION_STRIDE;
   if (number != U32(session, SESSION_NUMBER)) return DROP_INNER_ADDRESS;
   uint32_t config = PUBLISHED32(session, SESSION_CONFIG);
@@ -156,13 +175,19 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   return 0;
 }
 
-static inline void decapsulate_message(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint32_t i) {
+static inline uint32_t read_message(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint32_t i) {
   uint8_t *meta = worker + WORKER_META, *header = worker + WORKER_RECEIVE_HEADERS + i * MMSGHDR_SIZE;
-  uint32_t length = U32(header, MMSGHDR_LEN);
   U32(meta, META_SEGMENT) = 0;
   if (U32(endpoint, ENDPOINT_MODE) != MODE_WHOLE) unreached();
   uint8_t *at = AT(U32(worker, WORKER_RECEIVE_BUFFERS + i * 4)) + BUFFER_PACKET;
-  uint32_t reason = U32(header, MMSGHDR_FLAGS) & TRUNCATED ? DROP_OUTER_TRUNCATED : read_whole(m, meta, endpoint, at, length);
+  if (U32(header, MMSGHDR_FLAGS) & TRUNCATED) return DROP_OUTER_TRUNCATED;
+  return read_whole(m, meta, endpoint, at, U32(header, MMSGHDR_LEN));
+}
+
+static inline void decapsulate_message(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint32_t i) {
+  uint8_t *meta = worker + WORKER_META;
+  uint32_t length = U32(worker + WORKER_RECEIVE_HEADERS + i * MMSGHDR_SIZE, MMSGHDR_LEN);
+  uint32_t reason = read_message(m, worker, endpoint, i);
   uint32_t segment = U32(meta, META_SEGMENT);
   if (segment && segment < length) unreached();
   uint8_t *buffer = take_received(m, worker, i);
@@ -172,11 +197,63 @@ static inline void decapsulate_message(uint8_t *m, uint8_t *worker, uint8_t *end
   if (reason) drop(m, worker, buffer, reason);
 }
 
+/* ------------------------------------------------------------------------------------ pipeline/warm.ts */
+
+static void warm_payloads(uint8_t *m, uint8_t *worker, uint8_t *end) {
+  uint8_t *list = worker + WORKER_WARM;
+  uint64_t sum = 0;
+  for (uint8_t *at = list; at < end; at += WARM_STRIDE)
+    U32(at, WARM_INNER) = find_owner(m, AT(U32(at, WARM_INNER)), U32(at, WARM_FAMILY));
+  for (uint8_t *at = list; at < end; at += WARM_STRIDE)
+    U64(at, WARM_KEY) = ADDRESS(path_of_key(m, U64(at, WARM_KEY)));
+  uint64_t row = (uint64_t)U32(worker, WORKER_INDEX) * U32(CONTROL_BLOCK, CONTROL_PATH_CAPACITY);
+  uint8_t *stats = AT(U32(CONTROL_BLOCK, CONTROL_PATH_STATS)) + row * PATH_STAT_STRIDE;
+  for (uint8_t *at = list; at < end; at += WARM_STRIDE) {
+    uint8_t *path = AT(U32(at, 0));
+    sum += U64(path, PATH_RX_HIGHEST) + U64(path, PATH_MODEL_BLOCK) + U32(path, PATH_FLAGS);
+  }
+  for (uint8_t *at = list; at < end; at += WARM_STRIDE) {
+    uint8_t *path = AT(U32(at, 0));
+    sum += U64(stats, (uint64_t)U32(path, PATH_NUMBER) * PATH_STAT_STRIDE);
+    uint8_t *session = AT(U32(CONTROL_BLOCK, CONTROL_SESSIONS)) + (uint64_t)U32(path, PATH_SESSION) * SESSION_STRIDE;
+    U32(at, 0) = ADDRESS(session);
+    sum += (uint64_t)U32(session, SESSION_CONFIG) + U32(session, SESSION_HEAD) + U32(session, SESSION_LATENESS_SAMPLES) +
+           U64(session, SESSION_STATS) + U64(session, SESSION_DEPTH_HISTOGRAM) + U64(session, SESSION_WAIT_HISTOGRAM);
+  }
+  for (uint8_t *at = list; at < end; at += WARM_STRIDE) {
+    uint8_t *session = AT(U32(at, 0)), *config = AT(U32(session, SESSION_CONFIG));
+    uint32_t head = U32(session, SESSION_HEAD);
+    sum += (uint64_t)U32(config, CONFIG_FLAGS) + U32(config, CONFIG_PATH_LIST) +
+           U32(AT(U32(session, SESSION_RING)), (head & U32(session, SESSION_MASK)) * 4) +
+           U32(history_word(m, session, head), 0);
+  }
+  U64(worker, WORKER_WARMED) = sum;
+}
+
+/* Messages are neither merged nor without a key here. */
+static void warm_messages(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint32_t first, uint32_t received) {
+  uint8_t *meta = worker + WORKER_META, *end = worker + WORKER_WARM;
+  uint32_t encapsulation = U32(endpoint, ENDPOINT_ENCAPSULATION);
+  int by_port = encapsulation == ENCAPSULATION_UDP || encapsulation == ENCAPSULATION_UDP_GRE;
+  for (uint32_t i = first; i < received; i++) {
+    if (read_message(m, worker, endpoint, i) || U32(meta, META_SEGMENT)) unreached();
+    if (strip_tunnel(m, meta, encapsulation) || !U32(meta, META_KEYED)) unreached();
+    uint32_t peer = find16(m, PUBLISHED64(CONTROL_BLOCK, CONTROL_PEER_TABLE), U64(meta, META_SOURCE_HIGH),
+                           U64(meta, META_SOURCE_LOW), by_port ? U32(meta, META_PORT) : 0);
+    U64(end, WARM_KEY) = path_key(U32(endpoint, ENDPOINT_LOCAL), peer, 1, U32(meta, META_KEY));
+    U32(end, WARM_INNER) = U32(meta, META_INNER);
+    U32(end, WARM_FAMILY) = U32(meta, META_INNER_FAMILY);
+    end += WARM_STRIDE;
+  }
+  warm_payloads(m, worker, end);
+}
+
 static void decapsulate_batch(uint8_t *m, uint8_t *worker, uint32_t endpoint, uint32_t first, uint32_t received,
                               uint64_t now) {
   U64(worker, WORKER_NOW) = now;
   if (U32(worker, WORKER_STASH_COUNT)) unreached();
   uint8_t *record = AT(U32(CONTROL_BLOCK, CONTROL_ENDPOINTS) + endpoint * ENDPOINT_STRIDE);
+  if (U32(CONTROL_BLOCK, CONTROL_SESSION_COUNT) >= MANY_SESSIONS) warm_messages(m, worker, record, first, received);
   for (uint32_t i = first; i < received; i++) {
     if (i > first && delivery_room(worker) < DATAGRAMS_MAX) unreached();
     decapsulate_message(m, worker, record, i);

@@ -338,8 +338,6 @@ static inline void encapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *buffer,
 
 /* ------------------------------------------------------------------------------------ pipeline/warm.ts */
 
-#define MANY_SESSIONS 1000
-
 static void warm_sessions(uint8_t *m, uint8_t *worker, uint32_t first, uint32_t last) {
   uint8_t *list = worker + WORKER_WARM;
   uint32_t n = 0;

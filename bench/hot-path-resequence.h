@@ -267,8 +267,12 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
 
 static uint8_t *touch(uint8_t *m, uint8_t *worker, uint8_t *session) {
   uint32_t n = U32(worker, WORKER_TOUCHED_COUNT);
-  for (uint32_t i = n; i > 0; i--)
-    if (U32(worker + WORKER_TOUCHED + (i - 1) * TOUCHED_STRIDE, TOUCHED_SESSION) == ADDRESS(session)) unreached();
+  for (uint32_t i = n; i > 0; i--) {
+    uint8_t *entry = worker + WORKER_TOUCHED + (i - 1) * TOUCHED_STRIDE;
+    if (U32(entry, TOUCHED_SESSION) != ADDRESS(session)) continue;
+    U32(worker, WORKER_TOUCHED_LAST) = ADDRESS(entry);
+    return entry;
+  }
   if (n == TOUCHED_MAX) unreached();
   uint8_t *entry = worker + WORKER_TOUCHED + n * TOUCHED_STRIDE;
   U32(entry, TOUCHED_SESSION) = ADDRESS(session);

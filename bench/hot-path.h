@@ -31,6 +31,9 @@ typedef uint64_t __attribute__((may_alias)) word64;
 #define PUBLISHED64(at, field) __atomic_load_n(WORD64(at, field), __ATOMIC_ACQUIRE)
 #define STORE32(at, field, value) __atomic_store_n(WORD32(at, field), (value), __ATOMIC_SEQ_CST)
 
+/* pipeline/warm.ts */
+#define MANY_SESSIONS 1000
+
 /* An address in the shared memory, and back. */
 #define AT(address) (m + (uint32_t)(address))
 #define ADDRESS(at) ((uint32_t)((at) - m))

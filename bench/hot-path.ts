@@ -6,6 +6,7 @@
 import * as L from '../assembly/layout.ts';
 import { GracePeriods } from '../src/dataplane/grace.ts';
 import { LookupTables } from '../src/dataplane/lookup-tables.ts';
+import type { SessionSpec } from '../src/dataplane/session-spec.ts';
 import { BenchNode } from '../test/support/bench-node.ts';
 import { innerPacket } from '../test/support/inner-packet.ts';
 import { mirrored, testPath, testSession } from '../test/support/session.ts';
@@ -124,17 +125,7 @@ export function encapsulateKernel(name: string, c: CTwins | null, udpChecksum: b
  */
 export function encapsulateManyKernel(name: string, c: CTwins | null, sessions: number): Kernel {
   const node = new BenchNode('mag', { sessions, paths: sessions * 2, heap: 256 << 20, supers: false });
-  for (let i = 0; i < sessions; i++) {
-    node.sessions.add({
-      ...session,
-      name: `mn${i}`,
-      prefixes: [`${sessionAddress(i)}/64`],
-      sendKey: i + 1,
-      receiveKey: i + 1,
-      clampMss: false,
-      resequencer: { ...session.resequencer, window: 64 },
-    });
-  }
+  node.add(...manySessions(sessions));
   const { wasm, worker, memory } = node;
   for (let path = 0; path < sessions * 2; path++) {
     memory.u32[(memory.path(path) + L.PATH_FLAGS) / 4]! &= ~L.PATH_FLAG_UDP_CHECKSUM;
@@ -229,6 +220,70 @@ export function decapsulateKernel(name: string, c: CTwins | null, order: Order):
   return { ...kernel, check: checkMemory(node, state, kernel) };
 }
 
+/**
+ * The same for batches whose packets are of random ones of so many sessions, each with a path key, a window and numbers of its own. Inner
+ * IPv6, so that nothing but addresses, keys and numbers differ.
+ */
+export function decapsulateManyKernel(name: string, c: CTwins | null, sessions: number): Kernel {
+  const node = new BenchNode('lma', { sessions, paths: sessions * 2, heap: 256 << 20, supers: false });
+  const specs = manySessions(sessions);
+  node.add(...specs.map(mirrored));
+  const { wasm, worker, memory } = node;
+  const source = `${sessionAddress(0)}1`;
+  const packet = innerPacket({ family: 6, source, payload: new Uint8Array(LENGTH - 48) });
+  const mag = new BenchNode('mag').add(specs[0]!);
+  const sent = mag.encapsulate(Array.from({ length: 5 }, () => packet)).sent.map(({ bytes }) => bytes);
+  const outer = [1, 2].map((bid) => {
+    const bytes = sent.find((octets) => octets[15] === bid)!;
+    bytes.fill(0, 26, 28);
+    return bytes.slice(0, bytes.length - packet.length);
+  });
+  fillBuffers(node, sent[0]!);
+  const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
+  const host = hostAddress(memory.memory);
+  const state = { turn: 0 };
+  /** What recvmmsg(2) would do. */
+  const receive = (): number => {
+    wasm.prepareReceive(worker, -1, L.BATCH);
+    let random = (Math.imul(state.turn, 0x9e3779b1) + 1) >>> 0;
+    const inBatch = new Map<number, number>();
+    for (let i = 0; i < L.BATCH; i++) {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      const chosen = Math.floor((random / 2 ** 32) * sessions);
+      const before = inBatch.get(chosen) ?? 0;
+      inBatch.set(chosen, before + 1);
+      const sequence = memory.u32[(memory.session(chosen) + L.SESSION_HEAD) / 4]! + before;
+      const at = memory.u32[places + i]! + L.BUFFER_PACKET;
+      memory.bytes.set(outer[i & 1]!, at);
+      memory.view.setUint32(at + 36, chosen + 1);
+      memory.view.setUint32(at + 40, sequence);
+      memory.view.setUint32(at + 44 + 12, chosen);
+    }
+    state.turn++;
+    return node.now + state.turn * STEP;
+  };
+  const sum = (batches: number, one: (now: number) => number): number => {
+    let ns = 0;
+    for (let i = 0; i < batches; i++) ns += one(receive());
+    return ns;
+  };
+  const wasmClock = clockCost(() => nanoseconds(() => {}));
+  const cClock = c ? clockCost(c.clockCost) : 0;
+  const kernel = {
+    name,
+    packets: L.BATCH,
+    wasm: (batches: number) =>
+      sum(batches, (now) => {
+        const start = performance.now();
+        wasm.decapsulate(worker, 0, 0, L.BATCH, now);
+        wasm.deliveriesDone(worker, now);
+        return (performance.now() - start) * 1e6 - wasmClock;
+      }),
+    c: (batches: number) => sum(batches, (now) => c!.decapsulate(host, worker, now) - cClock),
+  };
+  return { ...kernel, check: checkMemory(node, state, kernel) };
+}
+
 /** The resequencer alone: a buffer, its number, window, release, history, delivery list. */
 export function resequenceKernel(
   name: string,
@@ -270,6 +325,19 @@ export function resequenceKernel(
   // The first batch takes its buffers from the pool, which the twin does not have.
   kernel.wasm(1);
   return { ...kernel, check: checkMemory(node, state, kernel) };
+}
+
+/** Sessions with a prefix and keys of their own each, all over the same two pairs of addresses. */
+function manySessions(count: number): SessionSpec[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...session,
+    name: `mn${i}`,
+    prefixes: [`${sessionAddress(i)}/64`],
+    sendKey: i + 1,
+    receiveKey: i + 1,
+    clampMss: false,
+    resequencer: { ...session.resequencer, window: 64 },
+  }));
 }
 
 /** The /64 prefix of a session, whose number is the second half of it. */
