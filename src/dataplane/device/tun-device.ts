@@ -5,8 +5,8 @@ import type { PacketDevice } from './device.ts';
 
 const EINTR = 4;
 const EAGAIN = 11;
-/** A batch ends when it has this many octets: more would only push each other out of the cache. */
-const BATCH_OCTETS = 128 << 10;
+/** A batch ends when it has this many octets: what is sent together makes longer messages, but has to fit into a core's cache. */
+const BATCH_OCTETS = 512 << 10;
 
 /** Whether a receive that failed with `errno` just has nothing to give now. */
 export function isTemporary(errno: number): boolean {
