@@ -351,7 +351,7 @@ export class MagNode {
     this.host.setGateways([...gateways, ...[...this.#closing.values()].flat()]);
   }
 
-  /** Messages to LMAs that are configured no more are protected as before. What was seen with keys that stay is remembered. */
+  /** Messages to LMAs that are configured no more are protected as before. */
   #changeKeys(before: MagDaemonConfig, after: MagDaemonConfig): void {
     const { keys, clockWindow } = after;
     if (isDeepStrictEqual([before.keys, before.clockWindow], [keys, clockWindow])) return;

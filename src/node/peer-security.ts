@@ -39,12 +39,12 @@ export class PeerSecurity {
   /** LMA: SPI that a peer has used last, by its end of the signaling: MAGs of unknown addresses can only be told apart by their keys. */
   readonly #spis: Map<string, number>;
 
-  /** `window`: milliseconds that the clocks of both ends may be apart. `before`: whose memory of the peers' keys goes on. */
+  /** `window`: milliseconds that the clocks of both ends may be apart. `before`: whose memory of the peers' keys and messages goes on. */
   constructor(role: 'mag' | 'lma', keys: readonly PeerKey[], window: number, before?: PeerSecurity) {
     this.#role = role;
     this.#spis = before ? before.#spis : new Map();
     this.#keys = keys.map((key) => ({ prefix: parsePrefix(key.prefix), key }));
-    this.#guard = new ReplayGuard(window);
+    this.#guard = new ReplayGuard(window, before ? before.#guard : undefined);
   }
 
   /** Judges a message that decoded well. Peers without a key need none; peers with one have to use it in every message. */

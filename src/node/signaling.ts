@@ -59,7 +59,7 @@ export class Signaling {
     this.#security = security;
   }
 
-  /** Other keys; messages seen with the former ones are forgotten, but not who uses which. `role`, `keys`, `window`: as in PeerSecurity. */
+  /** Other keys; which messages were seen, and who uses which key, is remembered. `role`, `keys`, `window`: as in PeerSecurity. */
   setKeys(role: 'mag' | 'lma', keys: readonly PeerKey[], window: number): void {
     this.#security = new PeerSecurity(role, keys, window, this.#security);
   }

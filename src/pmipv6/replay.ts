@@ -13,6 +13,9 @@ const MESG_ID_TYPE = 10;
 const MESG_ID_LENGTH = 8;
 /** Seconds from 1900 to 1970. */
 const NTP_EPOCH = 2_208_988_800;
+/** RFC 4330 §3: with the first bit set the seconds count from 1900, otherwise from when they began again in 2036. */
+const NTP_FIRST_BIT = 0x8000_0000;
+const NTP_ERA = 2 ** 32;
 
 export type ReplayVerdict = 'fresh' | 'replayed' | 'stale' | 'untimed';
 
@@ -38,7 +41,9 @@ function timeOf({ options }: Message): number | undefined {
     if (option.option !== 'unknown' || option.type !== MESG_ID_TYPE) continue;
     if (option.data.length !== MESG_ID_LENGTH) return undefined;
     const view = new DataView(option.data.buffer, option.data.byteOffset);
-    return (view.getUint32(0) - NTP_EPOCH) * 1000 + (view.getUint32(4) / 2 ** 32) * 1000;
+    const written = view.getUint32(0);
+    const seconds = written < NTP_FIRST_BIT ? written + NTP_ERA : written;
+    return (seconds - NTP_EPOCH) * 1000 + (view.getUint32(4) / 2 ** 32) * 1000;
   }
   return undefined;
 }
@@ -49,8 +54,12 @@ export class ReplayGuard {
   /** Authenticators by the time (UTC) until which they are remembered, oldest first. */
   private readonly seen = new Map<string, number>();
 
-  constructor(window: number) {
+  /** `before`: what it has seen is remembered, for as long as this `window` asks. */
+  constructor(window: number, before?: ReplayGuard) {
     this.window = window;
+    for (const [authenticator, until] of before?.seen ?? []) {
+      this.seen.set(authenticator, until + 2 * (window - before!.window));
+    }
   }
 
   /** Judges a message whose `authenticator` has been found right, and remembers it. */

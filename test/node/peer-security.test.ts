@@ -52,6 +52,21 @@ test('MAGs of unknown addresses, behind one NAT: each is answered with its own k
   expect(answered(lma(security), two)).toBe(0x102);
 });
 
+test('a message that was taken before other keys came is not taken again', () => {
+  const remote = { address: NAT, port: 10_001 };
+  const message = bench.build({ mag: 'box1@example.org', bid: 1 });
+  const mag = new PeerSecurity('mag', [{ ...keyOf(1), prefix: `${LMA}/32` }], 7000);
+  const octets = mag.protect(encodeMessage(message), {
+    local: '192.0.2.2',
+    remote: { address: LMA, port: 5436 },
+  });
+  const before = lma();
+  const ends = { local: LMA, remote };
+  expect(before.check(message, octets, ends, bench.now.utc)).toMatchObject({ verdict: 'accepted' });
+  const after = new PeerSecurity('lma', [keyOf(1)], 14_000, before);
+  expect(after.check(message, octets, ends, bench.now.utc + 27_000)).toEqual({ verdict: 'replayed' });
+});
+
 test('a message that is refused does not change the key of answers', () => {
   const security = lma();
   const remote = { address: NAT, port: 10_001 };

@@ -86,6 +86,21 @@ test('§6: a message is taken once, and only near to our time', () => {
   expect(guard.judge(timed, 'a', utc + 60_000)).toBe('stale');
 });
 
+test('the seconds of NTP begin again in 2036, and messages are taken then and later', () => {
+  const heartbeat: Message = {
+    message: 'heartbeat',
+    response: false,
+    unsolicited: false,
+    sequence: 1,
+    options: [],
+  };
+  for (const date of ['2036-02-07T06:28:15Z', '2036-02-07T06:28:17Z', '2050-01-01T00:00:00Z']) {
+    const utc = Date.parse(date);
+    const timed = decodeMessage(encodeMessage(withTime(heartbeat, utc)));
+    expect([date, new ReplayGuard(7000).judge(timed, 'a', utc)]).toEqual([date, 'fresh']);
+  }
+});
+
 test('a PBU with a Timestamp is left to the state machine, which answers 156 with its own time', () => {
   const guard = new ReplayGuard(7000);
   const update = new LmaBench().build({});
