@@ -14,6 +14,7 @@ import { labCommand } from './commands/lab.ts';
 import { lmaCommand } from './commands/lma.ts';
 import { magCommand } from './commands/mag.ts';
 import { pathsCommand } from './commands/paths.ts';
+import { reloadCommand } from './commands/reload.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { flowsCommand } from './commands/flows.ts';
 import { schedulerCommand } from './commands/scheduler.ts';
@@ -47,6 +48,7 @@ for (const command of [
   magCommand(),
   lmaCommand(),
   dataplaneCommand(),
+  reloadCommand(),
   statusCommand(),
   sessionsCommand(),
   pathsCommand(),

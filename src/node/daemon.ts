@@ -5,16 +5,21 @@ import { type Logger, pino } from 'pino';
 import { placeOf, readConfigFile } from '../config/yaml-file.ts';
 import type { DataplaneEvent } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
-import { tellServiceManager } from './service-manager.ts';
+import { feedWatchdog, journalPriority, logsToJournal, tellServiceManager } from './service-manager.ts';
 
-/** The daemon's log: JSON lines on standard error, written at once. Lines that cannot be written (a full disk, say) are lost, and their number told by the next. */
+/** The daemon's log: JSON lines on standard error, written at once, with priorities if it is the journal. Lines that cannot be written (a full disk, say) are lost, and their number told by the next. */
 export function openLog(level: string): Logger {
   let lost = 0;
+  const priorityOf = logsToJournal() ? journalPriority : () => '';
   const write = (line: string): void => {
     try {
-      if (lost) writeSync(2, `{"level":40,"time":${Date.now()},"event":"logLost","lines":${lost}}\n`);
+      if (lost) {
+        const told = `{"level":40,"time":${Date.now()},"event":"logLost","lines":${lost}}\n`;
+        writeSync(2, priorityOf(40) + told);
+      }
       lost = 0;
-      writeSync(2, line);
+      // pino writes the level first.
+      writeSync(2, priorityOf(Number(line.slice('{"level":'.length, '{"level":NN'.length))) + line);
     } catch {
       lost++;
     }
@@ -42,7 +47,7 @@ export function stopSignal(log: Logger): Promise<void> {
 
 function ignoreHangup(): void {}
 
-/** The daemon serves: from now on it reloads on SIGHUP, logging what is wrong. Gives a function that ends that. */
+/** The daemon serves: from now on it reloads on SIGHUP, logging what is wrong, and feeds the watchdog. Gives a function that ends that. */
 export function serveHangups(log: Logger, reload: () => Promise<unknown>): () => void {
   const onHangup = (): void => {
     tellServiceManager('RELOADING');
@@ -55,9 +60,13 @@ export function serveHangups(log: Logger, reload: () => Promise<unknown>): () =>
       .finally(() => tellServiceManager('READY'));
   };
   tellServiceManager('READY');
+  const stopFeeding = feedWatchdog();
   process.off('SIGHUP', ignoreHangup);
   process.on('SIGHUP', onHangup);
-  return () => process.off('SIGHUP', onHangup);
+  return () => {
+    stopFeeding();
+    process.off('SIGHUP', onHangup);
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
-/** What a service manager is told (sd_notify(3)): a datagram to the socket that it names in the environment. */
+/** What a service manager is told (sd_notify(3)): a datagram to the socket that it names in the environment; and what its log wants. */
+import { fstatSync } from 'node:fs';
 import { SystemCallError } from '../net/errno.ts';
 import { close, sendTo, socket } from '../net/libc.ts';
 
@@ -6,7 +7,7 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
-export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';
+export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING' | 'WATCHDOG';
 
 /** Tells it, if there is one. If that fails, it is no business of the daemon's (sd_notify(3), Notes). */
 export function tellServiceManager(state: ServiceState): void {
@@ -31,4 +32,29 @@ export function tellServiceManager(state: ServiceState): void {
     // Nobody listens, or there are no descriptors left.
     if (!(error instanceof SystemCallError)) throw error;
   }
+}
+
+/**
+ * Tells it at intervals that the control thread is alive, if it wants to know (sd_watchdog_enabled(3)): one that hangs is restarted. Gives a
+ * function that ends that.
+ */
+export function feedWatchdog(): () => void {
+  const { WATCHDOG_USEC: timeout, WATCHDOG_PID: pid } = process.env;
+  if (!timeout || (pid && Number(pid) !== process.pid)) return () => {};
+  const timer = setInterval(() => tellServiceManager('WATCHDOG'), Number(timeout) / 2000);
+  return () => clearInterval(timer);
+}
+
+/** Whether standard error is a stream to the journal (systemd.exec(5), JOURNAL_STREAM), which takes priorities in front of lines. */
+export function logsToJournal(): boolean {
+  const { dev, ino } = fstatSync(2);
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`;
+}
+
+/** The prefix that says a line's priority (sd-daemon(3)), by its level in pino's numbers. */
+export function journalPriority(level: number): string {
+  if (level >= 60) return '<2>';
+  if (level >= 50) return '<3>';
+  if (level >= 40) return '<4>';
+  return level >= 30 ? '<6>' : '<7>';
 }

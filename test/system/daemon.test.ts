@@ -170,6 +170,10 @@ test('SIGHUP adds, changes and removes sessions; a broken file changes nothing a
   child.kill('SIGHUP');
   await waitFor(() => log().includes('probes.enabled: cannot be changed'));
 
+  expect(() => tunloom('reload')).toThrow(`tunloom: ${file}:5:`);
+  writeFileSync(file, configYaml([sessionYaml(1, [3, 1]), sessionYaml(3, [1, 2])], probes));
+  expect(tunloom('reload')).toBe('reloaded, added 0, removed 0, changed 0, weightsOnly 0\n');
+
   writeFileSync(file, configYaml([sessionYaml(1, [0, 0])]));
   child.kill('SIGHUP');
   await waitFor(() => log().includes('all weights are 0'));

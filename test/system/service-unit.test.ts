@@ -47,8 +47,11 @@ test('they need no more, and tell when they are ready, reload and stop', async (
   undo.push(() => rmSync(folder, { recursive: true }));
   chmodSync(folder, 0o755);
   const socket = join(folder, 'notify');
-  const told = await listen(socket);
-  const deployment = new Deployment('unit', ['env', `NOTIFY_SOCKET=${socket}`, ...SETPRIV]);
+  const heard = await listen(socket);
+  const told = (): string[] => heard().filter((line) => line !== 'WATCHDOG=1');
+  const journal = ['sh', '-c', 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@"', 'sh'];
+  const notify = ['env', `NOTIFY_SOCKET=${socket}`, 'WATCHDOG_USEC=200000'];
+  const deployment = new Deployment('unit', [...journal, ...notify, ...SETPRIV]);
   undo.push(() => deployment.stop());
   chmodSync(deployment.folder, 0o777);
   await deployment.startLma(`metrics: { listen: '127.0.0.1:9278' }`);
@@ -64,11 +67,15 @@ test('they need no more, and tell when they are ready, reload and stop', async (
   expect(scraped).toMatch(/^tunloom_signaling_acknowledgements_total\{status="0"\} [1-9]/m);
   deployment.lmaDaemon!.child.kill('SIGHUP');
   await waitFor(() => told().length === 4);
+  await waitFor(() => heard().includes('WATCHDOG=1'));
   expect(await deployment.magDaemon!.end()).toBe(0);
   expect(await deployment.lmaDaemon!.end()).toBe(0);
   await waitFor(() => told().length === 6);
   const reloading = expect.stringMatching(/^RELOADING=1 MONOTONIC_USEC=\d+$/) as string;
   expect(told()).toEqual(['READY=1', 'READY=1', reloading, 'READY=1', 'STOPPING=1', 'STOPPING=1']);
+  // What journalctl -p goes by.
+  expect(deployment.lmaDaemon!.log).toMatch(/^<6>\{"level":30,.*"event":"listening"/m);
+  expect(deployment.lmaDaemon!.log).toMatch(/^<4>\{"level":40,.*"event":"notForwarding"/m);
   // Not a word about something that was refused.
   expect(deployment.magDaemon!.log + deployment.lmaDaemon!.log).not.toMatch(/EPERM|EACCES|"level":[56]0/);
 });
