@@ -7,6 +7,12 @@ import { TunloomError } from '../errors.ts';
 
 /** SACK blocks of an acknowledgement (first, after last), as many as fit beside timestamps (RFC 2018 §3). */
 export const SACK_BLOCKS = 3;
+/** Words of `options`: timestamp and echo (RFC 7323) in milliseconds, window in segments, blocks. */
+export const STAMP = 0;
+export const ECHO = 1;
+export const WINDOW = 2;
+export const SACKS = 3;
+export const OPTION_WORDS = SACKS + 2 * SACK_BLOCKS;
 
 /** A copy of it has come out of the path; and out of the resequencer. */
 export const IN_TUNNEL = 0;
@@ -26,7 +32,8 @@ export class PacketStore {
   readonly progress: Uint8Array;
   /** A data segment's number, an acknowledgement's cumulative one. */
   readonly segments: Int32Array;
-  readonly sacks: Int32Array;
+  /** What else a TCP segment says, OPTION_WORDS each. */
+  readonly options: Int32Array;
   #next = 1;
 
   /** `capacity` is a power of two above the number of packets that can be on their way at once. */
@@ -38,7 +45,7 @@ export class PacketStore {
     this.sizes = new Int32Array(capacity);
     this.progress = new Uint8Array(capacity);
     this.segments = new Int32Array(capacity);
-    this.sacks = new Int32Array(capacity * SACK_BLOCKS * 2);
+    this.options = new Int32Array(capacity * OPTION_WORDS);
   }
 
   /** Gives the position of a new record. */

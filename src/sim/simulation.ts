@@ -301,7 +301,7 @@ interface FlowWay {
 /** By a flow's packets go into the tunnel. A class, as the one below, so that calls by it are compiled inline. */
 class TunnelFlowPort implements FlowPort {
   readonly loop: EventLoop;
-  readonly sacks: Int32Array;
+  readonly options: Int32Array;
   readonly segments: Int32Array;
   readonly sizes: Int32Array;
   readonly #simulation: Simulation;
@@ -311,7 +311,7 @@ class TunnelFlowPort implements FlowPort {
   constructor(simulation: Simulation, forward: FlowWay, backward: FlowWay) {
     const { loop, store } = simulation;
     this.loop = loop;
-    this.sacks = store.sacks;
+    this.options = store.options;
     this.segments = store.segments;
     this.sizes = store.sizes;
     this.#simulation = simulation;

@@ -45,7 +45,7 @@ it('sends each packet when it was recorded, and with its size', () => {
   const nothing = new Int32Array(0);
   const port = {
     loop,
-    sacks: nothing,
+    options: nothing,
     segments: nothing,
     sizes: nothing,
     sent: new Float64Array(0),

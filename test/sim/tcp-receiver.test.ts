@@ -8,14 +8,16 @@ const QUICK = 16;
 function testReceiver() {
   const loop = new EventLoop();
   const sent: { at: number; cumulative: number; blocks: readonly (readonly [number, number])[] }[] = [];
-  const receiver = new TcpReceiver(loop, (cumulative, blocks) => {
+  const echoes: number[] = [];
+  const receiver = new TcpReceiver(loop, 0, (cumulative, echo, _window, blocks) => {
     sent.push({ at: loop.now, cumulative, blocks });
+    echoes.push(echo);
   });
   /** Each argument is a burst: segments from the first up to, but not including, the second. */
   const take = (...ranges: [number, number][]): (typeof sent)[number][] => {
     const before = sent.length;
     for (const [first, end] of ranges) {
-      for (let segment = first; segment < end; segment++) receiver.receive(segment, loop.now);
+      for (let segment = first; segment < end; segment++) receiver.receive(segment, 0, 0, loop.now);
       receiver.burstOver(loop.now);
     }
     return sent.slice(before);
@@ -25,7 +27,7 @@ function testReceiver() {
     for (let segment = 0; segment < QUICK; segment++) take([segment, segment + 1]);
     return QUICK;
   };
-  return { loop, receiver, sent, take, warmUp };
+  return { loop, receiver, sent, echoes, take, warmUp };
 }
 
 it('acknowledges a super-packet once, and one of more than 64 KiB twice', () => {
@@ -77,4 +79,20 @@ it('tells at once of gaps, of their end, and of duplicates', () => {
   expect(take([n, n + 1])).toMatchObject([{ cumulative: n + 4, blocks: [[n + 5, n + 6]] }]);
   // A super-packet over a gap and what was known behind it.
   expect(take([n + 4, n + 8])).toMatchObject([{ cumulative: n + 8, blocks: [] }]);
+});
+
+it('echoes the timestamp of the segment that was waited for, and acknowledges other timestamps by themselves', () => {
+  const { receiver, echoes, loop } = testReceiver();
+  const take = (segment: number, stamp: number): void => receiver.receive(segment, stamp, 0, loop.now);
+  take(0, 7);
+  take(1, 7);
+  take(2, 8);
+  receiver.burstOver(0);
+  expect(echoes).toEqual([7, 8]);
+  // What came behind a hole is not echoed, what fills it is (RFC 7323 §4.3).
+  take(4, 9);
+  receiver.burstOver(0);
+  take(3, 20);
+  receiver.burstOver(0);
+  expect(echoes).toEqual([7, 8, 8, 20]);
 });

@@ -108,3 +108,22 @@ it('a full link sends exactly its rate, and what is more than that is dropped', 
   expect(directions.downlink.delayBefore.max).toBeLessThanOrEqual(10 + queue + BATCHES / 1e6);
   expect(directions.downlink.delayBefore.p50).toBeGreaterThan(10 + queue * 0.97);
 });
+
+it.each(['reno', 'cubic'] as const)(
+  '%s: a path that stands still for a second costs next to nothing (F-RTO, Eifel)',
+  (congestion) => {
+    const late = { bid: 1, change: 'link', uplink: {} } as const;
+    const link = testLink(20, 20, { limit: 1 << 20 });
+    const spec = testSpec([link], [{ model: 'tcp', congestion, octets: null }], {
+      duration: 6e9,
+      events: [
+        { ...late, at: 3e9, downlink: { delay: 1e6 } },
+        { ...late, at: 3.2e9, downlink: { delay: 20e3 } },
+      ],
+    });
+    const before = simulate({ ...spec, duration: 3e9, events: [] });
+    const { timeouts, retransmits } = simulate(spec);
+    expect(timeouts).toBe(1);
+    expect(retransmits - before.retransmits).toBeLessThan(25);
+  },
+);

@@ -17,6 +17,8 @@ export interface AckSample {
   readonly rate: number | null;
   /** The sender had nothing to send while the sample was taken. */
   readonly appLimited: boolean;
+  /** The window is what limits the segments on their way. */
+  readonly windowLimited: boolean;
   /** A new round trip has begun. */
   readonly roundStart: boolean;
   readonly inRecovery: boolean;
@@ -31,7 +33,8 @@ export interface CongestionControl {
   onAck(sample: AckSample): void;
   /** Loss was detected; gives the window to fall to. */
   onLoss(now: number, inFlight: number): number;
-  onTimeout(now: number): void;
+  /** `isNew`: what was sent since the window was reduced last has been acknowledged. */
+  onTimeout(now: number, isNew: boolean): void;
   /** The loss was none: everything as it was before. */
   undo(): void;
 }
@@ -46,10 +49,18 @@ class Reno implements CongestionControl {
   readonly pacing = null;
   protected before = { window: INITIAL_WINDOW, threshold: Infinity };
 
-  onAck({ delivered, inRecovery }: AckSample): void {
-    if (inRecovery) return;
-    if (this.window < this.threshold) this.window += delivered;
-    else this.window += delivered / this.window;
+  onAck({ delivered, inRecovery, windowLimited }: AckSample): void {
+    if (inRecovery || !windowLimited) return;
+    const rest = this.slowStart(delivered);
+    this.window += rest / this.window;
+  }
+
+  /** Grows by `delivered` segments, up to the threshold; gives those beyond it. */
+  protected slowStart(delivered: number): number {
+    if (this.window >= this.threshold) return delivered;
+    const growth = Math.min(delivered, this.threshold - this.window);
+    this.window += growth;
+    return delivered - growth;
   }
 
   onLoss(_now: number, _inFlight: number): number {
@@ -58,8 +69,8 @@ class Reno implements CongestionControl {
     return this.threshold;
   }
 
-  onTimeout(now: number): void {
-    this.onLoss(now, 0);
+  onTimeout(now: number, isNew: boolean): void {
+    if (isNew) this.onLoss(now, 0);
     this.window = 1;
   }
 
@@ -101,11 +112,14 @@ class Cubic extends Reno {
     const isSample = rtt !== null && (this.#epoch < 0 || now - this.#epoch >= CUBIC_NO_SAMPLES);
     if (isSample) this.#leastRtt = Math.min(this.#leastRtt, rtt);
     if (sample.inRecovery) return;
-    if (this.window < this.threshold) {
-      this.window += delivered;
-      if (isSample && this.#queueGrows(sample, rtt)) this.threshold = this.window;
-      return;
-    }
+    const isSlowStart = this.window < this.threshold;
+    const rest = sample.windowLimited ? this.slowStart(delivered) : 0;
+    if (isSlowStart && isSample && this.#queueGrows(sample, rtt))
+      this.threshold = Math.min(this.threshold, this.window);
+    if (rest > 0) this.#grow(now, rest);
+  }
+
+  #grow(now: number, delivered: number): void {
     if (this.#epoch < 0) {
       this.#epoch = now;
       this.#estimate = this.window;
@@ -130,10 +144,12 @@ class Cubic extends Reno {
     return this.threshold;
   }
 
-  override undo(): void {
-    super.undo();
-    this.#maximum = this.window;
+  /** Linux forgets what it knew of the path. */
+  override onTimeout(now: number, isNew: boolean): void {
+    super.onTimeout(now, isNew);
+    this.#maximum = 0;
     this.#epoch = -1;
+    this.#leastRtt = Infinity;
   }
 
   /** The round's smallest delay has grown, or its acknowledgements came without a gap for half a round trip. */
@@ -224,7 +240,7 @@ class Bbr implements CongestionControl {
     return Math.max(this.window, inFlight, BBR_PROBE_WINDOW);
   }
 
-  onTimeout(_now: number): void {
+  onTimeout(_now: number, _isNew: boolean): void {
     this.window = BBR_PROBE_WINDOW;
   }
 

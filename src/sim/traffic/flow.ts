@@ -4,10 +4,10 @@ import type { EventLoop } from '../event-loop.ts';
 /** Where a flow's packets go: `forward` with its data, backward with acknowledgements and requests. */
 export interface FlowPort {
   readonly loop: EventLoop;
-  /** Sends an inner packet of `size` octets; `segment` and `sacks` travel with it. Gives the position in the store. */
+  /** Sends an inner packet of `size` octets; `segment` and `options` travel with it. Gives the position in the store. */
   send(forward: boolean, size: number, segment: number): number;
-  /** SACK_BLOCKS pairs (first, after last) of the packet at `at`. */
-  readonly sacks: Int32Array;
+  /** Those of the packet at `at` begin at `at` * OPTION_WORDS. */
+  readonly options: Int32Array;
   readonly segments: Int32Array;
   readonly sizes: Int32Array;
 }

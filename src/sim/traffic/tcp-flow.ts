@@ -2,13 +2,14 @@
  * A TCP transfer, and a client that asks for one after the other: sender and receiver on the two ends of the tunnel. Whoever wants data connects;
  * a request has a connection of its own.
  */
-import { SACK_BLOCKS } from '../packet-store.ts';
+import { ECHO, OPTION_WORDS, SACKS, SACK_BLOCKS, STAMP, WINDOW } from '../packet-store.ts';
 import type { Random } from '../random.ts';
 import type { TrafficSpec } from '../spec.ts';
 import type { Flow, FlowPort, FlowResult } from './flow.ts';
 import { CONTROLS, type Control, TcpClient, TcpServer } from './tcp-handshake.ts';
 import { TcpReceiver } from './tcp-receiver.ts';
-import { TcpSender } from './tcp-sender.ts';
+import { TcpSender, type Acknowledgement } from './tcp-sender.ts';
+import { timestamp } from './timestamp.ts';
 
 /** IPv4, TCP, timestamps: what of a segment is no payload, and an acknowledgement without SACK. */
 export const SEGMENT_HEADERS = 52;
@@ -50,6 +51,11 @@ export class TcpFlow implements Flow {
   #begun = 0;
   /** The round trip that the sender measured with its SYN-ACK. */
   #handshakeRtt: number | null = null;
+  /** When the receiver's end of the connection was established. */
+  #establishedAt = 0;
+  /** The latest timestamp that the sender has of the receiver, which its segments echo. */
+  #heard = 0;
+  readonly #acknowledgement: Acknowledgement;
   #octets = 0;
   #retransmits = 0;
   #timeouts = 0;
@@ -62,12 +68,15 @@ export class TcpFlow implements Flow {
     this.#port = port;
     this.#random = random;
     this.#payload = mtu - SEGMENT_HEADERS;
+    this.#acknowledgement = { cumulative: 0, echo: 0, window: 0, blocks: port.options, at: 0, count: 0 };
     this.#number = port.loop.register((now) => this.#begin(now));
     this.#stopper = port.loop.register(() => this.#stop());
     const hasRequest = spec.model === 'requests';
     this.#client = new TcpClient(port.loop, hasRequest, {
       send: (control) => this.#sendControl(false, control),
-      established: () => {},
+      established: (now) => {
+        this.#establishedAt = now;
+      },
     });
     this.#server = new TcpServer(port.loop, {
       send: (control) => this.#sendControl(true, control),
@@ -98,28 +107,40 @@ export class TcpFlow implements Flow {
 
   #sendControl(forward: boolean, control: Control): void {
     const number = this.#transfer * CONTROLS.length + CONTROLS.indexOf(control);
-    this.#port.send(forward, CONTROL_SIZES[control], -1 - number);
+    const at = this.#port.send(forward, CONTROL_SIZES[control], -1 - number);
+    this.#port.options[at * OPTION_WORDS + STAMP] = timestamp(this.#port.loop.now);
   }
 
   receive(forward: boolean, at: number, now: number): void {
-    const segment = this.#port.segments[at]!;
-    if (segment < 0) return this.#receiveControl(-1 - segment, now);
+    const { segments, options } = this.#port;
+    const segment = segments[at]!;
+    const option = at * OPTION_WORDS;
+    const stamp = options[option + STAMP]!;
+    if (segment < 0) return this.#receiveControl(-1 - segment, stamp, now);
     if (segment >>> TRANSFER_SHIFT !== (this.#transfer & TRANSFER_MASK)) return;
     if (forward) {
       this.#client.answered();
-      this.#receiver?.receive(segment & SEGMENT_MASK, now);
+      this.#receiver?.receive(segment & SEGMENT_MASK, stamp, options[option + ECHO]!, now);
       return;
     }
-    const blocks = at * SACK_BLOCKS * 2;
+    this.#heard = Math.max(this.#heard, stamp);
+    const acknowledgement = this.#acknowledgement;
+    const blocks = option + SACKS;
     let count = 0;
-    while (count < SACK_BLOCKS && this.#port.sacks[blocks + 2 * count + 1] !== NO_BLOCK) count++;
-    this.#sender?.acknowledge(segment & SEGMENT_MASK, this.#port.sacks, blocks, count, now);
+    while (count < SACK_BLOCKS && options[blocks + 2 * count + 1] !== NO_BLOCK) count++;
+    acknowledgement.cumulative = segment & SEGMENT_MASK;
+    acknowledgement.echo = options[option + ECHO]!;
+    acknowledgement.window = options[option + WINDOW]!;
+    acknowledgement.at = blocks;
+    acknowledgement.count = count;
+    this.#sender?.acknowledge(acknowledgement, now);
   }
 
-  #receiveControl(number: number, now: number): void {
+  #receiveControl(number: number, stamp: number, now: number): void {
     const control = CONTROLS[number % CONTROLS.length]!;
     if (Math.floor(number / CONTROLS.length) !== this.#transfer || now >= this.#spec.stop) return;
     if (control === 'syn-ack') return this.#client.receive(now);
+    this.#heard = stamp;
     this.#server.receive(control, now);
     if (control === 'request' && !this.#sender) this.#startTransfer(now);
   }
@@ -144,21 +165,30 @@ export class TcpFlow implements Flow {
     const { octets, congestion } = this.#spec;
     const segments = octets === null ? SEGMENT_MASK : Math.ceil(octets / this.#payload);
     const size = this.#payload + SEGMENT_HEADERS;
-    this.#receiver = new TcpReceiver(this.#port.loop, (cumulative, ranges) => {
-      const count = Math.min(ranges.length, SACK_BLOCKS);
-      const room = count ? 4 + 8 * count : 0;
-      const at = this.#port.send(false, SEGMENT_HEADERS + room, tag | cumulative);
-      const { sacks } = this.#port;
-      const base = at * SACK_BLOCKS * 2;
-      for (let i = 0; i < count; i++) {
-        sacks[base + 2 * i] = ranges[i]![0];
-        sacks[base + 2 * i + 1] = ranges[i]![1];
-      }
-      if (count < SACK_BLOCKS) sacks[base + 2 * count + 1] = NO_BLOCK;
-    });
+    const { options } = this.#port;
+    this.#receiver = new TcpReceiver(
+      this.#port.loop,
+      this.#establishedAt,
+      (cumulative, echo, window, ranges) => {
+        const count = Math.min(ranges.length, SACK_BLOCKS);
+        const room = count ? 4 + 8 * count : 0;
+        const option = this.#port.send(false, SEGMENT_HEADERS + room, tag | cumulative) * OPTION_WORDS;
+        options[option + STAMP] = timestamp(this.#port.loop.now);
+        options[option + ECHO] = echo;
+        options[option + WINDOW] = window;
+        const blocks = option + SACKS;
+        for (let i = 0; i < count; i++) {
+          options[blocks + 2 * i] = ranges[i]![0];
+          options[blocks + 2 * i + 1] = ranges[i]![1];
+        }
+        if (count < SACK_BLOCKS) options[blocks + 2 * count + 1] = NO_BLOCK;
+      },
+    );
     this.#sender = new TcpSender(this.#port.loop, congestion, segments, this.#handshakeRtt, {
       transmit: (segment) => {
-        this.#port.send(true, size, tag | segment);
+        const option = this.#port.send(true, size, tag | segment) * OPTION_WORDS;
+        options[option + STAMP] = timestamp(this.#port.loop.now);
+        options[option + ECHO] = this.#heard;
       },
     });
     this.#sender.start(now);

@@ -1,9 +1,20 @@
 /**
  * The receiving side of a TCP transfer: cumulative acknowledgement, SACK (RFC 2018) with D-SACK (RFC 2883), delayed acknowledgements
- * (RFC 1122 §4.2.3.2, RFC 5681 §4.2; Linux acknowledges at once at the start of a transfer). What comes at the same moment and is
- * in sequence comes as one super-packet, which the tunnel makes for the TUN, and gets one acknowledgement. Counts in segments.
+ * (RFC 1122 §4.2.3.2, RFC 5681 §4.2; Linux acknowledges at once at the start of a transfer). What comes at the same moment, is
+ * in sequence and has the same timestamps comes as one super-packet, which the tunnel makes for the TUN, and gets one acknowledgement. Counts
+ * in segments.
  */
 import type { EventLoop } from '../event-loop.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import { timestamp } from './timestamp.ts';
+
+/** `window` segments may be sent beyond `cumulative`; `ranges` are known behind it, of which the first are to go into the segment. */
+export type Acknowledge = (
+  cumulative: number,
+  echo: number,
+  window: number,
+  ranges: readonly (readonly [number, number])[],
+) => void;
 
 const DELAY = 40e6;
 const QUICK_ACKS = 16;
@@ -15,29 +26,38 @@ export class TcpReceiver {
   next = 0;
   readonly #loop: EventLoop;
   readonly #number: number;
-  readonly #acknowledge: (cumulative: number, blocks: readonly (readonly [number, number])[]) => void;
+  readonly #acknowledge: Acknowledge;
+  readonly #window: ReceiveWindow;
   /** Ranges [first, after last) beyond `next`, the one that grew last first. */
   #ranges: [number, number][] = [];
   /** The super-packet that is coming: [first, after last). */
   #first = 0;
   #end = 0;
+  #stamp = 0;
+  #echo = 0;
   #pending = 0;
   #quick = QUICK_ACKS;
+  /** What the last acknowledgement said. */
+  #acknowledged = 0;
+  /** Timestamp to echo: of the segment that the last acknowledgement waited for (RFC 7323 §4.3). */
+  #recent = 0;
+  #lastEcho = 0;
 
-  /** `acknowledge` gets all ranges; the first ones are to go into the segment. */
-  constructor(
-    loop: EventLoop,
-    acknowledge: (cumulative: number, blocks: readonly (readonly [number, number])[]) => void,
-  ) {
+  /** `establishedAt`: when the connection was, nanoseconds. */
+  constructor(loop: EventLoop, establishedAt: number, acknowledge: Acknowledge) {
     this.#loop = loop;
     this.#number = loop.register(() => this.#send());
+    this.#window = new ReceiveWindow(establishedAt);
     this.#acknowledge = acknowledge;
   }
 
-  receive(segment: number, now: number): void {
-    if (segment !== this.#end || this.#end - this.#first === SUPER_PACKET) {
+  receive(segment: number, stamp: number, echo: number, now: number): void {
+    const isNext = segment === this.#end && stamp === this.#stamp && echo === this.#echo;
+    if (!isNext || this.#end - this.#first === SUPER_PACKET) {
       this.burstOver(now);
       this.#first = segment;
+      this.#stamp = stamp;
+      this.#echo = echo;
     }
     this.#end = segment + 1;
   }
@@ -48,6 +68,11 @@ export class TcpReceiver {
     const end = this.#end;
     if (first === end) return;
     this.#first = end;
+    if (first <= this.#acknowledged && this.#stamp > this.#recent) this.#recent = this.#stamp;
+    if (this.#echo !== this.#lastEcho) {
+      this.#lastEcho = this.#echo;
+      this.#window.measure(Math.max(1, timestamp(now) - this.#echo) * 1e6);
+    }
     if (end <= this.next || this.#isHeld(first, end)) {
       this.#send([first, end]);
       return;
@@ -61,6 +86,7 @@ export class TcpReceiver {
     this.#pending += end - this.next;
     this.next = end;
     if (hadHoles) this.#closeHoles();
+    this.#window.advance(this.next, this.#ranges[0]?.[1] ?? 0, now);
     if (hadHoles || this.#pending >= 2 || this.#quick > 0) {
       if (this.#quick > 0) this.#quick--;
       this.#send();
@@ -98,7 +124,8 @@ export class TcpReceiver {
   #send(duplicate?: readonly [number, number]): void {
     this.#pending = 0;
     this.#loop.at(this.#number, Infinity);
-    if (duplicate) this.#acknowledge(this.next, [duplicate, ...this.#ranges]);
-    else this.#acknowledge(this.next, this.#ranges);
+    this.#acknowledged = this.next;
+    const ranges = duplicate ? [duplicate, ...this.#ranges] : this.#ranges;
+    this.#acknowledge(this.next, this.#recent, this.#window.segments, ranges);
   }
 }

@@ -1,11 +1,18 @@
 /**
  * The sending side of a TCP transfer, in whole segments: a SACK scoreboard and pipe (RFC 6675), loss by time (RACK, RFC 8985) as
- * Linux has it since 4.18, tail loss probe, proportional rate reduction (RFC 6937), retransmission time-out (RFC 6298), and
- * undoing of reductions that D-SACK shows to be wrong (RFC 3708). One congestion control of congestion.ts.
+ * Linux has it since 4.18, tail loss probe, proportional rate reduction (RFC 6937), retransmission time-out (RFC 6298) with F-RTO
+ * (RFC 5682), and undoing of what was wrong (tcp-undo.ts). One congestion control of congestion.ts.
  */
 import type { EventLoop } from '../event-loop.ts';
 import type { CongestionControlName } from '../spec.ts';
 import { type AckSample, type CongestionControl, createCongestionControl } from './congestion.ts';
+import { FIRST_WINDOW } from './receive-window.ts';
+import { RateReduction } from './rate-reduction.ts';
+import { ReorderingWindow } from './reordering-window.ts';
+import { RetransmissionTimeout } from './tcp-rto.ts';
+import { Undo } from './tcp-undo.ts';
+import { timestamp } from './timestamp.ts';
+import { WindowUsage } from './window-usage.ts';
 
 const RING = 1 << 14;
 const MASK = RING - 1;
@@ -16,14 +23,21 @@ const RETRANSMITTED = 4;
 /** Sent again at least once. */
 const AGAIN = 8;
 
-const FIRST_RTO = 1e9;
-const SHORTEST_RTO = 200e6;
-const LONGEST_RTO = 120e9;
-const DUPLICATE_THRESHOLD = 3;
-/** What the receiver's buffer admits: Linux's default of 6 MB in tcp_rmem, half of it payload. */
-const RECEIVE_WINDOW = 4096;
 const WINDOW_SAMPLES = 4000;
 const SAMPLE_EVERY = 10e6;
+
+/** What an acknowledgement says; written over by the next one. */
+export interface Acknowledgement {
+  cumulative: number;
+  /** The timestamp that it echoes. */
+  echo: number;
+  /** Segments that may be sent beyond `cumulative`. */
+  window: number;
+  /** `count` SACK blocks from `blocks[at]` on: first, after last. */
+  blocks: Int32Array;
+  at: number;
+  count: number;
+}
 
 export interface TcpSenderPorts {
   /** Sends segment `segment`. */
@@ -57,23 +71,28 @@ export class TcpSender {
   #delivered = 0;
   #deliveredAt = 0;
   #roundEnd = 0;
-  #smoothed = 0;
-  #variation = 0;
+  readonly #rto = new RetransmissionTimeout();
   #minRtt = Infinity;
   /** By what factor the time-out is longer: twice as long each time. */
   #backoff = 1;
   /** Recovery lasts until this segment is acknowledged. */
   #recoverUntil = -1;
   #state: 'open' | 'recovery' | 'loss' = 'open';
-  #prrDelivered = 0;
-  #prrOut = 0;
-  #prrFlight = 1;
+  readonly #reduction = new RateReduction();
   #rackSent = -1;
   #rackRtt = 0;
-  #reorderSeen = false;
-  #reorderSteps = 1;
-  #reorderStepRound = -1;
-  #undoable = 0;
+  readonly #reordering = new ReorderingWindow();
+  readonly #undo = new Undo();
+  /** Whether the time-out was needless is still open (RFC 5682). */
+  #frto = false;
+  /** This acknowledgement is answered with new segments, not with lost ones. */
+  #newFirst = false;
+  /** This acknowledgement tells of segments that were sent once, before recovery began; of any by SACK. */
+  #originalCame = false;
+  #blockCame = false;
+  /** The receiver takes segments up to this one. */
+  #edge = FIRST_WINDOW;
+  readonly #usage = new WindowUsage();
   #probing = false;
   #nextSend = 0;
   /** The segment sent last of those that this acknowledgement tells of; -1: none. */
@@ -88,6 +107,7 @@ export class TcpSender {
     inFlight: 0,
     rate: null,
     appLimited: false,
+    windowLimited: true,
     roundStart: false,
     inRecovery: false,
   };
@@ -106,7 +126,7 @@ export class TcpSender {
     this.control = createCongestionControl(congestion, loop.now, handshakeRtt);
     if (handshakeRtt !== null) {
       this.#minRtt = handshakeRtt;
-      this.#smooth(handshakeRtt);
+      this.#rto.measure(handshakeRtt, 0, 0);
     }
     this.#timer = loop.register((now) => this.#timeOut(now));
     this.#reorderTimer = loop.register((now) => this.#reorderingOver(now));
@@ -132,28 +152,36 @@ export class TcpSender {
     return this.#next - this.#una - this.#sacked - this.#lost + this.#again;
   }
 
-  /** An acknowledgement: cumulative, and `count` SACK blocks from `blocks[at]` on. */
-  acknowledge(cumulative: number, blocks: Int32Array, at: number, count: number, now: number): void {
+  acknowledge(ack: Acknowledgement, now: number): void {
+    const { cumulative, echo } = ack;
     if (this.#stopped || cumulative > this.#next) return;
     const deliveredBefore = this.#delivered;
+    const advances = cumulative > this.#una;
+    this.#edge = Math.max(this.#edge, cumulative + ack.window);
     this.#latest = -1;
+    this.#originalCame = false;
+    this.#blockCame = false;
     this.#takeCumulative(cumulative, now);
-    this.#takeBlocks(cumulative, blocks, at, count, now);
+    this.#takeBlocks(ack, now);
     const latest = this.#latest;
     const delivered = this.#delivered - deliveredBefore;
     if (delivered) this.#deliveredAt = now;
     const rtt =
       latest >= 0 && !(this.#flags[latest & MASK]! & AGAIN) ? now - this.#sentAt[latest & MASK]! : null;
     if (rtt !== null) this.#minRtt = Math.min(this.#minRtt, rtt);
-    if (this.#oldest !== null) this.#smooth(now - this.#oldest);
-    else if (rtt !== null) this.#smooth(rtt);
+    if (this.#oldest !== null) this.#rto.measure(now - this.#oldest, cumulative, this.#next);
+    else if (rtt !== null) this.#rto.measure(rtt, cumulative, this.#next);
+    // RFC 7323 §4.3: the echo tells which sending is answered.
+    else if (advances) this.#rto.measure(Math.max(1, timestamp(now) - echo) * 1e6, cumulative, this.#next);
     const roundStart = cumulative > this.#roundEnd;
     if (roundStart) this.#roundEnd = this.#next;
-    this.#detectLosses(now);
-    this.#changeState(now, cumulative);
+    if (this.#state !== 'open' || this.#undo.isRefuted) this.#review(advances, echo);
+    if (!this.#waits) this.#detectLosses(now);
+    this.#recover(now);
     const rate = latest >= 0 ? this.#rateSince(latest, now) : null;
     if (delivered) {
       this.#backoff = 1;
+      const { window, threshold } = this.control;
       const sample = this.#sample;
       sample.now = now;
       sample.delivered = delivered;
@@ -162,6 +190,7 @@ export class TcpSender {
       sample.inFlight = this.#inFlight;
       sample.rate = rate;
       sample.appLimited = this.#next >= this.#limit;
+      sample.windowLimited = this.#usage.mayGrow(window, window < threshold);
       sample.roundStart = roundStart;
       sample.inRecovery = this.#state === 'recovery';
       this.control.onAck(sample);
@@ -195,9 +224,12 @@ export class TcpSender {
         this.#sacked--;
       } else {
         this.#delivered++;
-        if (this.#una < this.#highestSacked && !(flags & AGAIN)) this.#reorderSeen = true;
         this.#note(this.#una, now);
-        if (!(flags & AGAIN)) this.#oldest ??= this.#sentAt[place]!;
+        if (!(flags & AGAIN)) {
+          if (this.#una < this.#highestSacked) this.#reordering.isNeeded = true;
+          if (this.#una < this.#recoverUntil) this.#originalCame = true;
+          this.#oldest ??= this.#sentAt[place]!;
+        }
       }
       if (flags & LOST) this.#lost--;
       if (flags & RETRANSMITTED) this.#again--;
@@ -205,7 +237,7 @@ export class TcpSender {
     }
   }
 
-  #takeBlocks(cumulative: number, blocks: Int32Array, at: number, count: number, now: number): void {
+  #takeBlocks({ cumulative, blocks, at, count }: Acknowledgement, now: number): void {
     for (let block = 0; block < count; block++) {
       const first = blocks[at + 2 * block]!;
       const end = blocks[at + 2 * block + 1]!;
@@ -217,13 +249,17 @@ export class TcpSender {
         const place = segment & MASK;
         const flags = this.#flags[place]!;
         if (flags & SACKED) continue;
-        if (segment < this.#highestSacked && !(flags & AGAIN)) this.#reorderSeen = true;
+        if (!(flags & AGAIN)) {
+          if (segment < this.#highestSacked) this.#reordering.isNeeded = true;
+          if (segment < this.#recoverUntil) this.#originalCame = true;
+        }
         if (flags & LOST) this.#lost--;
         if (flags & RETRANSMITTED) this.#again--;
         this.#note(segment, now);
         this.#flags[place] = (flags & AGAIN) | SACKED;
         this.#sacked++;
         this.#delivered++;
+        this.#blockCame = true;
         if (segment > this.#highestSacked) this.#highestSacked = segment;
       }
     }
@@ -235,27 +271,8 @@ export class TcpSender {
   }
 
   #takeDuplicate(segments: number): void {
-    if (this.#reorderStepRound !== this.#roundEnd) {
-      // RFC 8985 §7.2: once a round.
-      this.#reorderStepRound = this.#roundEnd;
-      if (this.#reorderSteps < 255) this.#reorderSteps++;
-    }
-    if (this.#undoable <= 0) return;
-    this.#undoable -= segments;
-    if (this.#undoable > 0) return;
-    this.control.undo();
-    if (this.#state !== 'loss') this.#state = 'open';
-  }
-
-  /** RFC 6298 §2. */
-  #smooth(rtt: number): void {
-    if (!this.#smoothed) {
-      this.#smoothed = rtt;
-      this.#variation = rtt / 2;
-      return;
-    }
-    this.#variation += (Math.abs(rtt - this.#smoothed) - this.#variation) / 4;
-    this.#smoothed += (rtt - this.#smoothed) / 8;
+    this.#reordering.widen(this.#roundEnd);
+    this.#undo.duplicate(segments);
   }
 
   #rateSince(segment: number, now: number): number | null {
@@ -265,15 +282,12 @@ export class TcpSender {
     return delivered > 0 && Number.isFinite(time) && time > 0 ? delivered / time : null;
   }
 
-  #reorderWindow(): number {
-    if (!this.#reorderSeen && (this.#state !== 'open' || this.#sacked >= DUPLICATE_THRESHOLD)) return 0;
-    return Math.min((this.#minRtt / 4) * this.#reorderSteps, this.#smoothed);
-  }
-
   /** RFC 8985 §6.2 step 5. */
   #detectLosses(now: number): void {
     if (this.#rackSent < 0 || (!this.#sacked && this.#state === 'open')) return;
-    const allowance = this.#rackRtt + this.#reorderWindow();
+    const isRecovering = this.#state !== 'open';
+    const allowance =
+      this.#rackRtt + this.#reordering.width(this.#minRtt, this.#rto.smoothed, isRecovering, this.#sacked);
     let wait = Infinity;
     for (let segment = this.#una; segment < this.#next; segment++) {
       const place = segment & MASK;
@@ -301,46 +315,108 @@ export class TcpSender {
 
   #reorderingOver(now: number): void {
     this.#detectLosses(now);
-    this.#changeState(now, this.#una);
+    this.#recover(now);
     if (this.#state === 'recovery') this.#reduce(0);
     this.#fill(now);
     this.#setTimer(now);
   }
 
-  #changeState(now: number, cumulative: number): void {
-    if (this.#state !== 'open' && cumulative >= this.#recoverUntil) {
-      if (this.#state === 'recovery' && this.control.pacing === null)
-        this.control.window = this.control.threshold;
-      this.#state = 'open';
+  /** What an acknowledgement says of a recovery: that it is over, or was wrong (tcp_fastretrans_alert of Linux). */
+  #review(advances: boolean, echo: number): void {
+    this.#waits = false;
+    if (this.#state === 'loss') return this.#reviewTimeout(advances, echo);
+    const delayed = advances && this.#undo.isDelayed(echo);
+    if (this.#state === 'recovery' && this.#una >= this.#recoverUntil) {
+      if (delayed || this.#undo.isRefuted) return this.#revert(false);
+      if (this.control.pacing === null) this.control.window = this.control.threshold;
+      this.#leave();
+    } else if (this.#state === 'recovery' && delayed) {
+      // The original filled the hole. What was sent again has to come back first.
+      this.#reordering.isNeeded = true;
+      if (this.#again) this.#waits = true;
+      else this.#revert(true);
+    } else if (this.#undo.isRefuted) this.#revert(false);
+  }
+  /** No more segments are taken for lost until it is clear what has become of those sent again. */
+  #waits = false;
+
+  /** The same after a time-out (tcp_process_loss), with F-RTO in the form for SACK (RFC 5682 §3.1). */
+  #reviewTimeout(advances: boolean, echo: number): void {
+    if (advances && (this.#undo.isDelayed(echo) || this.#undo.isRefuted)) return this.#revert(true);
+    const isOver = this.#una >= this.#recoverUntil;
+    if (this.#frto) {
+      // Step 3b: what was never sent again has come.
+      if (this.#originalCame) return this.#revert(true);
+      if (this.#next > this.#recoverUntil) {
+        if (this.#blockCame) this.#frto = false;
+      } else if (advances && !isOver) {
+        // Step 2b: two new segments show whether the rest of the window is on its way.
+        this.#recoverUntil = this.#next;
+        if (this.#next < this.#end) {
+          this.#newFirst = true;
+          return;
+        }
+        this.#frto = false;
+      }
     }
+    if (isOver) this.#leave();
+  }
+
+  #leave(): void {
+    this.#state = 'open';
+    this.#frto = false;
+    this.#reordering.recovered();
+  }
+
+  /** Everything is as it was before the window was reduced. `unmark`: nothing is taken for lost any more. */
+  #revert(unmark: boolean): void {
+    this.control.undo();
+    this.#undo.end();
+    this.#leave();
+    if (!unmark || !this.#lost) return;
+    for (let segment = this.#una; segment < this.#next; segment++) {
+      const flags = this.#flags[segment & MASK]!;
+      if (flags & LOST) this.#flags[segment & MASK] = flags & ~LOST;
+    }
+    this.#lost = 0;
+  }
+
+  /** Begins a recovery if something is lost and there is none. */
+  #recover(now: number): void {
     if (this.#state !== 'open' || this.#lost <= this.#again) return;
     this.#state = 'recovery';
     this.#recoverUntil = this.#next;
-    this.#prrFlight = Math.max(1, this.#inFlight + this.#lost - this.#again);
-    this.#prrDelivered = 0;
-    this.#prrOut = 0;
-    this.#undoable = 0;
+    this.#reduction.begin(this.#inFlight + this.#lost - this.#again);
+    this.#undo.begin();
     const window = this.control.onLoss(now, this.#inFlight);
     if (this.control.pacing !== null) this.control.window = window;
   }
 
-  /** RFC 6937, for controls that are not paced by a model of their own. */
+  /** For controls that are not paced by a model of their own. */
   #reduce(delivered: number): void {
-    if (this.control.pacing !== null) return;
-    this.#prrDelivered += delivered;
-    const pipe = this.#inFlight;
-    const { threshold } = this.control;
-    const room =
-      pipe > threshold
-        ? Math.ceil((this.#prrDelivered * threshold) / this.#prrFlight) - this.#prrOut
-        : Math.min(threshold - pipe, Math.max(this.#prrDelivered - this.#prrOut, delivered) + 1);
-    // The first segment found lost always goes out at once.
-    this.control.window = pipe + Math.max(room, this.#prrOut ? 0 : 1);
+    const { control } = this;
+    if (control.pacing !== null) return;
+    control.window = this.#reduction.window(delivered, this.#inFlight, control.threshold);
+  }
+
+  /** The segment after the last one that may be sent. */
+  get #end(): number {
+    return Math.min(this.#limit, this.#edge, this.#una + RING);
   }
 
   #fill(now: number): void {
     if (this.#stopped) return;
     const had = this.#inFlight;
+    this.#sendWhatFits(now);
+    if (this.#newFirst) {
+      this.#newFirst = false;
+      if (this.#next <= this.#recoverUntil) this.#frto = false;
+    }
+    this.#usage.note(this.#una, this.#next, this.#inFlight, this.control.window);
+    if (!had && this.#inFlight) this.#setTimer(now);
+  }
+
+  #sendWhatFits(now: number): void {
     let oldest = this.#una;
     while (this.#inFlight + 1 <= Math.max(1, Math.floor(this.control.window))) {
       if (this.control.pacing !== null && this.#nextSend > now) {
@@ -348,7 +424,7 @@ export class TcpSender {
         break;
       }
       let segment = -1;
-      if (this.#lost > this.#again) {
+      if (this.#lost > this.#again && !this.#newFirst) {
         for (; oldest < this.#next; oldest++) {
           const flags = this.#flags[oldest & MASK]!;
           if (flags & LOST && !(flags & RETRANSMITTED)) break;
@@ -356,18 +432,17 @@ export class TcpSender {
         if (oldest < this.#next) segment = oldest;
       }
       if (segment < 0) {
-        if (this.#next >= this.#limit || this.#next - this.#una >= RECEIVE_WINDOW) break;
+        if (this.#next >= this.#end) break;
         segment = this.#next++;
         this.#flags[segment & MASK] = 0;
       } else {
         this.#again++;
-        this.#undoable++;
+        this.#undo.repeat(timestamp(now));
         this.#flags[segment & MASK]! |= RETRANSMITTED | AGAIN;
         this.retransmits++;
       }
       this.#send(segment, now);
     }
-    if (!had && this.#inFlight) this.#setTimer(now);
   }
 
   #send(segment: number, now: number): void {
@@ -377,7 +452,7 @@ export class TcpSender {
     if (!this.#delivered) this.#deliveredAt ||= now;
     this.#deliveredThen[place] = this.#delivered;
     this.#deliveredAtThen[place] = this.#deliveredAt;
-    if (this.#state === 'recovery') this.#prrOut++;
+    if (this.#state === 'recovery') this.#reduction.send();
     const { pacing } = this.control;
     if (pacing) this.#nextSend = Math.max(now, this.#nextSend) + 1 / pacing;
     this.#ports.transmit(segment);
@@ -385,13 +460,11 @@ export class TcpSender {
 
   #setTimer(now: number): void {
     if (this.#una >= this.#next) return this.#loop.at(this.#timer, Infinity);
-    const timeout = this.#smoothed
-      ? Math.max(SHORTEST_RTO, this.#smoothed + Math.max(4 * this.#variation, SHORTEST_RTO))
-      : FIRST_RTO;
     // RFC 8985 §7.2: a probe after two round trips instead, if nothing is amiss yet.
-    const probe = 2 * this.#smoothed + (this.#next - this.#una === 1 ? 200e6 : 2e6);
-    const mayProbe = this.#state === 'open' && !this.#probing && this.#smoothed > 0 && !this.#sacked;
-    const wait = Math.min(timeout * this.#backoff, LONGEST_RTO);
+    const { smoothed } = this.#rto;
+    const probe = 2 * smoothed + (this.#next - this.#una === 1 ? 200e6 : 2e6);
+    const mayProbe = this.#state === 'open' && !this.#probing && smoothed > 0 && !this.#sacked;
+    const wait = this.#rto.wait(this.#backoff);
     this.#probeDue = mayProbe && probe < wait;
     this.#loop.at(this.#timer, Math.round(now + (this.#probeDue ? probe : wait)));
   }
@@ -405,23 +478,28 @@ export class TcpSender {
       return this.#setTimer(now);
     }
     this.timeouts++;
+    // RFC 5682 §3.1 step 1: not if a recovery was going on, unless the same segment times out again.
+    this.#frto = this.#state === 'open' || this.#backoff > 1;
     this.#backoff *= 2;
+    const isNew = this.#state === 'open' || this.#una >= this.#recoverUntil;
     for (let segment = this.#una; segment < this.#next; segment++) {
       const flags = this.#flags[segment & MASK]!;
-      if (!(flags & SACKED)) this.#markLost(segment & MASK, flags);
+      // What was sent of late may yet come; the first segment is what the time-out is about.
+      const mayCome = segment > this.#una && this.#sentAt[segment & MASK]! + this.#rackRtt > now;
+      if (!(flags & SACKED) && !mayCome) this.#markLost(segment & MASK, flags);
     }
-    if (this.#state !== 'loss') this.control.onTimeout(now);
+    this.control.onTimeout(now, isNew);
+    if (isNew) this.#undo.begin();
     this.#state = 'loss';
     this.#recoverUntil = this.#next;
-    this.#undoable = 0;
-    this.control.window = Math.min(this.control.window, 1);
+    this.control.window = this.#inFlight + 1;
     this.#sampleWindow(now);
     this.#fill(now);
     this.#setTimer(now);
   }
 
   #probe(now: number): void {
-    if (this.#next < this.#limit && this.#next - this.#una < RECEIVE_WINDOW) {
+    if (this.#next < this.#end) {
       this.#flags[this.#next & MASK] = 0;
       return this.#send(this.#next++, now);
     }
