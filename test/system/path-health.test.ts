@@ -161,7 +161,7 @@ test('wrong weights: the share of the slow path falls to what it carries', async
     };
     expect(shareOfSlow()).toBe(0.5);
     await until(() => shareOfSlow() < 0.3);
-    expect(shareOfSlow()).toBeLessThan(0.3);
+    expect(shareOfSlow(), JSON.stringify(measured(lab))).toBeLessThan(0.3);
     expect((await transfer).sha256Match).toBe(true);
     // By hand: from then on the measurements leave them alone.
     lab.mag.dataplane.setWeights(
