@@ -94,17 +94,22 @@ test('devices without checksum and segmentation offload: whatever the kernel ref
   });
 });
 
-test('an MTU smaller than configured on one path: its packets are counted as too big, the others arrive', async () => {
+test('an MTU that becomes smaller than configured on one path: its packets are counted as too big, the transfer goes on', async () => {
   await withLab(ALL, async (lab) => {
-    for (const namespace of [lab.topology.mag, lab.topology.lma]) {
-      spawnSync('ip', ['-n', namespace, 'link', 'set', 'wan2', 'mtu', '1300']);
-    }
     lab.topology.countWirePackets(false);
-    await lab.tcp('uplink').catch(() => {});
-    const { drops } = lab.mag.dataplane.status();
-    expect(Object.keys(drops).filter((reason) => reason !== 'too-big')).toEqual(['send-too-big']);
+    const transfer = lab.tcp('uplink');
+    const { dataplane } = lab.mag;
+    // Packets have to be under way: an MTU that has been learned before the first of them loses none.
+    await eventually(() => dataplane.session(SESSION).paths[1]!.txPackets > 1000);
+    for (const namespace of [lab.topology.mag, lab.topology.lma]) {
+      ip(namespace, 'link', 'set', 'wan2', 'mtu', '1300');
+    }
+    expect((await transfer).sha256Match).toBe(true);
+    const { drops, offload } = dataplane.status();
+    expect(drops['send-too-big']).toBeGreaterThan(0);
+    expect(Object.keys(drops).filter((reason) => !reason.endsWith('too-big'))).toEqual([]);
     // The endpoint still uses UDP_SEGMENT: the size was wrong, not the way.
-    expect(lab.mag.dataplane.status().offload.endpoints.segment).toBe(2);
+    expect(offload.endpoints.segment).toBe(2);
   });
 });
 
