@@ -51,7 +51,8 @@ export class Revival {
     for (const path of paths) {
       const { round, lma } = path;
       if (lma?.address !== address || !round || round.began === null || round.reserved) continue;
-      if (round.began <= since(path) || round.due - now.elapsed <= firstTimeout) continue;
+      // The sum as rounds form it: the difference of times that are no whole milliseconds may be a hair more.
+      if (round.began <= since(path) || round.due <= now.elapsed + firstTimeout) continue;
       round.began = null;
       round.due = now.elapsed;
       round.delay = firstTimeout;

@@ -42,6 +42,18 @@ describe('MAG: an LMA that was away', () => {
     expect(bench.updates()).toHaveLength(7);
   });
 
+  it('what has just been sent is not sent again, at fractions of milliseconds neither', () => {
+    // (x + 1000) - x is more than 1000 for some of them.
+    for (let start = 2000; start < 2100; start += 0.137) {
+      const bench = new MagBench();
+      bench.now = { ...bench.now, elapsed: start };
+      bench.up('lte', LTE);
+      bench.up('wlan', WLAN);
+      bench.answer(bench.updates()[0]!);
+      expect(bench.updates().map(({ from }) => from.address)).toEqual([WLAN]);
+    }
+  });
+
   it('any other message of the LMA is as good', () => {
     const bench = waiting(8, 50_000);
     bench.take();
