@@ -222,7 +222,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   }
 
   sessions(): SessionStatus[] {
-    return this.#sessions.names().map((name) => this.#sessions.status(name));
+    return this.#sessions.specs().map(({ name }) => this.#sessions.status(name));
   }
 
   session(name: string): SessionStatus {

@@ -93,3 +93,8 @@ export function isOfStranger({ ends, peer }: InstalledPath, { local, address, po
     peer.address.every((octet, i) => octet === address[i])
   );
 }
+
+/** Microseconds since 1970, of a clock that a restart does not set back. */
+export function utcMicroseconds(): number {
+  return Math.round((performance.timeOrigin + performance.now()) * 1000);
+}

@@ -59,8 +59,10 @@ export class PathLinks {
     this.#xdp = xdp;
   }
 
-  has(path: number): boolean {
-    return this.#records.has(path);
+  /** Of `paths`, those without UDP, and how many of them go straight to their next hop. */
+  count(paths: readonly InstalledPath[]): { raw: number; link: number } {
+    const raw = paths.filter(({ spec }) => !spec.encapsulation.includes('udp'));
+    return { raw: raw.length, link: raw.filter(({ number }) => this.#records.has(number)).length };
   }
 
   /** From the workers' next batches on; null: by the path's own socket. Throws OUT_OF_MEMORY. */

@@ -108,6 +108,17 @@ export function writeConfig(
   return { address, size, schedule, innerMtu, distribution };
 }
 
+/** To be called when no worker can read it any more. */
+export function freeConfig(memory: DataplaneMemory, { address, size, distribution }: ConfigBlock): void {
+  memory.heap.release(address, size);
+  distribution.release();
+}
+
+/** The ticket with which its schedule begins. */
+export function originOf(memory: DataplaneMemory, { address }: ConfigBlock): bigint {
+  return memory.u64[(address + L.CONFIG_ORIGIN) / 8]!;
+}
+
 /** The bounds of the wait at a gap in config `address`: single words, which may be stored while packets flow. */
 export function writeWaits(
   memory: DataplaneMemory,

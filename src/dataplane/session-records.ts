@@ -75,4 +75,14 @@ export class SessionRecords {
     this.#memory.heap.release(this.#memory.u32[(at + L.SESSION_HISTORY) / 4]!, window / 4);
     this.#free.push(index);
   }
+
+  /** From now on workers find the record with the configuration at `config`. */
+  publish(index: number, { address }: { readonly address: number }): void {
+    Atomics.store(this.#memory.u32, (this.#memory.session(index) + L.SESSION_CONFIG) / 4, address);
+  }
+
+  /** The next number that a worker will draw. */
+  ticket(index: number): bigint {
+    return Atomics.load(this.#memory.u64, (this.#memory.session(index) + L.SESSION_TICKET) / 8);
+  }
 }

@@ -27,6 +27,7 @@ import {
   sameKeys,
   sameRecord,
   sameSchedule,
+  utcMicroseconds,
   worseState,
 } from './installed-session.ts';
 import { moveEstimates, writeEstimates } from './path-estimates.ts';
@@ -34,7 +35,7 @@ import { PathMtus } from './path-mtus.ts';
 import { PathInstaller } from './path-installer.ts';
 import { type NextHop, mayGoByLink } from './path-links.ts';
 import { isSequenced } from './path-template.ts';
-import { type ConfigBlock, writeConfig, writeWaits } from './session-record.ts';
+import { type ConfigBlock, freeConfig, originOf, writeConfig, writeWaits } from './session-record.ts';
 import { SessionRecords } from './session-records.ts';
 import type { Numbering } from '../paths/probe.ts';
 import type { WaitBounds } from '../paths/wait-bounds.ts';
@@ -122,12 +123,12 @@ export class SessionStore {
       for (const path of paths) this.#paths.retire(path);
       const block = config;
       this.#grace.retire(() => {
-        if (block) this.#freeConfig(block);
+        if (block) freeConfig(this.#memory, block);
         this.#records.release(index, spec);
       });
       throw error;
     }
-    this.#publish(index, config);
+    this.#records.publish(index, config);
     const sinceUs = utcMicroseconds();
     this.#sessions.set(spec.name, { index, sinceUs, spec, paths, leaving: [], config, waits: null });
     this.#memory.setControl(L.CONTROL_SESSION_COUNT, this.#sessions.size);
@@ -199,7 +200,9 @@ export class SessionStore {
         paths,
         leaving,
         (weights) =>
-          !afresh && sameSchedule(session, paths, weights) ? this.#origin(session) : this.#ticket(index),
+          !afresh && sameSchedule(session, paths, weights)
+            ? originOf(this.#memory, session.config)
+            : this.#records.ticket(index),
         waits ?? spec.resequencer,
       );
     } catch (error) {
@@ -213,13 +216,13 @@ export class SessionStore {
     const oldConfig = session.config;
     Object.assign(session, { index, spec, paths, leaving, config, waits });
     if (afresh) session.sinceUs = utcMicroseconds();
-    this.#publish(index, config);
+    this.#records.publish(index, config);
     for (const prefix of old.prefixes) {
       if (!spec.prefixes.includes(prefix)) this.#tables.removePrefix(prefix);
       else if (afresh) this.#tables.movePrefix(prefix, index + 1);
     }
     if (afresh) this.#retireRecord(oldIndex, old, oldConfig);
-    else this.#grace.retire(() => this.#freeConfig(oldConfig));
+    else this.#grace.retire(() => freeConfig(this.#memory, oldConfig));
     for (const path of former) if (!stay.has(path.number)) this.#retirePath(path, paths);
     for (const path of fallen) this.#keep(session, path);
   }
@@ -304,10 +307,7 @@ export class SessionStore {
 
   /** Paths without UDP, and how many of them go straight to their next hop. */
   linkCounts(): { raw: number; link: number } {
-    const raw = [...this.#sessions.values()]
-      .flatMap(({ paths }) => paths)
-      .filter(({ spec }) => !spec.encapsulation.includes('udp'));
-    return { raw: raw.length, link: raw.filter(({ number }) => this.#paths.links.has(number)).length };
+    return this.#paths.links.count([...this.#sessions.values()].flatMap(({ paths }) => paths));
   }
 
   /** Interfaces that are taken over, or could not be, and what they dropped; null where that is not wanted. */
@@ -346,7 +346,7 @@ export class SessionStore {
   /** How far we have numbered the session's packets. Throws UNKNOWN_SESSION. */
   numbering(name: string): Numbering {
     const { index, sinceUs } = this.#get(name);
-    return { sinceUs, next: Number(this.#ticket(index) & 0xffff_ffffn) };
+    return { sinceUs, next: Number(this.#records.ticket(index) & 0xffff_ffffn) };
   }
 
   /**
@@ -424,10 +424,6 @@ export class SessionStore {
     return null;
   }
 
-  names(): string[] {
-    return [...this.#sessions.keys()];
-  }
-
   /** The smallest inner MTU of all sessions, null without sessions. */
   smallestMtu(): number | null {
     let smallest: number | null = null;
@@ -489,11 +485,6 @@ export class SessionStore {
     }
   }
 
-  #freeConfig(config: ConfigBlock): void {
-    this.#memory.heap.release(config.address, config.size);
-    config.distribution.release();
-  }
-
   #get(name: string): InstalledSession {
     const session = this.#sessions.get(name);
     if (!session) throw new TunloomError('UNKNOWN_SESSION', `there is no session "${name}"`);
@@ -502,23 +493,6 @@ export class SessionStore {
 
   /** Workers find the record no more; it is emptied and freed a grace period later. To be called before its paths are retired. */
   #retireRecord(index: number, spec: SessionSpec, config: ConfigBlock): void {
-    this.#records.retire(index, spec, () => this.#freeConfig(config));
+    this.#records.retire(index, spec, () => freeConfig(this.#memory, config));
   }
-
-  #publish(index: number, config: ConfigBlock): void {
-    Atomics.store(this.#memory.u32, (this.#memory.session(index) + L.SESSION_CONFIG) / 4, config.address);
-  }
-
-  #ticket(index: number): bigint {
-    return Atomics.load(this.#memory.u64, (this.#memory.session(index) + L.SESSION_TICKET) / 8);
-  }
-
-  #origin(session: InstalledSession): bigint {
-    return this.#memory.u64[(session.config.address + L.CONFIG_ORIGIN) / 8]!;
-  }
-}
-
-/** Of a clock that a restart does not set back. */
-function utcMicroseconds(): number {
-  return Math.round((performance.timeOrigin + performance.now()) * 1000);
 }

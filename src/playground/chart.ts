@@ -1,5 +1,6 @@
 /** Draws the last seconds as curves: what came over each link, stacked, what was delivered, and what waited in the resequencer. */
 import type { Simulation } from '../sim/simulation.ts';
+import { contextOf } from './canvas.ts';
 import { COLOURS } from './picture.ts';
 
 /** What had happened by a moment of virtual time: octets out of each link, octets delivered in order, packets that waited. */
@@ -40,13 +41,8 @@ export class Chart {
   }
 
   draw(canvas: HTMLCanvasElement, slower: number): void {
-    const ratio = devicePixelRatio || 1;
     const width = canvas.clientWidth;
-    canvas.width = width * ratio;
-    canvas.height = CHART_HEIGHT * ratio;
-    const context = canvas.getContext('2d')!;
-    context.scale(ratio, ratio);
-    context.font = '12px system-ui, sans-serif';
+    const context = contextOf(canvas);
     const ink = getComputedStyle(canvas).color;
     const span = spanOf(slower);
     const points = ratesOf(this.#samples);

@@ -1,4 +1,5 @@
 /** Draws links with the packets on them, and below what came out of them, what waits to be put in order, and what has left in order. */
+import { contextOf } from './canvas.ts';
 import type { LanePacket, Observer, SeenPacket } from './observer.ts';
 
 /** Okabe and Ito's, which colour-blind people tell apart; black letters can be read on all of them. */
@@ -26,16 +27,9 @@ export function pictureHeight(links: number): number {
 }
 
 export function draw(canvas: HTMLCanvasElement, scene: Scene): void {
-  const ratio = devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  canvas.width = width * ratio;
-  canvas.height = height * ratio;
-  const context = canvas.getContext('2d')!;
-  context.scale(ratio, ratio);
-  context.font = '12px system-ui, sans-serif';
+  const context = contextOf(canvas);
   context.textBaseline = 'middle';
-  const pen = new Pen(context, getComputedStyle(canvas).color, width);
+  const pen = new Pen(context, getComputedStyle(canvas).color, canvas.clientWidth);
   scene.lanes.forEach((packets, i) => drawLane(pen, scene, packets, i));
   const { observer, resequencing } = scene;
   const rows = MARGIN + scene.lanes.length * LANE;

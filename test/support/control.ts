@@ -30,7 +30,7 @@ export function controlOf(node: BenchNode): DataplaneControl {
       drops: { ecn: 7 },
       resequencer: node.resequencer(),
     }),
-    sessions: () => sessions.names().map((name) => sessions.status(name)),
+    sessions: () => sessions.specs().map(({ name }) => sessions.status(name)),
     session: (name) => sessions.status(name),
     spec: (name) => sessions.spec(name),
     addSession: (session) => sessions.add(session),

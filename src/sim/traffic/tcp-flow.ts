@@ -2,13 +2,14 @@
  * A TCP transfer, and a client that asks for one after the other: sender and receiver on the two ends of the tunnel. Whoever wants data connects;
  * a request has a connection of its own.
  */
+import type { Acknowledgement } from './acknowledgement.ts';
 import { ECHO, OPTION_WORDS, SACKS, SACK_BLOCKS, STAMP, WINDOW } from '../packet-store.ts';
 import type { Random } from '../random.ts';
 import type { TrafficSpec } from '../spec.ts';
 import type { Flow, FlowPort, FlowResult } from './flow.ts';
 import { CONTROLS, type Control, TcpClient, TcpServer } from './tcp-handshake.ts';
 import { TcpReceiver } from './tcp-receiver.ts';
-import { TcpSender, type Acknowledgement } from './tcp-sender.ts';
+import { TcpSender } from './tcp-sender.ts';
 import { timestamp } from './timestamp.ts';
 
 /** IPv4, TCP, timestamps: what of a segment is no payload, and an acknowledgement without SACK. */
@@ -156,7 +157,7 @@ export class TcpFlow implements Flow {
       retransmits: this.#retransmits + (this.#sender?.retransmits ?? 0),
       timeouts: this.#timeouts + (this.#sender?.timeouts ?? 0),
       completions: this.#completions,
-      windows: this.#sender?.windows ?? this.#windows,
+      windows: this.#sender?.windows.samples ?? this.#windows,
     };
   }
 

@@ -5,6 +5,7 @@
  */
 import type { EventLoop } from '../event-loop.ts';
 import type { CongestionControlName } from '../spec.ts';
+import type { Acknowledgement } from './acknowledgement.ts';
 import { type AckSample, type CongestionControl, createCongestionControl } from './congestion.ts';
 import { FIRST_WINDOW } from './receive-window.ts';
 import { RateReduction } from './rate-reduction.ts';
@@ -12,6 +13,7 @@ import { ReorderingWindow } from './reordering-window.ts';
 import { RetransmissionTimeout } from './tcp-rto.ts';
 import { Undo } from './tcp-undo.ts';
 import { timestamp } from './timestamp.ts';
+import { WindowSamples } from './window-samples.ts';
 import { WindowUsage } from './window-usage.ts';
 
 const RING = 1 << 14;
@@ -23,22 +25,6 @@ const RETRANSMITTED = 4;
 /** Sent again at least once. */
 const AGAIN = 8;
 
-const WINDOW_SAMPLES = 4000;
-const SAMPLE_EVERY = 10e6;
-
-/** What an acknowledgement says; written over by the next one. */
-export interface Acknowledgement {
-  cumulative: number;
-  /** The timestamp that it echoes. */
-  echo: number;
-  /** Segments that may be sent beyond `cumulative`. */
-  window: number;
-  /** `count` SACK blocks from `blocks[at]` on: first, after last. */
-  blocks: Int32Array;
-  at: number;
-  count: number;
-}
-
 export interface TcpSenderPorts {
   /** Sends segment `segment`. */
   transmit(segment: number): void;
@@ -48,8 +34,7 @@ export class TcpSender {
   readonly control: CongestionControl;
   retransmits = 0;
   timeouts = 0;
-  readonly windows: { time: number; window: number }[] = [];
-  #sampledAt = -Infinity;
+  readonly windows = new WindowSamples();
   readonly #loop: EventLoop;
   readonly #timer: number;
   readonly #reorderTimer: number;
@@ -197,7 +182,7 @@ export class TcpSender {
       if (this.#state === 'recovery') this.#reduce(delivered);
       this.#probing = false;
     }
-    this.#sampleWindow(now);
+    this.windows.add(now, this.control.window);
     this.#fill(now);
     if (delivered || this.#una >= this.#next) this.#setTimer(now);
   }
@@ -493,7 +478,7 @@ export class TcpSender {
     this.#state = 'loss';
     this.#recoverUntil = this.#next;
     this.control.window = this.#inFlight + 1;
-    this.#sampleWindow(now);
+    this.windows.add(now, this.control.window);
     this.#fill(now);
     this.#setTimer(now);
   }
@@ -509,11 +494,5 @@ export class TcpSender {
     this.#flags[last & MASK] = flags | AGAIN;
     this.retransmits++;
     this.#send(last, now);
-  }
-
-  #sampleWindow(now: number): void {
-    if (now - this.#sampledAt < SAMPLE_EVERY || this.windows.length >= WINDOW_SAMPLES) return;
-    this.#sampledAt = now;
-    this.windows.push({ time: now, window: this.control.window });
   }
 }
