@@ -10,6 +10,25 @@ export function run(command: string, ...args: string[]): string {
   return result.stdout;
 }
 
+/** A network namespace with its loopback device up. */
+export function addNamespace(name: string): void {
+  run('ip', 'netns', 'add', name);
+  run('ip', '-n', name, 'link', 'set', 'lo', 'up');
+}
+
+type VethEnd = readonly [namespace: string, device: string, ...addresses: string[]];
+
+/** Joins two namespaces by a veth pair that is up; addresses have their prefix length and can be used at once. */
+export function joinNamespaces(near: VethEnd, far: VethEnd): void {
+  const [[here, device], [there, other]] = [near, far];
+  run('ip', '-n', here, 'link', 'add', device, 'type', 'veth', 'peer', 'name', other, 'netns', there);
+  for (const [namespace, name, ...addresses] of [near, far]) {
+    for (const address of addresses)
+      run('ip', '-n', namespace, 'address', 'add', address, 'dev', name, 'nodad');
+    run('ip', '-n', namespace, 'link', 'set', name, 'up');
+  }
+}
+
 /** One `tunloom` daemon. */
 export class Daemon {
   readonly child: ChildProcess;

@@ -14,7 +14,7 @@ import { callControl } from '../../src/control/client.ts';
 import { startTraffic } from '../../src/lab/traffic.ts';
 import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
 import { exchangeSysctl } from '../../src/net/sysctl.ts';
-import { Daemon, run, waitFor } from './daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, run, waitFor } from './daemon.ts';
 import { MobileHost } from './mobile-host.ts';
 
 export const CORRESPONDENT = '2001:db8:c::1';
@@ -77,8 +77,7 @@ export class Deployment {
     this.mag = `tl${tag}m-${process.pid}`;
     this.lma = `tl${tag}l-${process.pid}`;
     for (const namespace of [this.mag, this.lma]) {
-      run('ip', 'netns', 'add', namespace);
-      run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+      addNamespace(namespace);
       exchangeSysctl(namespace, 'ipv6/conf/all/forwarding', '1');
       exchangeSysctl(namespace, 'ipv4/conf/all/rp_filter', '0');
       exchangeSysctl(namespace, 'ipv4/conf/default/rp_filter', '0');
@@ -97,38 +96,9 @@ export class Deployment {
   /** Makes the WAN link `i`, which is not there, with all its addresses and routes. */
   join(i: number): void {
     const { mag, lma } = WAN[i]!;
-    run(
-      'ip',
-      '-n',
-      this.mag,
-      'link',
-      'add',
-      `wan${i}`,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      `wan${i}`,
-      'netns',
-      this.lma,
-    );
-    run('ip', '-n', this.mag, 'address', 'add', `${mag}/64`, 'dev', `wan${i}`, 'nodad');
-    run('ip', '-n', this.lma, 'address', 'add', `${lma}/64`, 'dev', `wan${i}`, 'nodad');
-    for (const namespace of [this.mag, this.lma]) run('ip', '-n', namespace, 'link', 'set', `wan${i}`, 'up');
-    run(
-      'ip',
-      '-n',
-      this.mag,
-      'route',
-      'add',
-      `${LMAA}/128`,
-      'via',
-      lma,
-      'dev',
-      `wan${i}`,
-      'metric',
-      String(10 + i),
-    );
+    joinNamespaces([this.mag, `wan${i}`, `${mag}/64`], [this.lma, `wan${i}`, `${lma}/64`]);
+    const via = ['via', lma, 'dev', `wan${i}`, 'metric', String(10 + i)];
+    run('ip', '-n', this.mag, 'route', 'add', `${LMAA}/128`, ...via);
   }
 
   async startLma(

@@ -13,7 +13,7 @@ import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import type { SessionStatus } from '../../src/dataplane/status.ts';
 import { startTraffic } from '../../src/lab/traffic.ts';
 import { exchangeSysctl } from '../../src/net/sysctl.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 import { MobileHost } from '../support/mobile-host.ts';
 
 const EXAMPLES = new URL('../../docs/examples/aggregation/', import.meta.url).pathname;
@@ -42,9 +42,8 @@ function ip(namespace: string, command: string): void {
 }
 
 function namespace(name: string): void {
-  run('ip', 'netns', 'add', name);
+  addNamespace(name);
   namespaces.push(name);
-  ip(name, 'link set lo up');
   for (const line of readFileSync(`${EXAMPLES}sysctl.conf`, 'utf8').matchAll(/^net\.(\S+) = (\S+)$/gm)) {
     exchangeSysctl(name, line[1]!.replaceAll('.', '/'), line[2]!);
   }
@@ -57,11 +56,7 @@ function link(
   subnet: string,
   first: number,
 ): void {
-  ip(near, `link add ${device} type veth peer name ${other} netns ${far}`);
-  ip(near, `address add ${subnet}.${first}/28 dev ${device}`);
-  ip(far, `address add ${subnet}.${first + 1}/28 dev ${other}`);
-  ip(near, `link set ${device} up`);
-  ip(far, `link set ${other} up`);
+  joinNamespaces([near, device, `${subnet}.${first}/28`], [far, other, `${subnet}.${first + 1}/28`]);
 }
 
 /** A file of the example, with `changes` made to it; each has to be possible. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { DataplaneStatus, SessionStatus } from '../../src/dataplane/status.ts';
-import { run, waitFor } from '../support/daemon.ts';
+import { addNamespace, run, waitFor } from '../support/daemon.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const NAMESPACE = `tldaemon-${process.pid}`;
@@ -20,8 +20,7 @@ const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
   socket = join(folder, 'control.sock');
-  run('ip', 'netns', 'add', NAMESPACE);
-  ip('link', 'set', 'lo', 'up');
+  addNamespace(NAMESPACE);
   ip('address', 'add', '198.51.100.1/32', 'dev', 'lo');
   ip('address', 'add', '198.51.100.2/32', 'dev', 'lo');
 });

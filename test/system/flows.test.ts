@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { FlowStatus, SessionStatus } from '../../src/dataplane/status.ts';
-import { run, waitFor } from '../support/daemon.ts';
+import { addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 
 // Command lines take seconds on a busy machine.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -75,29 +75,12 @@ function writeConfigs(): void {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-flows-'));
-  for (const name of Object.values(NAMES)) {
-    run('ip', 'netns', 'add', name);
-    run('ip', '-n', name, 'link', 'set', 'lo', 'up');
-  }
+  for (const name of Object.values(NAMES)) addNamespace(name);
   [1, 5].forEach((host, i) => {
-    run(
-      'ip',
-      'link',
-      'add',
-      `wan${i}`,
-      'netns',
-      NAMES.mag,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      `wan${i}`,
-      'netns',
-      NAMES.lma,
+    joinNamespaces(
+      [NAMES.mag, `wan${i}`, `198.51.100.${host}/30`],
+      [NAMES.lma, `wan${i}`, `198.51.100.${host + 1}/30`],
     );
-    run('ip', '-n', NAMES.mag, 'address', 'add', `198.51.100.${host}/30`, 'dev', `wan${i}`);
-    run('ip', '-n', NAMES.lma, 'address', 'add', `198.51.100.${host + 1}/30`, 'dev', `wan${i}`);
-    for (const name of Object.values(NAMES)) run('ip', '-n', name, 'link', 'set', `wan${i}`, 'up');
   });
   writeConfigs();
   for (const end of ['lma', 'mag'] as const) {

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import type { PathHealthStatus } from '../../src/dataplane/status.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 
 const [MAG, LMA] = [`tlhcm-${process.pid}`, `tlhcl-${process.pid}`];
 /** WAN addresses of both ends, by path. */
@@ -30,21 +30,13 @@ function onlyWith(...capabilities: string[]): string[] {
 
 function connect(i: number): void {
   const { mag, lma } = ENDS[i]!;
-  ip(MAG, 'link', 'add', `wan${i}`, 'type', 'veth', 'peer', 'name', `wan${i}`, 'netns', LMA);
-  for (const [namespace, address] of [
-    [MAG, mag],
-    [LMA, lma],
-  ] as const) {
-    ip(namespace, 'address', 'add', `${address}/30`, 'dev', `wan${i}`);
-    ip(namespace, 'link', 'set', `wan${i}`, 'up');
-  }
+  joinNamespaces([MAG, `wan${i}`, `${mag}/30`], [LMA, `wan${i}`, `${lma}/30`]);
 }
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-hc-'));
   for (const namespace of [MAG, LMA]) {
-    run('ip', 'netns', 'add', namespace);
-    ip(namespace, 'link', 'set', 'lo', 'up');
+    addNamespace(namespace);
     sysctl(namespace, 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0');
   }
   ENDS.forEach((_, i) => connect(i));

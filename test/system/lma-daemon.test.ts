@@ -15,7 +15,7 @@ import { encodeMessage } from '../../src/pmipv6/wire/mobility-header.ts';
 import { RevocationFlag } from '../../src/pmipv6/wire/message/revocation.ts';
 import { nai } from '../../src/pmipv6/wire/option/identifier.ts';
 import { findOption } from '../../src/pmipv6/wire/options.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, run, waitFor } from '../support/daemon.ts';
 import { LMAA, LTE, LmaBench, type Pbu, WLAN } from '../support/lma-bench.ts';
 import { SignalingProbe } from '../support/signaling-probe.ts';
 
@@ -50,8 +50,7 @@ const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
-  run('ip', 'netns', 'add', NAMESPACE);
-  ip('link', 'set', 'lo', 'up');
+  addNamespace(NAMESPACE);
   for (const address of [LMAA, LTE, WLAN, '2001:db8:c::1'])
     ip('address', 'add', `${address}/128`, 'dev', 'lo');
   for (const address of ['198.51.100.1', '192.0.2.7']) ip('address', 'add', `${address}/32`, 'dev', 'lo');

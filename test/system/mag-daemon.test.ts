@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { callControl, followControl } from '../../src/control/client.ts';
 import type { BindingStatus, SignalingStatus } from '../../src/control/signaling-status.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, run, waitFor } from '../support/daemon.ts';
 
 const NAMESPACE = `tlmagd-${process.pid}`;
 let folder: string;
@@ -16,8 +16,7 @@ const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
-  run('ip', 'netns', 'add', NAMESPACE);
-  ip('link', 'set', 'lo', 'up');
+  addNamespace(NAMESPACE);
 });
 
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { BindingStatus, SignalingStatus } from '../../src/control/signaling-status.ts';
 import type { DataplaneStatus } from '../../src/dataplane/status.ts';
-import { Daemon, run } from '../support/daemon.ts';
+import { Daemon, addNamespace, run } from '../support/daemon.ts';
 import { LMAA, LTE, WLAN } from '../support/lma-bench.ts';
 import { LoadGenerator } from '../support/load-generator.ts';
 
@@ -21,8 +21,7 @@ const ip = (...args: string[]): string => run('ip', '-n', NAMESPACE, ...args);
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tunloom-'));
-  run('ip', 'netns', 'add', NAMESPACE);
-  ip('link', 'set', 'lo', 'up');
+  addNamespace(NAMESPACE);
   for (const address of [LMAA, LTE, WLAN]) ip('address', 'add', `${address}/128`, 'dev', 'lo');
   daemon = await Daemon.start(
     NAMESPACE,

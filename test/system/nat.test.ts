@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Readiness } from '../../src/net/readiness.ts';
 import { startTraffic } from '../../src/lab/traffic.ts';
-import { run, waitFor } from '../support/daemon.ts';
+import { addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 import { CORRESPONDENT, Deployment } from '../support/deployment.ts';
 import { UdpNat } from '../support/udp-nat.ts';
 
@@ -17,32 +17,17 @@ const readiness = new Readiness();
 
 beforeAll(async () => {
   net = new Deployment('nat');
-  run('ip', 'netns', 'add', INSIDE);
-  run('ip', '-n', INSIDE, 'link', 'set', 'lo', 'up');
+  addNamespace(INSIDE);
   run('ip', '-n', INSIDE, 'address', 'add', `${LMAA4}/32`, 'dev', 'lo');
   // The WAN links lead to the NAT instead of the LMA.
   for (const [i, subnet] of ['192.0.2.0', '192.0.2.128'].entries()) {
     const base = subnet.replace(/\d+$/, '');
     const host = Number(subnet.split('.')[3]);
     run('ip', '-n', net.mag, 'link', 'delete', `wan${i}`);
-    run(
-      'ip',
-      '-n',
-      net.mag,
-      'link',
-      'add',
-      `wan${i}`,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      `wan${i}`,
-      'netns',
-      INSIDE,
+    joinNamespaces(
+      [net.mag, `wan${i}`, `${base}${host + 1}/25`],
+      [INSIDE, `wan${i}`, `${base}${host + 126}/25`],
     );
-    run('ip', '-n', net.mag, 'address', 'add', `${base}${host + 1}/25`, 'dev', `wan${i}`);
-    run('ip', '-n', INSIDE, 'address', 'add', `${base}${host + 126}/25`, 'dev', `wan${i}`);
-    for (const namespace of [net.mag, INSIDE]) run('ip', '-n', namespace, 'link', 'set', `wan${i}`, 'up');
     const via = ['via', `${base}${host + 126}`, 'dev', `wan${i}`, 'metric', String(10 + i)];
     run('ip', '-n', net.mag, 'route', 'add', `${LMAA4}/32`, ...via);
   }

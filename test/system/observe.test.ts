@@ -12,7 +12,7 @@ import { callControl } from '../../src/control/client.ts';
 import type { SessionStatus } from '../../src/dataplane/status.ts';
 import { encodeWanMetrics } from '../../src/pmipv6/wan-metrics.ts';
 import { decodeMessage, encodeMessage } from '../../src/pmipv6/wire/mobility-header.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 import { LMAA, LmaBench, LTE, type Pbu, WLAN } from '../support/lma-bench.ts';
 import { SignalingProbe } from '../support/signaling-probe.ts';
 
@@ -40,22 +40,13 @@ observe: { ${extra} }
 `;
 
 beforeAll(async () => {
-  for (const namespace of [MAG, LMA]) {
-    run('ip', 'netns', 'add', namespace);
-    ip(namespace, 'link', 'set', 'lo', 'up');
-  }
-  ip(MAG, 'link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', LMA);
-  for (const [namespace, addresses, via] of [
-    [MAG, [LTE, WLAN, 'fe80::1'], 'fe80::2'],
-    [LMA, [LMAA, 'fe80::2'], 'fe80::1'],
-  ] as const) {
-    ip(namespace, 'link', 'set', 'wan', 'up');
-    for (const address of addresses) {
-      const length = address.startsWith('fe80') ? '64' : '128';
-      ip(namespace, 'address', 'add', `${address}/${length}`, 'dev', 'wan', 'nodad');
-    }
-    ip(namespace, 'route', 'add', 'default', 'via', via, 'dev', 'wan');
-  }
+  for (const namespace of [MAG, LMA]) addNamespace(namespace);
+  joinNamespaces(
+    [MAG, 'wan', 'fe80::1/64', `${LTE}/128`, `${WLAN}/128`],
+    [LMA, 'wan', 'fe80::2/64', `${LMAA}/128`],
+  );
+  ip(MAG, 'route', 'add', 'default', 'via', 'fe80::2', 'dev', 'wan');
+  ip(LMA, 'route', 'add', 'default', 'via', 'fe80::1', 'dev', 'wan');
   atMag = await Daemon.start(
     MAG,
     'dataplane',

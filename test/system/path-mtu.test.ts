@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SessionStatus } from '../../src/dataplane/status.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, run, waitFor } from '../support/daemon.ts';
 
 const TAG = process.pid;
 const [MAG, HOP, LMA] = [`tlpmm-${TAG}`, `tlpmh-${TAG}`, `tlpml-${TAG}`];
@@ -24,17 +24,10 @@ function build(family: 4 | 6): { mag: string; lma: string } {
   const lma = family === 4 ? '203.0.113.1' : '2001:db8:b::1';
   const hop = family === 4 ? ['198.51.100.2', '203.0.113.2'] : ['2001:db8:a::2', '2001:db8:b::2'];
   const length = family === 4 ? 24 : 64;
-  for (const namespace of [MAG, HOP, LMA]) {
-    run('ip', 'netns', 'add', namespace);
-    ip(namespace, 'link', 'set', 'lo', 'up');
-  }
+  for (const namespace of [MAG, HOP, LMA]) addNamespace(namespace);
   run('ip', 'netns', 'exec', HOP, 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
   [MAG, LMA].forEach((end, i) => {
-    ip(HOP, 'link', 'add', `to${i}`, 'type', 'veth', 'peer', 'name', 'wan', 'netns', end);
-    ip(HOP, 'address', 'add', `${hop[i]}/${length}`, 'dev', `to${i}`, 'nodad');
-    ip(end, 'address', 'add', `${[mag, lma][i]}/${length}`, 'dev', 'wan', 'nodad');
-    ip(HOP, 'link', 'set', `to${i}`, 'up');
-    ip(end, 'link', 'set', 'wan', 'up');
+    joinNamespaces([HOP, `to${i}`, `${hop[i]}/${length}`], [end, 'wan', `${[mag, lma][i]}/${length}`]);
     ip(end, 'route', 'add', 'default', 'via', hop[i]!, 'dev', 'wan');
   });
   ip(HOP, 'link', 'set', 'to1', 'mtu', String(NARROW));

@@ -9,7 +9,7 @@ import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
 import { bind, close, receive, sendTo, socket } from '../../src/net/libc.ts';
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { HostPorts } from '../../src/node/host-ports.ts';
-import { run } from '../support/daemon.ts';
+import { addNamespace, run } from '../support/daemon.ts';
 
 const NAMESPACE = `tlpf-${process.pid}`;
 const WORKERS = 3;
@@ -19,8 +19,7 @@ const peerOf = (family: 4 | 6, n: number): string => (family === 4 ? `198.51.100
 const localOf = (family: 4 | 6): string => (family === 4 ? '203.0.113.1' : '2001:db8:f::1');
 
 beforeAll(() => {
-  run('ip', 'netns', 'add', NAMESPACE);
-  run('ip', '-n', NAMESPACE, 'link', 'set', 'lo', 'up');
+  addNamespace(NAMESPACE);
   for (const family of [4, 6] as const) {
     const length = family === 4 ? 32 : 128;
     for (const address of [localOf(family), ...Array.from({ length: 8 }, (_, i) => peerOf(family, i + 1))])

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PathHealthStatus, SessionStatus } from '../../src/dataplane/status.ts';
-import { Daemon, run, waitFor } from '../support/daemon.ts';
+import { Daemon, addNamespace, joinNamespaces, waitFor } from '../support/daemon.ts';
 
 const ENDS = ['mag', 'lma'] as const;
 type End = (typeof ENDS)[number];
@@ -42,17 +42,10 @@ sessions:
 }
 
 beforeAll(async () => {
-  for (const end of ENDS) {
-    run('ip', 'netns', 'add', namespaceOf(end));
-    run('ip', '-n', namespaceOf(end), 'link', 'set', 'lo', 'up');
-  }
-  const veth = ['link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'wan', 'netns', namespaceOf('lma')];
-  run('ip', '-n', namespaceOf('mag'), ...veth);
-  for (const end of ENDS) {
-    run('ip', '-n', namespaceOf(end), 'address', 'add', `${outer[end]}/30`, 'dev', 'wan');
-    run('ip', '-n', namespaceOf(end), 'link', 'set', 'wan', 'up');
-    await start(end);
-  }
+  for (const end of ENDS) addNamespace(namespaceOf(end));
+  const [near, far] = ENDS.map((end) => [namespaceOf(end), 'wan', `${outer[end]}/30`] as const);
+  joinNamespaces(near!, far!);
+  for (const end of ENDS) await start(end);
 });
 
 afterAll(async () => {

@@ -11,7 +11,7 @@ import { attachXdp, assembleEbpf, Code, loadXdpProgram } from '../../src/net/ebp
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { ETHERTYPE_IPV4, PacketSocket } from '../../src/net/packet-socket.ts';
 import { XdpInterface } from '../../src/node/xdp-interface.ts';
-import { run } from '../support/daemon.ts';
+import { joinNamespaces, run } from '../support/daemon.ts';
 import { slowChecksum } from '../support/inner-packet.ts';
 import { expectSound } from '../support/sound-lab.ts';
 
@@ -174,10 +174,7 @@ const ENDPOINT = 3;
 
 beforeEach(() => {
   for (const name of [HERE, THERE]) run('ip', 'netns', 'add', name);
-  run('ip', '-n', HERE, 'link', 'add', 'here', 'type', 'veth', 'peer', 'name', 'there', 'netns', THERE);
-  run('ip', '-n', HERE, 'address', 'add', '198.51.100.2/30', 'dev', 'here');
-  run('ip', '-n', HERE, 'link', 'set', 'here', 'up');
-  run('ip', '-n', THERE, 'link', 'set', 'there', 'up');
+  joinNamespaces([HERE, 'here', '198.51.100.2/30'], [THERE, 'there']);
 });
 
 afterEach(() => {
