@@ -149,5 +149,29 @@ export function checkSessions(
       prefixes.set(prefix, owner ?? session.name);
     }
   }
-  return complaints;
+  return [...complaints, ...checkUdpEnds(sessions)];
+}
+
+/** Complaints about UDP paths from one address and port that differ in what is a matter of their common socket. */
+function checkUdpEnds(sessions: Parameters<typeof checkSessions>[0]): Complaint[] {
+  const firsts = new Map<string, PathSpec>();
+  const all = sessions.flatMap(([i, { paths }]) => paths.map((path, j) => ({ i, j, path })));
+  return all.flatMap(({ i, j, path }): Complaint[] => {
+    const { local, localPort, interface: device } = path;
+    if (!local || !path.encapsulation.includes('udp')) return [];
+    const end = [local, localPort, device].join(' ');
+    const first = firsts.get(end) ?? path;
+    firsts.set(end, first);
+    const differing = (
+      [
+        ['encapsulation', ({ encapsulation }) => encapsulation === 'gre-in-udp'],
+        ['hopLimit', ({ hopLimit }) => hopLimit],
+        ['dontFragment', ({ dontFragment }) => dontFragment === 'clear'],
+      ] satisfies [keyof PathSpec, (path: PathSpec) => unknown][]
+    ).filter(([, of]) => of(first) !== of(path));
+    return differing.map(([key]) => ({
+      path: [i, 'paths', j, key],
+      message: `${path[key]} cannot go with ${first[key]} of another path from UDP port ${localPort} of ${local}: they share a socket`,
+    }));
+  });
 }

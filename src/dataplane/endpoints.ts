@@ -1,6 +1,6 @@
 /**
- * Local ends of paths. Paths with the same local address, encapsulation, port and interface share an endpoint: one
- * device a worker. IP-in-IP has two (protocols 4 and 41) that share one local number. Counted by use.
+ * Local ends of paths. Paths whose packets come to the same sockets share an endpoint: one device a worker. IP-in-IP has two
+ * (protocols 4 and 41) that share one local number. Counted by use.
  */
 import * as L from '../../assembly/layout.ts';
 import { TunloomError } from '../errors.ts';
@@ -196,9 +196,7 @@ export class EndpointRegistry {
 
   /** Takes the endpoints for a path, opening them if they are new. */
   acquire(path: PathSpec): PathEnds {
-    const key = [path.local, path.encapsulation, path.localPort, path.interface ?? '', path.hopLimit].join(
-      '|',
-    );
+    const key = endKey(path);
     let local = this.#locals.get(key);
     if (!local) {
       local = this.#create(key, path);
@@ -320,6 +318,16 @@ export class EndpointRegistry {
     }
     return { number, endpoints, uses: 0 };
   }
+}
+
+/**
+ * What paths of one endpoint have in common. The kernel gives a UDP packet to one socket of those that are bound to its port, whatever is in it:
+ * `udp` and `udp-gre` are told apart by the packet itself. Only UDP sockets have a hop limit and a DF bit of their own.
+ */
+function endKey({ local, encapsulation, localPort, interface: device = '', ...path }: PathSpec): string {
+  if (!encapsulation.includes('udp')) return [local, device, encapsulation].join('|');
+  const form = encapsulation === 'gre-in-udp' ? 'gre' : 'tlv';
+  return [local, device, localPort, form, path.hopLimit, path.dontFragment !== 'clear'].join('|');
 }
 
 function takeNumber(used: Set<number>, limit: number, what: string): number {

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { loadConfig, parseConfig, parseSession } from '../../src/config/load.ts';
 import { allKeys } from '../../src/config/schema-keys.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { diffSessions } from '../../src/config/session-changes.ts';
 import { encapsulationOverhead } from '../../src/dataplane/overhead.ts';
 import { buildPathTemplate } from '../../src/dataplane/path-template.ts';
 import { ENCAPSULATIONS } from '../../src/dataplane/session-spec.ts';
@@ -164,6 +163,23 @@ describe('errors', () => {
     );
   });
 
+  test('UDP paths of one end that differ in what their socket does for them all', () => {
+    const two = (settings: string): string =>
+      base.replace(
+        'local: 198.51.100.2, remote: 203.0.113.1',
+        `local: 198.51.100.1, remote: 203.0.113.2, ${settings}`,
+      );
+    for (const settings of [
+      'hopLimit: 32',
+      'dontFragment: clear',
+      'encapsulation: gre-in-udp, localPort: 5437',
+    ]) {
+      expect(() => parseConfig(two(settings), 'x.yaml')).toThrow(/:9:\d+: .*another path from UDP port 5437/);
+    }
+    expect(parseConfig(two('hopLimit: 32, localPort: 5438'), 'x.yaml').sessions).toHaveLength(1);
+    expect(parseConfig(two('dontFragment: copy'), 'x.yaml').sessions).toHaveLength(1);
+  });
+
   test('a session from the control socket is checked the same way', () => {
     expect(() => parseSession({ name: 'a', prefixes: ['192.0.2.0/24'], paths: [{ bid: 300 }] })).toThrow(
       /paths\[0\]\.bid/,
@@ -210,13 +226,4 @@ test('the overhead that the checks reckon with is the length of the header that 
       }
     }
   }
-});
-
-test('diffSessions tells added, removed and changed apart', () => {
-  const before = parseConfig(base, 'x').sessions;
-  const after = parseConfig(base.replace('bid: 2,', 'bid: 2, mtu: 1400,'), 'x').sessions;
-  expect(diffSessions(before, before)).toMatchObject({ added: [], removed: [], changed: [] });
-  expect(diffSessions(before, after).changed.map((session) => session.name)).toEqual(['mn1']);
-  expect(diffSessions(before, []).removed).toEqual(['mn1']);
-  expect(diffSessions([], after).added.map((session) => session.name)).toEqual(['mn1']);
 });
