@@ -38,22 +38,22 @@ export function diffSessions(before: readonly SessionSpec[], after: readonly Ses
  * the changes before it stay, and applying the same changes again is safe.
  */
 export function applyChanges(control: DataplaneControl, changes: SessionChanges): void {
-  const installed = new Set(control.sessions().map((session) => session.name));
+  const installed = new Map(control.sessions().map(({ name, paths }) => [name, paths]));
   for (const name of changes.removed) {
     if (installed.delete(name)) control.removeSession(name);
   }
-  for (const session of changes.weightsOnly) {
-    if (installed.has(session.name)) {
-      control.setWeights(session.name, new Map(session.paths.map((path) => [path.bid, path.weight])));
-    }
+  const [known, others] = partition(changes.weightsOnly, ({ name, paths }) =>
+    paths.every(({ bid }) => installed.get(name)?.some((path) => path.bid === bid)),
+  );
+  for (const { name, paths } of known) {
+    control.setWeights(name, new Map(paths.map(({ bid, weight }) => [bid, weight])));
   }
-  const missing = changes.weightsOnly.filter((session) => !installed.has(session.name));
   const put = (session: SessionSpec): void => {
     if (installed.has(session.name)) control.updateSession(session);
     else control.addSession(session);
-    installed.add(session.name);
+    installed.set(session.name, []);
   };
-  let waiting: readonly SessionSpec[] = [...changes.changed, ...changes.added, ...missing];
+  let waiting: readonly SessionSpec[] = [...changes.changed, ...changes.added, ...others];
   while (waiting.length) {
     // A prefix may move from one session to another: then the one that gives it up has to go first.
     const blocked = waiting.filter((session) => !succeeds(() => put(session)));
