@@ -16,7 +16,7 @@ import { GroupBlock, type GroupMember } from './group-block.ts';
 import type { DataplaneMemory } from './memory.ts';
 import { isSequenced } from './path-template.ts';
 import { type CompiledRule, mirrorSelector } from './selector-compiler.ts';
-import { MAX_PERIOD } from './schedule-table.ts';
+import { MAX_PERIOD, sharesOf } from './schedule-table.ts';
 import type { PathSpec, SessionSpec } from './session-spec.ts';
 import type { FlowStatus } from './status.ts';
 import { writeUnsequencedRecord } from './unsequenced-record.ts';
@@ -317,9 +317,8 @@ class DistributionCompiler {
 function easedWeights(weights: readonly number[], divisors: readonly number[]): readonly number[] {
   let scale = Math.max(1, ...divisors.filter((_, i) => weights[i]! > 0));
   if (scale === 1) return weights;
-  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const shares = sharesOf(weights);
+  const sum = shares.reduce((total, share) => total + share, 0);
   while (scale > 1 && sum * scale > MAX_PERIOD) scale /= 2;
-  return weights.map((weight, i) =>
-    weight > 0 ? Math.max(1, Math.round((weight * scale) / divisors[i]!)) : 0,
-  );
+  return shares.map((share, i) => (share > 0 ? Math.max(1, Math.round((share * scale) / divisors[i]!)) : 0));
 }

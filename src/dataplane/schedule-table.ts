@@ -17,9 +17,7 @@ export function buildSchedule(weights: readonly number[]): Uint8Array {
       throw new TunloomError('BAD_WEIGHT', `weight ${weight} is not an integer of at least 0`);
     }
   }
-  const divisor = weights.reduce(greatestCommonDivisor, 0);
-  if (!divisor) return new Uint8Array(0);
-  const shares = weights.map((weight) => weight / divisor);
+  const shares = sharesOf(weights);
   const period = shares.reduce((sum, share) => sum + share, 0);
   if (period > MAX_PERIOD) {
     throw new TunloomError(
@@ -39,6 +37,12 @@ export function buildSchedule(weights: readonly number[]): Uint8Array {
     schedule[turn] = best;
   }
   return schedule;
+}
+
+/** The smallest integers in the same ratio. */
+export function sharesOf(weights: readonly number[]): number[] {
+  const divisor = weights.reduce(greatestCommonDivisor, 0);
+  return weights.map((weight) => weight / (divisor || 1));
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -27,7 +27,7 @@ export interface PathSpec {
   /** Bind the path's socket to this interface (SO_BINDTODEVICE). */
   readonly interface?: string | undefined;
   readonly encapsulation: Encapsulation;
-  /** Share of packets in a weighted schedule, 0..1000. 0: the path receives but is not sent on. */
+  /** Share of packets in a weighted schedule, 0..65535. 0: the path receives but is not sent on. */
   readonly weight: number;
   /** No rule sends on it either, and it is not probed: the far end does not have it yet, or not any more. */
   readonly receiveOnly?: boolean | undefined;

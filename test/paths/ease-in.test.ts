@@ -54,6 +54,13 @@ test.each([
   expect(node.sessions.status('mn1').schedule).toHaveLength(weights[0] + weights[1]);
 });
 
+test('large weights in a small ratio', () => {
+  const paths = [60_000, 45_000, 60_000].map((weight, i) => testPath(i + 1, { weight }));
+  const node = new BenchNode('mag').add(testSession({ paths }));
+  node.sessions.setPathDivisor('mn1', 2, 16);
+  expect([...node.sessions.weightsInUse('mn1').values()]).toEqual([64, 3, 64]);
+});
+
 test.each<SchedulerName>(['equal', 'deficit', 'random', 'flow-hash'])('%s eases in as well', (scheduler) => {
   const node = new BenchNode('mag').add(testSession({ distribution: { scheduler } }));
   const whole = sharesOf(node, 480);
