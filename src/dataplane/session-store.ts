@@ -261,8 +261,16 @@ export class SessionStore {
     if (path[by] === state) return;
     const told = { ...path, [by]: state };
     const changed = { ...told, state: worseState(told.word, told.measured) };
-    session.paths = session.paths.map((other) => (other === path ? changed : other));
-    if ((path.state === 'down') !== (changed.state === 'down')) this.update(session.spec);
+    const { paths } = session;
+    session.paths = paths.map((other) => (other === path ? changed : other));
+    if ((path.state === 'down') === (changed.state === 'down')) return;
+    try {
+      this.update(session.spec);
+    } catch (error) {
+      // What is measured stays so, and is tried again by Dataplane; whoever gave his word is told, and may repeat it.
+      if (by === 'word') session.paths = paths;
+      throw error;
+    }
   }
 
   /**

@@ -30,6 +30,23 @@ test('a path that goes down while the memory is full is left out as soon as ther
   }
 });
 
+test('an operator who is told that there is no room to leave a path out can say it again', async () => {
+  const { dataplane } = await startMemoryDataplane({});
+  try {
+    dataplane.addSession(testSession());
+    const emptyHeap = fillHeap(dataplane.memory.heap);
+    const down = (): void => dataplane.setPathState('mn1', 1, 'down');
+    expect(down).toThrow(/shared memory is full/);
+    expect(dataplane.session('mn1').paths[0]!.state).toBe('up');
+    expect(down).toThrow(/shared memory is full/);
+    emptyHeap();
+    down();
+    expect(dataplane.weightsInUse('mn1').get(1)).toBe(0);
+  } finally {
+    await dataplane.stop();
+  }
+});
+
 test('a smaller MTU is learned of all sessions, though there was no room for that of some', async () => {
   const { dataplane } = await startMemoryDataplane({ sizes: { sessions: 2, paths: 4 } });
   try {
