@@ -4,7 +4,6 @@ import { z } from 'zod';
 import {
   address,
   bid,
-  bitRate,
   duration,
   durationWithin,
   expected,
@@ -17,6 +16,7 @@ import {
   matching,
   oneOf,
   prefix,
+  rate,
   share,
 } from './schema-parts.ts';
 import { hostKeys, memorySchema, tunnelsSchema } from './schema.ts';
@@ -45,8 +45,8 @@ const lma = keys({
 /** What the LMA is told of a WAN interface; also in PUT /v1/interfaces/NAME. */
 export const metricsSchema = keys({
   weight: integer(0, 65535).optional(),
-  uplinkRate: bitRate.optional(),
-  downlinkRate: bitRate.optional(),
+  uplinkRate: rate.optional(),
+  downlinkRate: rate.optional(),
   latency: duration.optional(),
   loss: share.optional(),
 });

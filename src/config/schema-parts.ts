@@ -152,9 +152,11 @@ export const duration = durationWithin(0, 10e6, '500us, 20ms or 1s');
 
 const RATE_UNITS: Readonly<Record<string, number>> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 };
 
-/** A rate such as 500kbit, 50mbit or 1gbit, in bits a second (tc(8) writes them so). */
-export const rate = matching(/^\d+(\.\d+)?(bit|kbit|mbit|gbit)$/, 'a rate such as 500kbit, 50mbit or 1gbit')
-  .transform((text) => Math.round(Number.parseFloat(text) * RATE_UNITS[text.replace(/[\d.]/g, '')]!))
+/** A rate such as 500kbit, 50mbit or 1gbit, in bits a second (tc(8) writes them so), with capitals or without. */
+export const rate = matching(/^\d+(\.\d+)?(bit|kbit|mbit|gbit)$/i, 'a rate such as 500kbit, 50mbit or 1gbit')
+  .transform((text) =>
+    Math.round(Number.parseFloat(text) * RATE_UNITS[text.replace(/[\d.]/g, '').toLowerCase()]!),
+  )
   .refine((bits) => bits >= 1000, { error: 'is below 1kbit' });
 
 const MAX_GRE_KEY = 0xffff_ffff;
@@ -179,15 +181,6 @@ export const bid = z.custom<number>(
         : expected('1..254 (RFC 8278 §4.1)').error({ input }),
   },
 );
-
-/** A bit rate such as 512kbit, 50Mbit or 1Gbit, in bit/s. */
-export const bitRate = matching(
-  /^\d+(\.\d+)?(kbit|Mbit|Gbit)$/,
-  'a rate such as 512kbit, 50Mbit or 1Gbit',
-).transform((text) => {
-  const unit = { kbit: 1e3, Mbit: 1e6, Gbit: 1e9 }[text.replace(/[\d.]+/, '')] ?? 1;
-  return Math.round(Number.parseFloat(text) * unit);
-});
 
 /** A share such as 0.1%, in millionths. */
 export const share = matching(/^\d{1,3}(\.\d+)?%$/, 'a share such as 0.1%')
