@@ -41,6 +41,10 @@ const program = new Command('tunloom')
     'control socket of the running instance (also TUNLOOM_SOCKET)',
     process.env['TUNLOOM_SOCKET'] || DEFAULT_SOCKET,
   )
+  .addHelpText(
+    'after',
+    '\nExit status: 0; 1 if it failed; 2 if what it was told is wrong, such as an argument or a configuration file.',
+  )
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tunloom: ')) })
   .exitOverride();
 for (const command of [

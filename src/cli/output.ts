@@ -54,6 +54,28 @@ export function print(json: boolean, value: unknown, text: () => string): void {
   process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text()}\n`);
 }
 
+const WATCH_MS = 1000;
+
+/** Prints what `read` gives once, or with `watch` every second: in the place of what was there on a terminal, and JSON as a line each. */
+export async function printCurrent<T>(
+  { json = false, watch = false }: { readonly json?: boolean; readonly watch?: boolean },
+  read: () => Promise<T>,
+  text: (value: T) => string,
+): Promise<void> {
+  for (;;) {
+    const value = await read();
+    if (watch && json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    else {
+      if (watch && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H');
+      print(json, value, () => text(value));
+    }
+    if (!watch) return;
+    await new Promise((resolve) => {
+      setTimeout(resolve, WATCH_MS);
+    });
+  }
+}
+
 /** The control socket that the command line or the environment names. */
 export function socketOf(command: Command): string {
   return command.optsWithGlobals<{ socket: string }>().socket;

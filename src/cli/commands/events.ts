@@ -1,4 +1,4 @@
-/** `tunloom events`: what happens on a running MAG or LMA, as it happens. */
+/** `tunloom events`: what happens on a running instance, as it happens. */
 import { Command } from 'commander';
 import { followControl } from '../../control/client.ts';
 import type { NodeEvent } from '../../control/signaling-status.ts';
@@ -6,7 +6,7 @@ import { socketOf } from '../output.ts';
 
 export function eventsCommand(): Command {
   return new Command('events')
-    .description('follow registrations, paths, weights and messages of a running MAG or LMA')
+    .description('follow registrations, paths, weights and messages of a running instance')
     .option('--messages', 'mobility messages too')
     .option('--json', 'print one JSON object a line')
     .action(async (options: { messages?: boolean; json?: boolean }, command: Command) => {

@@ -2,9 +2,8 @@
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
 import type { DirectionStatus, PathHealthStatus } from '../../dataplane/status.ts';
-import { type Column, formatColumns, print, socketOf } from '../output.ts';
+import { type Column, formatColumns, printCurrent, socketOf } from '../output.ts';
 
-const WATCH_MS = 1000;
 /** How long answers are waited for, and how often they are looked for. */
 const ANSWER_MS = 2000;
 const ASK_MS = 50;
@@ -46,16 +45,7 @@ export function pathsCommand(): Command {
       const read = async (): Promise<PathHealthStatus[]> =>
         (await callControl(socket, 'GET', base ? `${base}/paths` : '/v1/paths')) as PathHealthStatus[];
       if (options.probe) await probe(socket, read);
-      for (;;) {
-        const paths = await read();
-        if (options.watch && !options.json && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H');
-        if (options.watch && options.json) process.stdout.write(`${JSON.stringify(paths)}\n`);
-        else print(options.json ?? false, paths, () => formatPaths(paths, options.wide));
-        if (!options.watch) return;
-        await new Promise((resolve) => {
-          setTimeout(resolve, WATCH_MS);
-        });
-      }
+      await printCurrent(options, read, (paths) => formatPaths(paths, options.wide));
     });
 }
 

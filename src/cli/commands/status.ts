@@ -2,9 +2,7 @@
 import { Command } from 'commander';
 import { callControl } from '../../control/client.ts';
 import type { DataplaneStatus, XdpInterfaceStatus } from '../../dataplane/status.ts';
-import { formatDuration, formatTable, print, socketOf } from '../output.ts';
-
-const WATCH_MS = 1000;
+import { formatDuration, formatTable, printCurrent, socketOf } from '../output.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -12,16 +10,9 @@ export function statusCommand(): Command {
     .option('--watch', 'repeat every second; with --json, one line each')
     .option('--json', 'print JSON')
     .action(async (options: { watch?: boolean; json?: boolean }, command: Command) => {
-      for (;;) {
-        const status = (await callControl(socketOf(command), 'GET', '/v1/status')) as DataplaneStatus;
-        if (options.watch && !options.json && process.stdout.isTTY) process.stdout.write('\u001b[2J\u001b[H');
-        if (options.watch && options.json) process.stdout.write(`${JSON.stringify(status)}\n`);
-        else print(options.json ?? false, status, () => formatStatus(status));
-        if (!options.watch) return;
-        await new Promise((resolve) => {
-          setTimeout(resolve, WATCH_MS);
-        });
-      }
+      const read = async (): Promise<DataplaneStatus> =>
+        (await callControl(socketOf(command), 'GET', '/v1/status')) as DataplaneStatus;
+      await printCurrent(options, read, formatStatus);
     });
 }
 

@@ -1,6 +1,6 @@
 /** What `tunloom compare --real` shows: simulated and real figures of every cell side by side. */
-import type { Pair, RealComparison, TrafficComparison } from '../compare/real.ts';
-import { formatTable } from './output.ts';
+import type { Pair, RealComparison, TrafficComparison } from '../../compare/real.ts';
+import { formatTable } from '../output.ts';
 
 const HEAD = [
   'scenario',
