@@ -203,10 +203,6 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
   #offloadStatus(): OffloadStatus {
     const { memory } = this;
     const flags = memory.control(L.CONTROL_TUN_OFFLOAD);
-    const sum = (field: number): number =>
-      Array.from({ length: memory.sizes.workers }, (_, worker) =>
-        readWorkerCounter(memory, worker, field),
-      ).reduce((total, count) => total + count, 0);
     return {
       tun: flags & L.TUN_OFFLOAD_VNET ? 'on' : 'off',
       mergeTcp: (flags & L.TUN_OFFLOAD_MERGE_TCP) !== 0,
@@ -214,10 +210,10 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
       endpoints: this.#endpoints.offloads(),
       links: this.#sessions.linkCounts(),
       xdp: this.#sessions.xdp?.status() ?? null,
-      tunRxSupers: sum(L.COUNTER_TUN_RX_SUPER),
-      tunTxSupers: sum(L.COUNTER_TUN_TX_SUPER),
-      pathRxMerged: sum(L.COUNTER_PATH_RX_MERGED),
-      pathTxMerged: sum(L.COUNTER_PATH_TX_MERGED),
+      tunRxSupers: sumWorkerCounters(memory, L.COUNTER_TUN_RX_SUPER),
+      tunTxSupers: sumWorkerCounters(memory, L.COUNTER_TUN_TX_SUPER),
+      pathRxMerged: sumWorkerCounters(memory, L.COUNTER_PATH_RX_MERGED),
+      pathTxMerged: sumWorkerCounters(memory, L.COUNTER_PATH_TX_MERGED),
     };
   }
 

@@ -4,9 +4,10 @@
  * runs. See docs/emulator.md for what it is accurate to.
  */
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { atExit } from '../at-exit.ts';
 import { EventCounter } from '../net/event-counter.ts';
 import { addressOf, bind, close, setIntOption, socket } from '../net/libc.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { TunloomError } from '../errors.ts';
 import type { LinkSpec } from './model/link.ts';
@@ -50,7 +51,7 @@ export class Emulator {
   readonly #ended: Promise<void>;
   readonly #links: LinkPair[];
   /** A thread inside a system call would keep process.exit() waiting. */
-  readonly #onExit = (): void => this.#end();
+  readonly #forgetExit = atExit(() => this.#end());
 
   /** Starts at once. Throws SystemCallError, NO_DEVICE. */
   constructor(options: EmulatorOptions) {
@@ -75,13 +76,13 @@ export class Emulator {
         transferList: [this.#channel.port2],
       });
     } catch (error) {
+      this.#forgetExit();
       this.#close();
       throw error;
     }
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => resolve());
     });
-    process.once('exit', this.#onExit);
     this.#worker.on('error', (error) => {
       process.emitWarning(`link emulator: ${error.message}`);
     });
@@ -105,7 +106,7 @@ export class Emulator {
 
   /** Ends the thread, then closes the sockets; the devices belong to the caller. */
   async stop(): Promise<void> {
-    process.off('exit', this.#onExit);
+    this.#forgetExit();
     this.#end();
     await this.#ended;
     this.#close();
@@ -128,21 +129,15 @@ function openSockets(
   links: readonly EmulatedLink[],
   fds: number[],
 ): { a: number; b: number }[] {
-  const netlink = new Netlink(namespace);
-  try {
-    const indexes = new Map(netlink.links().map((link) => [link.name, link.index]));
-    const openOne = (name: string): number => {
-      const index = indexes.get(name);
-      if (index === undefined)
-        throw new TunloomError('NO_DEVICE', `there is no device ${name} in ${namespace}`);
-      const fd = withNamespace(namespace, () => openFrameSocket(name, index));
-      fds.push(fd);
-      return fd;
-    };
-    return links.map(({ a, b }) => ({ a: openOne(a), b: openOne(b) }));
-  } finally {
-    netlink.close();
-  }
+  const present = withNetlink(namespace, (netlink) => netlink.links());
+  const openOne = (device: string): number => {
+    const link = present.find(({ name }) => name === device);
+    if (!link) throw new TunloomError('NO_DEVICE', `there is no device ${device} in ${namespace}`);
+    const fd = withNamespace(namespace, () => openFrameSocket(device, link.index));
+    fds.push(fd);
+    return fd;
+  };
+  return links.map(({ a, b }) => ({ a: openOne(a), b: openOne(b) }));
 }
 
 /** Whole frames of one device, but not those that we send. */

@@ -18,7 +18,6 @@ import { COUNTERS, type Counter, type EmulatorTask } from './task.ts';
 const ETHERNET_HEADER = 14;
 const SLOT_SIZE = 2048;
 const BATCH = 64;
-const MSG_DONTWAIT = 0x40;
 const MSG_TRUNC = 0x20;
 const POLLFD_SIZE = 8;
 const POLLIN = 1;
@@ -112,7 +111,7 @@ class Forwarder {
       this.#layIovec(i, this.#free[first + i]!, SLOT_SIZE);
       this.#u32[(this.#headers + i * MMSGHDR_SIZE + MMSGHDR_FLAGS) >> 2] = 0;
     }
-    const received = recvmmsg(direction.from, this.#task.base + this.#headers, room, MSG_DONTWAIT);
+    const received = recvmmsg(direction.from, this.#task.base + this.#headers, room);
     if (received <= 0) return;
     const now = microseconds();
     const taken = this.#free.slice(first, first + received);
@@ -148,7 +147,7 @@ class Forwarder {
   /** No slot is free: the frame is taken from the socket and lost, as in a full queue. */
   #discard(direction: Direction): void {
     this.#layIovec(0, this.#slots, 0);
-    if (recvmmsg(direction.from, this.#task.base + this.#headers, 1, MSG_DONTWAIT) > 0) {
+    if (recvmmsg(direction.from, this.#task.base + this.#headers, 1) > 0) {
       this.#count(direction, 'noSlot');
     }
   }
@@ -168,7 +167,7 @@ class Forwarder {
       let done = 0;
       while (done < n) {
         const headers = this.#task.base + this.#headers + done * MMSGHDR_SIZE;
-        const sent = sendmmsg(direction.to, headers, n - done, MSG_DONTWAIT);
+        const sent = sendmmsg(direction.to, headers, n - done);
         if (sent > 0) done += sent;
         else {
           this.#count(direction, 'unsent');

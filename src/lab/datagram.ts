@@ -1,4 +1,5 @@
 /** The in-memory lab's packets: UDP over IPv4 or IPv6 with a number in front of the payload. */
+import { internetChecksum } from '../internet-checksum.ts';
 import { parseAddress } from '../ip.ts';
 
 const UDP = 17;
@@ -23,10 +24,7 @@ export function buildDatagram(
     view.setUint16(8, (64 << 8) | UDP);
     packet.set(from.bytes, 12);
     packet.set(to.bytes, 16);
-    let sum = 0;
-    for (let i = 0; i < 20; i += 2) sum += view.getUint16(i);
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    view.setUint16(10, ~sum & 0xffff);
+    view.setUint16(10, internetChecksum([packet.subarray(0, 20)]));
   } else {
     view.setUint32(0, 0x6000_0000);
     view.setUint16(4, packet.length - 40);

@@ -6,7 +6,7 @@
  *   mobile node eth0 == acc0 MAG wan1 .. wanN == wan1 .. wanN LMA core0 == eth0 correspondent
  */
 import { atExit } from '../at-exit.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { replaceAddress } from '../net/netlink/address.ts';
 import { type LinkStatistics, addVeth, setLink } from '../net/netlink/link.ts';
 import type { Change } from '../net/netlink/object.ts';
@@ -69,7 +69,7 @@ export class Deployment {
 
   /** Whether the mobile node's kernel has noticed, and with it the kernel of every link that came up before. */
   get plugged(): boolean {
-    return this.#with('mn', (netlink) => netlink.link(HOST_DEVICE)?.operational ?? false);
+    return withNetlink(this.mn, (netlink) => netlink.link(HOST_DEVICE)?.operational ?? false);
   }
 
   /** Switches the mobile node on: its kernel asks for a router. */
@@ -79,12 +79,12 @@ export class Deployment {
 
   /** Packets and octets that the devices of a path have sent at one end. */
   statistics(end: 'mag' | 'lma', path: number): LinkStatistics {
-    return this.#with(end, (netlink) => netlink.link(this.#paths[path]!.name)!.statistics);
+    return withNetlink(this[end], (netlink) => netlink.link(this.#paths[path]!.name)!.statistics);
   }
 
   /** Global IPv6 addresses of the mobile node. */
   homeAddresses(): string[] {
-    const all = this.#with('mn', (netlink) => netlink.addresses());
+    const all = withNetlink(this.mn, (netlink) => netlink.addresses());
     return all
       .filter(
         ({ device, family, scope, usable }) => device === HOST_DEVICE && family === 6 && !scope && usable,
@@ -174,15 +174,6 @@ export class Deployment {
   }
 
   #change(name: Name, changes: readonly Change[]): void {
-    this.#with(name, (netlink) => netlink.apply(changes));
-  }
-
-  #with<T>(name: Name, action: (netlink: Netlink) => T): T {
-    const netlink = new Netlink(this[name]);
-    try {
-      return action(netlink);
-    } finally {
-      netlink.close();
-    }
+    withNetlink(this[name], (netlink) => netlink.apply(changes));
   }
 }

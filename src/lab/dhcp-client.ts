@@ -9,15 +9,20 @@ import {
 } from '../access/wire/dhcp-message.ts';
 import { TunloomError } from '../errors.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
-import { bind, close, receive, sendTo, setIntOption, setOption, socket } from '../net/libc.ts';
+import { bind, close, receive, sendTo, setIntOption, socket } from '../net/libc.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import type { Readiness } from '../net/readiness.ts';
+import {
+  AF_INET,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+  bindToDevice,
+} from '../net/socket-options.ts';
 
-const AF_INET = 2;
-const SOCK_DGRAM_NONBLOCK = 2 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
+const SOCK_DGRAM_NONBLOCK = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 const SO_BROADCAST = 6;
-const SO_BINDTODEVICE = 25;
 const SERVER_PORT = 67;
 const CLIENT_PORT = 68;
 /** Sooner than RFC 2131's 4 s: there is nobody on this link to spare. */
@@ -79,8 +84,7 @@ function openClient(device: string): number {
   const fd = socket(AF_INET, SOCK_DGRAM_NONBLOCK, 0);
   try {
     setIntOption(fd, SOL_SOCKET, SO_BROADCAST, 1, 'SO_BROADCAST');
-    const name = new TextEncoder().encode(`${device}\0`);
-    setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, name, `SO_BINDTODEVICE ${device}`);
+    bindToDevice(fd, device);
     const any = encodeSockaddr(parseAddress(UNSPECIFIED), CLIENT_PORT);
     bind(fd, any.bytes, any.length, `UDP port ${CLIENT_PORT} on ${device}`);
   } catch (error) {

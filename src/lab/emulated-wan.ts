@@ -7,8 +7,9 @@
  */
 import { Emulator } from '../emulator/emulator.ts';
 import { setTransmitChecksum } from '../net/ethtool.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { addVeth, setLink } from '../net/netlink/link.ts';
+import type { Change } from '../net/netlink/object.ts';
 import {
   createNamespace,
   deleteNamespace,
@@ -136,11 +137,6 @@ export function wanNamespace(tag: string): string {
   return `tlwan-${tag}`;
 }
 
-function change(namespace: string, changes: Parameters<Netlink['apply']>[0]): void {
-  const netlink = new Netlink(namespace);
-  try {
-    netlink.apply(changes);
-  } finally {
-    netlink.close();
-  }
+function change(namespace: string, changes: readonly Change[]): void {
+  withNetlink(namespace, (netlink) => netlink.apply(changes));
 }

@@ -1,4 +1,5 @@
 /** ICMP echo (RFC 792, RFC 4443 §4) over a raw socket: a bare machine need not have ping(8). */
+import { internetChecksum } from '../internet-checksum.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { addressOf, bind, close, poll, receive, sendTo, socket } from '../net/libc.ts';
 
@@ -65,12 +66,7 @@ function echoRequest(v6: boolean, identifier: number, number: number): Uint8Arra
   message[0] = v6 ? 128 : 8;
   view.setUint16(4, identifier);
   view.setUint16(6, number);
-  if (!v6) {
-    let sum = message[0]! << 8;
-    sum += identifier + number;
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    view.setUint16(2, ~sum & 0xffff);
-  }
+  if (!v6) view.setUint16(2, internetChecksum([message]));
   return message;
 }
 

@@ -5,12 +5,12 @@
  *   tlmag-PID                                        tlLMA-PID
  *   mobile node -- tun0 [MAG] == wan1 .. wanN == [LMA] tun0 -- correspondent
  */
-import { writeFileSync } from 'node:fs';
 import { atExit } from '../at-exit.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { replaceAddress } from '../net/netlink/address.ts';
 import { type LinkStatistics, setLink } from '../net/netlink/link.ts';
-import { createNamespace, deleteNamespace, withNamespace } from '../net/network-namespace.ts';
+import { createNamespace, deleteNamespace } from '../net/network-namespace.ts';
+import { exchangeSysctl } from '../net/sysctl.ts';
 import { EmulatedWan, wanNamespace } from './emulated-wan.ts';
 import { type LabPath, pathAddresses } from './plan.ts';
 
@@ -29,12 +29,14 @@ export class LabTopology {
     try {
       for (const namespace of [this.mag, this.lma]) {
         createNamespace(namespace);
-        withNamespace(namespace, () => {
-          writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '0');
-          writeFileSync('/proc/sys/net/ipv4/conf/default/rp_filter', '0');
-          writeFileSync('/proc/sys/net/ipv6/conf/default/accept_dad', '0');
-          writeFileSync('/proc/sys/net/ipv6/conf/default/router_solicitations', '0');
-        });
+        for (const key of [
+          'ipv4/conf/all/rp_filter',
+          'ipv4/conf/default/rp_filter',
+          'ipv6/conf/default/accept_dad',
+          'ipv6/conf/default/router_solicitations',
+        ]) {
+          exchangeSysctl(namespace, key, '0');
+        }
       }
       this.wan = new EmulatedWan(this.mag, this.lma, paths, tag);
       for (const end of ['mag', 'lma'] as const) this.#address(end);
@@ -49,41 +51,25 @@ export class LabTopology {
   }
 
   #address(end: 'mag' | 'lma'): void {
-    const netlink = new Netlink(this[end]);
-    try {
-      netlink.apply([
-        setLink('lo', { up: true }),
-        ...this.#paths.flatMap(({ name, family }, index) => {
-          const addresses = pathAddresses(index, family);
-          return [replaceAddress(name, `${addresses[end]}/${addresses.length}`), setLink(name, { up: true })];
-        }),
-      ]);
-    } finally {
-      netlink.close();
-    }
+    const paths = this.#paths.flatMap(({ name, family }, index) => {
+      const addresses = pathAddresses(index, family);
+      return [replaceAddress(name, `${addresses[end]}/${addresses.length}`), setLink(name, { up: true })];
+    });
+    withNetlink(this[end], (netlink) => netlink.apply([setLink('lo', { up: true }), ...paths]));
   }
 
   /** Whether the kernels have noticed that the paths' links are up, which takes up to a second: before, packets may be lost. */
   get operational(): boolean {
-    return ([this.mag, this.lma] as const).every((namespace) => {
-      const netlink = new Netlink(namespace);
-      try {
-        const up = new Set(netlink.links().flatMap(({ name, operational }) => (operational ? [name] : [])));
-        return this.#paths.every(({ name }) => up.has(name));
-      } finally {
-        netlink.close();
-      }
+    return [this.mag, this.lma].every((namespace) => {
+      const links = withNetlink(namespace, (netlink) => netlink.links());
+      const up = new Set(links.flatMap(({ name, operational }) => (operational ? [name] : [])));
+      return this.#paths.every(({ name }) => up.has(name));
     });
   }
 
   /** The kernel's own counters of path `index` at one end. */
   statistics(end: 'mag' | 'lma', index: number): LinkStatistics {
-    const netlink = new Netlink(this[end]);
-    try {
-      return netlink.link(this.#paths[index]!.name)!.statistics;
-    } finally {
-      netlink.close();
-    }
+    return withNetlink(this[end], (netlink) => netlink.link(this.#paths[index]!.name)!.statistics);
   }
 
   /** See EmulatedWan. */

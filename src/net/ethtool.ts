@@ -1,9 +1,7 @@
 /** Device features by ioctl (SIOCETHTOOL, linux/ethtool.h), in the calling thread's network namespace. */
 import { addressOfBytes, close, ioctl, socket } from './libc.ts';
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from './socket-options.ts';
 
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
 const SIOCETHTOOL = 0x8946;
 const ETHTOOL_STXCSUM = 0x17;
 const IFREQ_SIZE = 40;

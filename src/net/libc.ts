@@ -7,6 +7,7 @@ import { TunloomError } from '../errors.ts';
 import { SystemCallError } from './errno.ts';
 
 const O_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
 
 type Native = (...values: unknown[]) => number;
 
@@ -143,14 +144,14 @@ export function writeVector(fd: number, vectors: number, count: number): number 
   return result < 0 ? -libc().errno() : result;
 }
 
-/** recvmmsg(2) without timeout: messages received or -errno. */
-export function recvmmsg(fd: number, messages: number, count: number, flags: number): number {
-  const result = libc().recvmmsg(fd, messages, count, flags, 0);
+/** recvmmsg(2) with MSG_DONTWAIT: messages received or -errno. */
+export function recvmmsg(fd: number, messages: number, count: number): number {
+  const result = libc().recvmmsg(fd, messages, count, MSG_DONTWAIT, 0);
   return result < 0 ? -libc().errno() : result;
 }
 
-/** sendmmsg(2): messages sent or -errno of the first. */
-export function sendmmsg(fd: number, messages: number, count: number, flags: number): number {
+/** sendmmsg(2), with MSG_DONTWAIT unless `flags` say otherwise: messages sent or -errno of the first. */
+export function sendmmsg(fd: number, messages: number, count: number, flags = MSG_DONTWAIT): number {
   const result = libc().sendmmsg(fd, messages, count, flags);
   return result < 0 ? -libc().errno() : result;
 }
@@ -180,7 +181,6 @@ export function pollUntil(descriptors: number, count: number, timeout: number): 
 
 // ---- the rest
 
-const MSG_DONTWAIT = 0x40;
 const PR_SET_TIMERSLACK = 29;
 
 /** How much later than asked for, in nanoseconds, the calling thread may be woken by a timer (prctl(2)); the default is 50 us. */
@@ -315,13 +315,20 @@ export function sendTo(
 
 /** recv(2) with MSG_DONTWAIT: octets received, or -errno. */
 export function receive(fd: number, data: Uint8Array): number {
-  const result = libc().recv(fd, data, data.length, 0x40);
+  const result = libc().recv(fd, data, data.length, MSG_DONTWAIT);
   return result < 0 ? -libc().errno() : result;
 }
 
 /** recvfrom(2) with MSG_DONTWAIT: octets received, or -errno; `sockaddr` gets the sender's address. */
 export function receiveFrom(fd: number, data: Uint8Array, sockaddr: Uint8Array): number {
-  const result = libc().recvfrom(fd, data, data.length, 0x40, sockaddr, Uint32Array.of(sockaddr.length));
+  const result = libc().recvfrom(
+    fd,
+    data,
+    data.length,
+    MSG_DONTWAIT,
+    sockaddr,
+    Uint32Array.of(sockaddr.length),
+  );
   return result < 0 ? -libc().errno() : result;
 }
 
@@ -333,7 +340,7 @@ export function writeBytes(fd: number, data: Uint8Array): number {
 
 /** epoll_create1(2), close on exec. */
 export function createEpoll(): number {
-  return check(libc().epoll_create1(0o2000000), 'epoll_create1()');
+  return check(libc().epoll_create1(O_CLOEXEC), 'epoll_create1()');
 }
 
 /** epoll_ctl(2) with a struct epoll_event. */

@@ -11,7 +11,6 @@ import { withNamespace } from './network-namespace.ts';
 import { socketDrops } from './path-socket.ts';
 import type { Readiness } from './readiness.ts';
 
-const MSG_DONTWAIT = 0x40;
 /** Messages a recvmmsg(2), and such calls before other events have their turn. */
 const BATCH = 64;
 const BATCHES_A_TURN = 4;
@@ -115,7 +114,7 @@ export class MobilityTransport {
   #send(fd: number, data: Uint8Array, from: string, to: string, port: number): void {
     const sockaddr = encodeSockaddr(parseAddress(to), port);
     this.#outgoing.prepareSend(data, sockaddr.bytes, sockaddr.length, parseAddress(from).bytes);
-    const sent = sendmmsg(fd, this.#outgoing.address, 1, MSG_DONTWAIT);
+    const sent = sendmmsg(fd, this.#outgoing.address, 1);
     if (sent < 0) throw new SystemCallError(`sendmmsg(${from} to ${to})`, -sent);
   }
 
@@ -125,7 +124,7 @@ export class MobilityTransport {
       const socket = this.#sockets.get(number);
       if (!socket) return;
       this.#incoming.prepareReceive(this.#filled);
-      const count = recvmmsg(socket.fd, this.#incoming.address, BATCH, MSG_DONTWAIT);
+      const count = recvmmsg(socket.fd, this.#incoming.address, BATCH);
       this.#filled = Math.max(count, 0);
       // Errors that ICMP left on the socket are read and gone; EAGAIN is the end.
       if (count <= 0) return;

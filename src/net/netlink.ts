@@ -245,6 +245,16 @@ function tryEncode(change: Change, indexOf: (device: string) => number): Request
   }
 }
 
+/** Gives `action`, which must be synchronous, a socket in network namespace `namespace` (null: the calling thread's) while it runs. */
+export function withNetlink<T>(namespace: string | null, action: (netlink: Netlink) => T): T {
+  const netlink = new Netlink(namespace);
+  try {
+    return action(netlink);
+  } finally {
+    netlink.close();
+  }
+}
+
 /** A netlink socket that gets the events of `groups` (RTMGRP_*), 0: only answers. */
 export function openNetlink(groups: number, protocol = NETLINK_ROUTE): number {
   const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);

@@ -6,7 +6,7 @@ import { TunloomError } from '../errors.ts';
 import { type Line, Op, assemble } from './bpf.ts';
 import { bind, close, recvmmsg, socket } from './libc.ts';
 import { MessageSlots } from './message-header.ts';
-import { Netlink } from './netlink.ts';
+import { withNetlink } from './netlink.ts';
 import { withNamespace } from './network-namespace.ts';
 import { socketDrops } from './path-socket.ts';
 import type { Readiness } from './readiness.ts';
@@ -19,7 +19,6 @@ const ETH_P_ALL = 0x0003;
 const SOCKADDR_SIZE = 20;
 const PACKET_TYPE = 10;
 const PACKET_OUTGOING = 4;
-const MSG_DONTWAIT = 0x40;
 
 const BUFFER_BYTES = 1 << 20;
 const BATCH = 32;
@@ -131,7 +130,7 @@ export class SignalingTap {
 
   #read(): void {
     this.#slots.prepareReceive();
-    const count = recvmmsg(this.#fd, this.#slots.address, BATCH, MSG_DONTWAIT);
+    const count = recvmmsg(this.#fd, this.#slots.address, BATCH);
     for (let slot = 0; slot < count; slot++) {
       const { data } = this.#slots.received(slot);
       this.#receive({ data, outgoing: this.#slots.sender(slot)[PACKET_TYPE] === PACKET_OUTGOING });
@@ -140,12 +139,7 @@ export class SignalingTap {
 }
 
 function interfaceIndex(namespace: string | null, device: string): number {
-  const netlink = new Netlink(namespace);
-  try {
-    const link = netlink.link(device);
-    if (link) return link.index;
-    throw new TunloomError('NO_INTERFACE', `there is no interface "${device}" to observe`);
-  } finally {
-    netlink.close();
-  }
+  const link = withNetlink(namespace, (netlink) => netlink.link(device));
+  if (link) return link.index;
+  throw new TunloomError('NO_INTERFACE', `there is no interface "${device}" to observe`);
 }

@@ -1,15 +1,11 @@
 /** Sockets of measured traffic, with what Node's own cannot be told: congestion control and DSCP. Descriptors go to `listen({ fd })`, `bind({ fd })`. */
 import { encodeSockaddr, parseAddress } from '../ip.ts';
 import { bind, close, setIntOption, setOption, socket } from './libc.ts';
+import { AF_INET, IPPROTO_IP, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET } from './socket-options.ts';
 
-const AF_INET = 2;
 const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVBUFFORCE = 33;
-const IPPROTO_IP = 0;
 const IP_TOS = 1;
 const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;

@@ -125,9 +125,7 @@ export class HostDataplane {
     let dataplane: Dataplane | undefined;
     try {
       const sourceOf = (v6: boolean): string | undefined =>
-        [...options.tun.addresses.map((address) => address.split('/')[0]!)].find(
-          (address) => address.includes(':') === v6,
-        ) ??
+        options.tun.addresses.find((address) => address.includes(':') === v6)?.split('/')[0] ??
         options.sources?.find((address) => address.includes(':') === v6) ??
         localAddress(options.sessions, v6);
       dataplane = await Dataplane.start({

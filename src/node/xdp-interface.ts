@@ -18,7 +18,7 @@ import {
   setMapEntry,
 } from '../net/ebpf.ts';
 import { close } from '../net/libc.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { ENDPOINT_NUMBER, FLOW_KEY, flowKeyOf, xdpProgram } from '../net/xdp-program.ts';
 import {
@@ -164,15 +164,11 @@ function fillChunks({ u32, u64 }: DataplaneMemory, record: number): void {
 }
 
 function linkOf(namespace: string | null, index: number): { name: string; address: Uint8Array } {
-  const netlink = new Netlink(namespace);
-  try {
-    const link = netlink.links().find((each) => each.index === index);
-    const address = Uint8Array.from(link?.address?.split(':') ?? [], (octet) => Number.parseInt(octet, 16));
-    if (!link || address.length !== 6) throw new TunloomError('NO_XDP', `interface ${index} has no Ethernet`);
-    return { name: link.name, address };
-  } finally {
-    netlink.close();
-  }
+  const links = withNetlink(namespace, (netlink) => netlink.links());
+  const link = links.find((each) => each.index === index);
+  const address = Uint8Array.from(link?.address?.split(':') ?? [], (octet) => Number.parseInt(octet, 16));
+  if (!link || address.length !== 6) throw new TunloomError('NO_XDP', `interface ${index} has no Ethernet`);
+  return { name: link.name, address };
 }
 
 function keyOf({ remote, local, protocol }: XdpFlow): Uint8Array {

@@ -20,7 +20,6 @@ export function controlOf(node: BenchNode): DataplaneControl {
         endpoints: { udp: 2, segment: 1, merge: 2 },
         links: { raw: 3, link: 2 },
         xdp: null,
-        ring: 'off',
         tunRxSupers: 0,
         tunTxSupers: 0,
         pathRxMerged: 5,

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSockaddr, parseAddress } from '../../src/ip.ts';
 import { bind, close, sendTo, setIntOption, setOption, socket } from '../../src/net/libc.ts';
-import { Netlink } from '../../src/net/netlink.ts';
+import { withNetlink } from '../../src/net/netlink.ts';
 import { addVeth, deleteLink, setLink } from '../../src/net/netlink/link.ts';
 import {
   createNamespace,
@@ -48,14 +48,11 @@ export class MobileHost {
   constructor(namespace: string, gateway: string, device: string, mac: string) {
     this.namespace = namespace;
     createNamespace(namespace);
-    const netlink = new Netlink(gateway);
-    try {
-      withNamespaceFd(namespace, (namespaceFd) =>
+    withNamespaceFd(namespace, (namespaceFd) =>
+      withNetlink(gateway, (netlink) =>
         netlink.apply([addVeth(device, { name: 'eth0', namespaceFd, address: mac })]),
-      );
-    } finally {
-      netlink.close();
-    }
+      ),
+    );
     exchangeSysctl(namespace, 'ipv6/conf/eth0/accept_ra', '1');
     exchangeSysctl(namespace, 'ipv6/conf/eth0/use_tempaddr', '0');
     // Addresses are usable at once; two hosts of one address are not what is tested.
@@ -65,9 +62,7 @@ export class MobileHost {
   /** Switches eth0 on or off. */
   set(up: boolean, { ipv6 = true } = {}): void {
     exchangeSysctl(this.namespace, 'ipv6/conf/eth0/disable_ipv6', ipv6 ? '0' : '1');
-    const netlink = new Netlink(this.namespace);
-    netlink.apply([setLink('eth0', { up })]);
-    netlink.close();
+    withNetlink(this.namespace, (netlink) => netlink.apply([setLink('eth0', { up })]));
   }
 
   ip<T>(...args: string[]): T[] {
@@ -154,9 +149,9 @@ export class MobileHost {
   dispose(): void {
     for (const client of this.#clients) client.kill('SIGKILL');
     // A namespace dies when the kernel finds time, and the other end of its link with it: the next host may have the same link before.
-    const netlink = new Netlink(this.namespace);
-    if (netlink.link('eth0')) netlink.apply([deleteLink('eth0')]);
-    netlink.close();
+    withNetlink(this.namespace, (netlink) => {
+      if (netlink.link('eth0')) netlink.apply([deleteLink('eth0')]);
+    });
     deleteNamespace(this.namespace);
     rmSync(this.#folder, { recursive: true });
   }

@@ -17,7 +17,7 @@ import { planPaths } from '../../src/lab/plan.ts';
 import { LmaNode } from '../../src/node/lma-node.ts';
 import { MagNode } from '../../src/node/mag-node.ts';
 import { ROUTE_PROTOCOL } from '../../src/net/host-configuration.ts';
-import { Netlink } from '../../src/net/netlink.ts';
+import { withNetlink } from '../../src/net/netlink.ts';
 import { withNamespace } from '../../src/net/network-namespace.ts';
 import { setLink } from '../../src/net/netlink/link.ts';
 import { exchangeSysctl, readSysctl } from '../../src/net/sysctl.ts';
@@ -90,9 +90,7 @@ function host(deployment: Deployment, device: string, mac: string): MobileHost {
 }
 
 function up(deployment: Deployment, device: string): void {
-  const netlink = new Netlink(deployment.mag);
-  netlink.apply([setLink(device, { up: true })]);
-  netlink.close();
+  withNetlink(deployment.mag, (netlink) => netlink.apply([setLink(device, { up: true })]));
 }
 
 /** The host forwards nothing by itself: MAG and access side see to their own interfaces. */
@@ -262,18 +260,16 @@ test('a host that is unplugged is de-registered, and comes back with the same pr
   const mtu = '/proc/sys/net/ipv6/conf/eth0/mtu';
   const told = (): number => Number(withNamespace(mn.namespace, () => readFileSync(mtu, 'utf8')));
   const wide = told();
-  const wan = new Netlink(deployment.mag);
-  wan.apply([setLink(dataplane.specs()[0]!.paths[0]!.interface!, { mtu: 1350 })]);
-  wan.close();
+  const wan = dataplane.specs()[0]!.paths[0]!.interface!;
+  withNetlink(deployment.mag, (netlink) => netlink.apply([setLink(wan, { mtu: 1350 })]));
   await expect.poll(told, { timeout: 10_000 }).toBeLessThan(1350);
   expect(wide).toBeGreaterThan(1350);
   expect(told()).toBe(dataplane.innerMtu(dataplane.specs()[0]!.name));
   mn.set(false);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(0);
   await expect.poll(() => messages.filter((message) => message === 'PBA').length).toBeGreaterThanOrEqual(4);
-  const netlink = new Netlink(deployment.mag);
-  expect(netlink.routes({ protocol: ROUTE_PROTOCOL }).filter(({ device }) => device === 'acc1')).toEqual([]);
-  netlink.close();
+  const routes = withNetlink(deployment.mag, (netlink) => netlink.routes({ protocol: ROUTE_PROTOCOL }));
+  expect(routes.filter(({ device }) => device === 'acc1')).toEqual([]);
   mn.set(true);
   await expect.poll(() => lma.bindings()[0]?.paths.length, { timeout: 10_000 }).toBe(2);
   expect(lma.bindings()[0]!.prefixes).toEqual(before!.prefixes);

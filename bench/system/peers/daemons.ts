@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PingResult } from '../../../src/lab/ping.ts';
 import type { LabTopology } from '../../../src/lab/topology.ts';
 import { startTraffic } from '../../../src/lab/traffic.ts';
-import { Netlink } from '../../../src/net/netlink.ts';
+import { withNetlink } from '../../../src/net/netlink.ts';
 import { replaceAddress } from '../../../src/net/netlink/address.ts';
 import { setLink } from '../../../src/net/netlink/link.ts';
 import { processTree } from '../cpu-time.ts';
@@ -72,15 +72,12 @@ export class Daemons {
     for (const end of ['mag', 'lma'] as const) {
       const name = names[end];
       await this.until(`device ${name}`, () => linkIs(topology, end, name));
-      const netlink = new Netlink(topology[end]);
-      try {
+      withNetlink(topology[end], (netlink) =>
         netlink.apply([
           setLink(name, { mtu: INNER_MTU, up: true }),
           replaceAddress(name, `${INNER[end]}/30`),
-        ]);
-      } finally {
-        netlink.close();
-      }
+        ]),
+      );
     }
     await this.answer();
   }
@@ -121,12 +118,7 @@ export class Daemons {
 }
 
 function linkIs(topology: LabTopology, end: 'mag' | 'lma', name: string): boolean {
-  const netlink = new Netlink(topology[end]);
-  try {
-    return netlink.link(name) !== null;
-  } finally {
-    netlink.close();
-  }
+  return withNetlink(topology[end], (netlink) => netlink.link(name)) !== null;
 }
 
 function send(pids: readonly number[], signal: 'SIGTERM' | 'SIGKILL'): void {

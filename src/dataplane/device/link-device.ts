@@ -2,8 +2,6 @@
 import { sendmmsg } from '../../net/libc.ts';
 import type { PacketDevice } from './device.ts';
 
-const MSG_DONTWAIT = 0x40;
-
 export class LinkDevice implements PacketDevice {
   /** poll(2) passes it over. */
   readonly fd = -1;
@@ -21,6 +19,6 @@ export class LinkDevice implements PacketDevice {
   }
 
   send(headers: number, count: number): number {
-    return sendmmsg(this.#socket, this.#base + headers, count, MSG_DONTWAIT);
+    return sendmmsg(this.#socket, this.#base + headers, count);
   }
 }

@@ -3,8 +3,6 @@ import { recvmmsg, sendmmsg } from '../../net/libc.ts';
 import { isTemporary } from './tun-device.ts';
 import type { PacketDevice } from './device.ts';
 
-const MSG_DONTWAIT = 0x40;
-
 export class SocketDevice implements PacketDevice {
   readonly fd: number;
   readonly #base: number;
@@ -16,11 +14,11 @@ export class SocketDevice implements PacketDevice {
   }
 
   receive(headers: number, count: number): number {
-    const result = recvmmsg(this.fd, this.#base + headers, count, MSG_DONTWAIT);
+    const result = recvmmsg(this.fd, this.#base + headers, count);
     return result < 0 && isTemporary(-result) ? 0 : result;
   }
 
   send(headers: number, count: number): number {
-    return sendmmsg(this.fd, this.#base + headers, count, MSG_DONTWAIT);
+    return sendmmsg(this.fd, this.#base + headers, count);
   }
 }
