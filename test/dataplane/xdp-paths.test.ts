@@ -118,7 +118,7 @@ test('two local ends that only differ in what no packet shows: both keep to thei
       name: 'mn3',
       prefixes: ['192.0.4.0/24'],
       receiveKey: 4,
-      paths: [gre(1, { ...same, hopLimit: 9 })],
+      paths: [gre(1, { ...same, interface: 'eth1' })],
     }),
   );
   sessions.setNextHops(() => hop(7));

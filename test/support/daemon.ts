@@ -93,6 +93,11 @@ export class Daemon {
     ) as T;
   }
 
+  /** What its control socket answers to GET: a command would take its time to start. */
+  get<T>(path: string): T {
+    return JSON.parse(run('curl', '-s', '--unix-socket', this.socket, `http://tunloom${path}`)) as T;
+  }
+
   /** Ends it and gives its exit status; null if it was killed. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;

@@ -194,7 +194,7 @@ async function upload({ lan }: Site, port: number): Promise<number> {
 }
 
 function bindings(): BindingStatus[] {
-  return hub!.json<BindingStatus[]>('bindings');
+  return hub!.get<BindingStatus[]>('/v1/bindings');
 }
 
 test('each box registers its site over both links, LTE of both by the one address of the carrier', async () => {
@@ -224,7 +224,7 @@ test('LAN hosts reach the Internet by IPv4 and IPv6, both sites at once', async 
   );
   for (const bytes of [...uploads, ...downloads]) expect(bytes).toBeGreaterThan(1e5);
   // EDPF fills one link before it uses the next, and these are never full; probes show that all carry.
-  for (const { paths } of hub!.json<SessionStatus[]>('sessions')) {
+  for (const { paths } of hub!.get<SessionStatus[]>('/v1/sessions')) {
     expect(paths.map(({ state }) => state)).toEqual(['up', 'up']);
   }
 });

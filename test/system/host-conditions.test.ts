@@ -116,7 +116,7 @@ function replaceLink(i: number): void {
 
 const states = (daemon: Daemon): string =>
   daemon
-    .json<PathHealthStatus[]>('paths')
+    .get<PathHealthStatus[]>('/v1/paths')
     .map(({ state }) => state)
     .join();
 
@@ -169,8 +169,8 @@ memory: { sessions: 64, paths: 256, heapMiB: 64 }
     join(folder, 'mag.sock'),
   );
   daemons.push(mag);
-  await waitFor(() => mag.json<BindingStatus[]>('bindings')[0]?.state === 'active');
-  const home = mag.json<BindingStatus[]>('bindings')[0]!.homeAddress!.split('/')[0]!;
+  await waitFor(() => mag.get<BindingStatus[]>('/v1/bindings')[0]?.state === 'active');
+  const home = mag.get<BindingStatus[]>('/v1/bindings')[0]!.homeAddress!.split('/')[0]!;
   const ping = ['ping', '-c', '3', '-i', '0.1', '-W', '1', '-I', home, '192.0.2.200'];
   const answers = (): boolean => spawnSync('ip', ['netns', 'exec', MAG, ...ping]).status === 0;
   await waitFor(answers);

@@ -74,7 +74,7 @@ function pbu(fields: Pbu): Message {
   return bench.build(fields);
 }
 
-const bindings = (): BindingStatus[] => daemon.json('bindings');
+const bindings = (): BindingStatus[] => daemon.get('/v1/bindings');
 
 test('two PBUs of a MAG make one session with two tunnels; de-registration ends it', async () => {
   await start('weights: { labels: { 11: 3, 9: 2 } }');

@@ -88,7 +88,7 @@ async function register(pbu: Pbu): Promise<void> {
 }
 
 function session(daemon: Daemon): SessionStatus | undefined {
-  return daemon.json<SessionStatus[]>('sessions')[0];
+  return daemon.get<SessionStatus[]>('/v1/sessions')[0];
 }
 
 /** Echo requests from the node to the correspondent that are answered. */
@@ -131,7 +131,7 @@ test('a first path, a second with weights, packets over both, expiry and de-regi
   expect(sent[0]! + sent[1]!).toBeGreaterThanOrEqual(20);
   expect(Math.abs(sent[0]! * 2 - sent[1]! * 3)).toBeLessThanOrEqual(3);
 
-  expect(atLma.json<BindingStatus[]>('bindings')).toMatchObject([
+  expect(atLma.get<BindingStatus[]>('/v1/bindings')).toMatchObject([
     {
       session: MN,
       multipath: true,

@@ -95,7 +95,7 @@ test.each([
   const { mag, lma } = build(family);
   const atLma = await start('lma', lma, mag, encapsulation);
   const atMag = await start('mag', mag, lma, encapsulation);
-  const session = (daemon: Daemon): SessionStatus => daemon.json<SessionStatus[]>('sessions')[0]!;
+  const session = (daemon: Daemon): SessionStatus => daemon.get<SessionStatus[]>('/v1/sessions')[0]!;
   const tunMtu = (namespace: string): number =>
     Number(/mtu (\d+)/.exec(ip(namespace, 'link', 'show', 'tl0'))![1]);
   // The LMA's own link is narrow: its kernel tells without a packet.

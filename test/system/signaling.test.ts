@@ -128,7 +128,7 @@ test(
       return session!.paths.map(({ state }) => state).join();
     };
     await waitFor(() => net.pings());
-    const sent = (): number => net.magDaemon!.json<SignalingStatus>('signaling').sent.PBU ?? 0;
+    const sent = (): number => net.magDaemon!.get<SignalingStatus>('/v1/signaling').sent.PBU ?? 0;
     const before = sent();
     expect(before).toBeGreaterThan(1);
     // What the LMA sends to this care-of address is lost, answers to probes and PBAs alike; both links stay up.
@@ -181,7 +181,7 @@ describe('restarts', () => {
       const address = await up('', 'registration: { maxTimeout: 2s }');
       expect(await net.pings()).toBe(true);
       // A restart shows by the Restart Counter, once it is known.
-      await waitFor(() => (net.magDaemon!.json<SignalingStatus>('signaling').received['HB'] ?? 0) > 0);
+      await waitFor(() => (net.magDaemon!.get<SignalingStatus>('/v1/signaling').received['HB'] ?? 0) > 0);
       await net.lmaDaemon!.end(signal);
       await net.startLma();
       await net.pathsAre([1, 2]);
@@ -241,7 +241,7 @@ describe('authentication (RFC 4285)', () => {
     await net.startMag('', lma(WRONG));
     net.host.set(true);
     await waitFor(async () => {
-      const { refused } = net.lmaDaemon!.json<{ refused: Record<string, number> }>('signaling');
+      const { refused } = net.lmaDaemon!.get<{ refused: Record<string, number> }>('/v1/signaling');
       return (refused['authentication-wrong'] ?? 0) > 1;
     });
     expect(await net.bindings('lma')).toEqual([]);

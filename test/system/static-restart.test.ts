@@ -64,7 +64,7 @@ function pings(count: number): number {
 const measured = (end: End): boolean =>
   daemons
     .get(end)!
-    .json<PathHealthStatus[]>('paths')
+    .get<PathHealthStatus[]>('/v1/paths')
     .every(({ state }) => state === 'up');
 
 test.each(ENDS)(
@@ -77,7 +77,7 @@ test.each(ENDS)(
     await waitFor(() => ENDS.every(measured));
     expect(pings(20)).toBe(20);
     for (const one of ENDS) {
-      const [session] = daemons.get(one)!.json<SessionStatus[]>('sessions');
+      const [session] = daemons.get(one)!.get<SessionStatus[]>('/v1/sessions');
       expect(session!.resequencer.duplicates).toBe(0);
     }
   },
