@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FileServices } from '../config/flow-schema.ts';
 import { parseSession, withPath } from '../config/load.ts';
+import type { SessionSpec } from '../dataplane/session-spec.ts';
 import type { DataplaneControl, SessionStatus } from '../dataplane/status.ts';
 import { TunloomError } from '../errors.ts';
 import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix, prefixContains } from '../ip.ts';
@@ -33,6 +34,19 @@ export function addSessionRoutes(
     changed();
     return control.session(name);
   };
+  /** Adds the session or goes over to it; without effect if its routes cannot be had. */
+  const put = (session: SessionSpec, before: SessionSpec | null): SessionStatus => {
+    if (before) control.updateSession(session);
+    else control.addSession(session);
+    try {
+      return done(session.name);
+    } catch (error) {
+      if (before) control.updateSession(before);
+      else control.removeSession(session.name);
+      changed();
+      throw error;
+    }
+  };
   server.get<{ Querystring: Record<string, string> }>('/v1/sessions', ({ query }) => {
     const tests = Object.entries(query).map(([key, value]) => filterOf(key, value));
     return control.sessions().filter((session) => tests.every((test) => test(session)));
@@ -40,10 +54,8 @@ export function addSessionRoutes(
   server.get<Named>('/v1/sessions/:name', ({ params }) => control.session(params.name));
   server.put<Named>('/v1/sessions/:name', ({ params, body }) => {
     const session = parseSession(withKey(body, 'name', params.name, 'BAD_SESSION'), services());
-    if (!isInstalled(control, session.name)) control.addSession(session);
-    else if (isDeepStrictEqual(control.spec(session.name), session)) return control.session(session.name);
-    else control.updateSession(session);
-    return done(session.name);
+    const before = installed(control, session.name);
+    return isDeepStrictEqual(before, session) ? control.session(session.name) : put(session, before);
   });
   server.delete<Named>('/v1/sessions/:name', ({ params }) => {
     control.removeSession(params.name);
@@ -64,9 +76,7 @@ export function addSessionRoutes(
   server.put<Path>('/v1/sessions/:name/paths/:bid', ({ params, body }) => {
     const before = control.spec(params.name);
     const after = withPath(before, withKey(body, 'bid', bidOf(params.bid), 'BAD_PATH'));
-    if (isDeepStrictEqual(before, after)) return control.session(params.name);
-    control.updateSession(after);
-    return done(params.name);
+    return isDeepStrictEqual(before, after) ? control.session(params.name) : put(after, before);
   });
   server.delete<Path>('/v1/sessions/:name/paths/:bid', ({ params }) => {
     const session = control.spec(params.name);
@@ -104,12 +114,12 @@ function bidOf(text: string): number {
   throw new TunloomError('BAD_PATH', `"${text}" is not a BID, expected 1..254`);
 }
 
-function isInstalled(control: DataplaneControl, name: string): boolean {
+/** Null: there is no session of this name. */
+function installed(control: DataplaneControl, name: string): SessionSpec | null {
   try {
-    control.spec(name);
-    return true;
+    return control.spec(name);
   } catch (error) {
-    if (error instanceof TunloomError && error.code === 'UNKNOWN_SESSION') return false;
+    if (error instanceof TunloomError && error.code === 'UNKNOWN_SESSION') return null;
     throw error;
   }
 }

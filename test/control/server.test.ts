@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { listenMetrics } from '../../src/control/metrics-server.ts';
 import { buildControlServer, metricsText } from '../../src/control/server.ts';
+import { TunloomError } from '../../src/errors.ts';
 import { BenchNode } from '../support/bench-node.ts';
 import { controlOf } from '../support/control.ts';
 
@@ -50,6 +51,29 @@ test('a session is installed, changed, asked for and removed', async () => {
   expect((await server.inject({ method: 'DELETE', url: '/v1/sessions/mn7' })).statusCode).toBe(200);
   expect((await server.inject({ url: '/v1/sessions/mn7' })).statusCode).toBe(404);
   expect(changes).toBe(3);
+});
+
+test('a session whose routes cannot be had is not there, or is as it was, and may be put again', async () => {
+  let inUse = true;
+  const control = controlOf(new BenchNode('lma'));
+  const server = buildControlServer({
+    control,
+    changed: () => {
+      if (inUse && control.sessions().some(({ prefixes }) => prefixes.includes('2001:db8:7::/64')))
+        throw new TunloomError('ROUTE_IN_USE', 'this host has a route to it');
+    },
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  const put = async (payload: object): Promise<number> =>
+    (await server.inject({ method: 'PUT', url: '/v1/sessions/mn7', payload })).statusCode;
+  expect(await put(body)).toBe(409);
+  expect(control.sessions()).toEqual([]);
+  const other = ['2001:db8:8::/64'];
+  expect(await put({ ...body, prefixes: other })).toBe(200);
+  for (let again = 0; again < 2; again++) expect(await put(body)).toBe(409);
+  expect(control.session('mn7').prefixes).toEqual(other);
+  inUse = false;
+  expect(await put(body)).toBe(200);
 });
 
 test('paths are added, replaced and removed one by one; a repeated PUT changes nothing', async () => {
