@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { LabResult } from '../../src/lab/report.ts';
+import { WITHOUT_IPERF3 } from '../support/without-iperf3.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
@@ -12,7 +13,7 @@ function run(...args: string[]): { status: number | null; stdout: string; stderr
   const child = spawnSync(process.execPath, [MAIN, 'lab', '--duration', '0.5', ...args], {
     encoding: 'utf8',
     timeout: 60_000,
-    env: { ...process.env, COLUMNS: '100' },
+    env: { ...process.env, COLUMNS: '100', PATH: WITHOUT_IPERF3 },
   });
   processes.push(child.pid);
   return child;

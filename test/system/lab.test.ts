@@ -5,19 +5,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { LabResult } from '../../src/lab/report.ts';
+import { WITHOUT_IPERF3 } from '../support/without-iperf3.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
-function lab(...args: string[]): { status: number | null; result: LabResult; stderr: string } {
+interface Run {
+  readonly status: number | null;
+  readonly result: LabResult;
+  readonly stderr: string;
+}
+
+function lab(...args: string[]): Run {
+  return labWith({ ...process.env, PATH: WITHOUT_IPERF3 }, ...args);
+}
+
+function labWith(env: NodeJS.ProcessEnv, ...args: string[]): Run {
   const run = spawnSync(process.execPath, [MAIN, 'lab', '--static', '--json', '--duration', '0.5', ...args], {
     encoding: 'utf8',
     timeout: 120_000,
+    env,
   });
   if (!run.stdout) throw new Error(`lab ${args.join(' ')} printed nothing: ${run.stderr}`);
   return { status: run.status, result: JSON.parse(run.stdout) as LabResult, stderr: run.stderr };
 }
 
-function expectSound({ status, result }: ReturnType<typeof lab>): void {
+function expectSound({ status, result }: Run): void {
   expect(result.problems).toEqual([]);
   expect(status).toBe(0);
   expect(result.tcp.uplink.sha256Match).toBe(true);
@@ -59,9 +71,10 @@ describe('paths and ratios', () => {
 
   test('two workers an end', () => {
     for (const encapsulation of ['udp-gre', 'gre']) {
-      const run = lab('--workers', '2', '--encapsulation', encapsulation);
+      const run = labWith(process.env, '--workers', '2', '--encapsulation', encapsulation);
       expectSound(run);
       expect(run.result.workers).toBe(2);
+      expect(run.result.iperf3!.uplink).toBeGreaterThan(0);
     }
   });
 
