@@ -172,7 +172,8 @@ function intervalsOf(
   ranges.forEach((range, rule) => {
     if (range === null) {
       flip(absent, rule);
-    } else {
+    } else if (range.start <= range.end) {
+      // One that ends before it starts, as a peer may say, has nothing in it.
       note(opened, range.start, rule);
       note(closed, range.end + 1n, rule);
     }

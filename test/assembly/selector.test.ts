@@ -159,6 +159,23 @@ test('a verdict is asked of the classifier once a flow, and again after its cond
   expect(classified()).toBe(2);
 });
 
+test('a range that ends before it starts, as a peer may say, matches nothing', () => {
+  const { far } = HOSTS[6];
+  const reversed: FlowSelector[] = [
+    { family: 6, source: { start: far[1], end: far[2] } },
+    { family: 6, flowLabel: { start: 0x12345, end: 0x10_0000 } },
+  ];
+  for (const selector of reversed) {
+    const drop: FlowRule = { priority: 1, name: 'r', selectors: [selector], action: { action: 'drop' } };
+    const node = new BenchNode('lma').add(testSession({ paths: PATHS, flows: [drop] }));
+    for (const source of far) {
+      for (const label of [0, 1, 0x12345, 0xfffff]) {
+        expect(bidOf(node, { ...probe(6, source), label })).toBeGreaterThan(0);
+      }
+    }
+  }
+});
+
 test('the MAG applies a selector with source and destination exchanged', () => {
   const downlink: FlowPacket = { ...probe(6, '2001:db8:1::1'), protocol: 17, ports: [53, 4000] };
   const uplink: FlowPacket = {
