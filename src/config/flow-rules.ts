@@ -136,7 +136,10 @@ function combine(base: FlowSelector, flow: FileFlow, service: FileService): Flow
   return lists.reduce<FlowSelector[]>(
     (selectors, [key, ranges]) =>
       ranges.length
-        ? selectors.flatMap((selector) => ranges.map((range) => ({ ...selector, [key]: range })))
+        ? selectors
+            .flatMap((selector) => ranges.map((range) => ({ ...selector, [key]: range })))
+            // That there are too many is said later; what they all are is not needed for that.
+            .slice(0, MAX_SELECTORS + 1)
         : selectors,
     [base],
   );
@@ -187,9 +190,7 @@ export function checkPolicy(session: SessionSpec): Complaint[] {
     if (!selectors.length)
       complain('matches nothing: its addresses or flow labels are of different families');
     if (selectors.length > MAX_SELECTORS) {
-      complain(
-        `comes to ${selectors.length} combinations of conditions, at most ${MAX_SELECTORS} are possible`,
-      );
+      complain(`comes to more than ${MAX_SELECTORS} combinations of conditions`);
     }
     if (action.action === 'drop') return;
     if (action.action === 'labels') {

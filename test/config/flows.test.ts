@@ -43,6 +43,12 @@ test('the example of RFC 8278, figure 1', () => {
   expect(session!.paths[0]).toMatchObject({ label: 11, rate: 50e6, delayUs: 30_000 });
 });
 
+test('lists that multiply to millions are refused without being multiplied out', () => {
+  const list = (count: number): string => `[${Array.from({ length: count }, (_, i) => i).join(', ')}]`;
+  const rule = `{ sourcePort: ${list(256)}, destinationPort: ${list(256)}, spi: ${list(256)}, dscp: ${list(64)}, drop: true }`;
+  expect(() => config(flows(rule))).toThrow('flows[0]: comes to more than 1024 combinations of conditions');
+});
+
 test('lists are multiplied out, families follow the addresses', () => {
   const [rule] = config(
     flows(
