@@ -326,15 +326,7 @@ export class SessionStore {
   /** Hands what was measured of a path to the schedulers, while packets flow. Throws UNKNOWN_BID. */
   setPathEstimates(name: string, bid: number, estimates: PathEstimates): void {
     const session = this.#get(name);
-    writeEstimates(this.#memory, this.#path(session, bid).number, {
-      delayUs: undefined,
-      jitterUs: undefined,
-      rate: undefined,
-      loss: undefined,
-      freeAtUs: undefined,
-      holdUs: undefined,
-      ...estimates,
-    });
+    writeEstimates(this.#memory, this.#path(session, bid).number, estimates);
     for (const group of session.config.distribution.groups) group.refresh();
   }
 
