@@ -21,92 +21,70 @@ export function pathMetrics(paths: readonly PathHealthStatus[]): string[] {
       }),
     );
   const seconds = (us: number | null): number | null => (us === null ? null : us / MICROSECONDS);
+  const gauge = (name: string, help: string, samples: readonly Sample[]): string =>
+    metric(`path_${name}`, 'gauge', help, samples);
+  const total = (name: string, help: string, of: (path: PathHealthStatus) => number): string =>
+    metric(`path_${name}_total`, 'counter', help, each(of));
   return [
-    metric(
-      'path_state',
-      'gauge',
+    gauge(
+      'state',
       '1 for the state that the path is in.',
       paths.flatMap((path) =>
         STATES.map((state): Sample => [{ ...labels(path), state }, path.state === state ? 1 : 0]),
       ),
     ),
-    metric(
-      'path_state_changes_total',
-      'counter',
-      'Changes of the state of a path.',
-      each(({ stateChanges }) => stateChanges),
-    ),
-    metric(
-      'path_weight',
-      'gauge',
+    total('state_changes', 'Changes of the state of a path.', ({ stateChanges }) => stateChanges),
+    gauge(
+      'weight',
       'Weight in effect: 0 while nothing is sent over the path.',
       each(({ weight }) => weight),
     ),
-    metric(
-      'path_round_trip_seconds',
-      'gauge',
+    gauge(
+      'round_trip_seconds',
       'Round trip of probes, smoothed.',
       each(({ rttUs }) => seconds(rttUs)),
     ),
-    metric(
-      'path_shortest_round_trip_seconds',
-      'gauge',
+    gauge(
+      'shortest_round_trip_seconds',
       'Shortest round trip of the last 30 to 60 s.',
       each(({ minRttUs }) => seconds(minRttUs)),
     ),
-    metric(
-      'path_delay_behind_seconds',
-      'gauge',
+    gauge(
+      'delay_behind_seconds',
       "One-way delay behind the session's fastest path, sending direction.",
       each(({ delayBehindUs }) => seconds(delayBehindUs)),
     ),
-    metric(
-      'path_queue_seconds',
-      'gauge',
+    gauge(
+      'queue_seconds',
       'What queues add to the shortest delay.',
       both(({ queueUs }) => seconds(queueUs)),
     ),
-    metric(
-      'path_jitter_seconds',
-      'gauge',
+    gauge(
+      'jitter_seconds',
       'Jitter of probes (RFC 3550).',
       both(({ jitterUs }) => seconds(jitterUs)),
     ),
-    metric(
-      'path_loss_ratio',
-      'gauge',
+    gauge(
+      'loss_ratio',
       'Share of data packets that get lost, over half a second of traffic.',
       both(({ loss }) => loss),
     ),
-    metric(
-      'path_rate_bits_per_second',
-      'gauge',
+    gauge(
+      'rate_bits_per_second',
       'Data that arrive.',
       both(({ rate }) => rate),
     ),
-    metric(
-      'path_capacity_bits_per_second',
-      'gauge',
+    gauge(
+      'capacity_bits_per_second',
       'Data that arrived when the path was full.',
       both(({ capacity }) => capacity),
     ),
-    metric(
-      'path_probes_sent_total',
-      'counter',
-      'Probes sent.',
-      each(({ probesSent }) => probesSent),
-    ),
-    metric(
-      'path_probes_answered_total',
-      'counter',
-      'Probes answered.',
-      each(({ probesAnswered }) => probesAnswered),
-    ),
-    metric(
-      'path_unconfirmed_packets_total',
-      'counter',
+    total('probes_sent', 'Probes sent.', ({ probesSent }) => probesSent),
+    total('probes_answered', 'Probes answered.', ({ probesAnswered }) => probesAnswered),
+    total(
+      'unconfirmed_packets',
       'Packets sent into the path between the last sign that they arrive and its being left out.',
-      each(({ unconfirmedPackets }) => unconfirmedPackets),
+      ({ unconfirmedPackets }) => unconfirmedPackets,
     ),
   ];
 }
