@@ -14,6 +14,8 @@ interface StatedPath {
 }
 
 const MIN_IPV6_MTU = 1280;
+/** A header with all its options, and the least that a fragment carries (RFC 791 §3.2). */
+const MIN_IPV4_MTU = 68;
 
 export class PathMtus {
   readonly #most: number;
@@ -68,7 +70,7 @@ export class PathMtus {
 
 /** What gets through, whatever the network said. */
 function leastMtu({ prefixes }: SessionSpec): number {
-  return prefixes.some((prefix) => prefix.includes(':')) ? MIN_IPV6_MTU : 0;
+  return prefixes.some((prefix) => prefix.includes(':')) ? MIN_IPV6_MTU : MIN_IPV4_MTU;
 }
 
 /** Whether a flow rule sends packets over the path. */

@@ -28,6 +28,17 @@ function upperChecksum6(packet: Uint8Array, protocol: number): number {
   );
 }
 
+test('a link that is too narrow for a tunnel at all is no reason to crash: fragments are as small as any', () => {
+  const path = testPath(1);
+  const mag = new BenchNode('mag').add(testSession({ prefixes: ['192.0.2.0/24'], paths: [path] }));
+  for (let mtu = 68; mtu < 80; mtu++) {
+    mag.sessions.setPathMtu(path.local, path.remote, mtu);
+    const { sent } = mag.encapsulate([innerPacket({ family: 4, payload: new Uint8Array(200) })]);
+    // 48 octets each of 208.
+    expect(sent).toHaveLength(5);
+  }
+});
+
 describe('packets too big', () => {
   test('IPv4 with DF is answered by "fragmentation needed" (RFC 1191)', () => {
     const mag = new BenchNode('mag').add(session);
