@@ -4,6 +4,7 @@
  */
 import { type DataplaneConfig, loadConfig } from '../config/load.ts';
 import { applyChanges, diffSessions } from '../config/session-changes.ts';
+import { closeServer } from '../control/close-server.ts';
 import { listenMetrics } from '../control/metrics-server.ts';
 import {
   type ReloadResult,
@@ -124,7 +125,7 @@ export async function runDataplaneDaemon(file: string, observe: readonly string[
       observing: config.observe.interfaces,
     });
     await stopped;
-    await server.close();
+    await closeServer(server);
   } finally {
     stopReloading();
     await stopMetrics();

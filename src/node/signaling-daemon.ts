@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { LmaFile } from '../config/lma-schema.ts';
+import { closeServer } from '../control/close-server.ts';
 import { listenMetrics } from '../control/metrics-server.ts';
 import { buildControlServer, listenControl, metricsText, refuseSecondInstance } from '../control/server.ts';
 import type { SignalingControl } from '../control/signaling-routes.ts';
@@ -97,7 +98,7 @@ export async function runSignalingDaemon<C extends DaemonConfig, N extends Signa
       ...daemon.about(config),
     });
     await stopped;
-    await server.close();
+    await closeServer(server);
   } finally {
     stopReloading();
     await stopMetrics();

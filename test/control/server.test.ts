@@ -1,6 +1,7 @@
 /** The control socket's requests and errors, by injection, on a real session store without workers. */
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { closeServer } from '../../src/control/close-server.ts';
 import { listenMetrics } from '../../src/control/metrics-server.ts';
 import { buildControlServer, metricsText } from '../../src/control/server.ts';
 import { TunloomError } from '../../src/errors.ts';
@@ -247,6 +248,32 @@ test('metrics on a TCP port: that and nothing else', async () => {
   } finally {
     await close();
   }
+});
+
+test('connections on which nothing is asked neither keep a server from closing nor take all descriptors', async () => {
+  const address = { host: '127.0.0.1', port: await freePort() };
+  const close = await listenMetrics(address, () => 'text');
+  const server = buildControlServer({
+    control: controlOf(new BenchNode('lma')),
+    changed: () => {},
+    reload: () => Promise.reject(new Error('not here')),
+  });
+  const { port } = new URL(await server.listen({ host: '127.0.0.1', port: 0 }));
+  const silent = (to: number): Promise<Socket> =>
+    new Promise((resolve) => {
+      const socket: Socket = connect({ host: '127.0.0.1', port: to }, () => resolve(socket.resume()));
+      socket.on('error', () => {});
+    });
+  const sockets = await Promise.all([
+    silent(Number(port)),
+    ...Array.from({ length: 40 }, () => silent(address.port)),
+  ]);
+  await expect.poll(() => sockets.filter(({ destroyed }) => destroyed).length).toBe(8);
+  sockets[1]!.destroy();
+  await expect.poll(async () => (await fetch(`http://127.0.0.1:${address.port}/metrics`)).status).toBe(200);
+  // One that is never cut off would keep them for more than a test may last.
+  await Promise.all([close(), closeServer(server)]);
+  for (const socket of sockets) socket.destroy();
 });
 
 function freePort(): Promise<number> {
