@@ -49,8 +49,7 @@ export function silentDeath(setting: Setting, congestion: string): Promise<Figur
     await transfer;
     await source.result;
     // What is still on its way.
-    await pause(200);
-    sink.finish();
+    sink.finish(200);
     const { received } = await sink.result;
     return {
       'back ms': back,

@@ -17,8 +17,10 @@ import { startTraffic } from './traffic.ts';
 
 const TCP_PORT = 5201;
 const UDP_PORT = 5202;
-const PINGS = 50;
+const PINGS = 20;
 const DATAGRAMS = { count: 5000, size: 1000, perSecond: 5000 };
+/** More than the resequencer holds a datagram back. */
+const QUIET_MS = 200;
 
 /** Tells what the lab is doing, for a progress line. */
 export type Progress = (step: string) => void;
@@ -56,10 +58,11 @@ export async function measure(
   const uplink = await tcpTransfer(lab.ends('uplink'), options.duration);
   step(`TCP downlink, ${options.duration} s`);
   const downlink = await tcpTransfer(lab.ends('downlink'), options.duration);
+  const quietMs = QUIET_MS + Math.max(0, ...echo.rttMs);
   step('UDP uplink');
-  const udpUplink = await datagrams(lab.ends('uplink'));
+  const udpUplink = await datagrams(lab.ends('uplink'), quietMs);
   step('UDP downlink');
-  const udpDownlink = await datagrams(lab.ends('downlink'));
+  const udpDownlink = await datagrams(lab.ends('downlink'), quietMs);
   const devices = options.paths.map((_, index) => lab.deviceTx(index) - devicesBefore[index]!);
   const paths = summarisePaths(lab.session('mag'), lab.session('lma'), devices);
   let iperf3: LabResult['iperf3'] = null;
@@ -109,7 +112,8 @@ function echoes({ to, source, destination }: TransferEnds): Promise<PingResult> 
   }).result;
 }
 
-async function datagrams(ends: TransferEnds): Promise<UdpResult> {
+/** Nothing is on its way any more once nothing has come for `quietMs`. */
+async function datagrams(ends: TransferEnds, quietMs: number): Promise<UdpResult> {
   const sink = startTraffic<{ received: number; outOfOrder: number }>({
     kind: 'udp-sink',
     namespace: ends.to,
@@ -126,7 +130,7 @@ async function datagrams(ends: TransferEnds): Promise<UdpResult> {
       source: ends.source,
       ...DATAGRAMS,
     }).result;
-    sink.finish();
+    sink.finish(quietMs);
     const { received, outOfOrder } = await sink.result;
     return { sent, received, lost: sent - received, outOfOrder };
   } finally {

@@ -18,7 +18,8 @@ export interface PingResult {
 }
 
 const SOCK_RAW_NONBLOCK = 3 | 0o4000 | 0o2000000;
-const TIMEOUT_MS = 1000;
+/** The neighbour's address may have to be asked for first, over a satellite. */
+const TIMEOUT_MS = 3000;
 const POLLIN = 1;
 
 /** Sends `count` echo requests in the calling thread, which it blocks. */

@@ -117,14 +117,16 @@ function sendTcp(options: Extract<TrafficTask, { kind: 'tcp-client' }>): void {
   socket.resume();
 }
 
-/** Counts numbered datagrams until told to report. */
+/** Counts numbered datagrams until told to report, and nothing comes any more. */
 function receiveUdp({ host, port: udpPort }: Extract<TrafficTask, { kind: 'udp-sink' }>): void {
   const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 });
   const seen = new Set<number>();
   let duplicates = 0;
   let outOfOrder = 0;
   let highest = -1;
+  let report: NodeJS.Timeout | undefined;
   socket.on('message', (data) => {
+    report?.refresh();
     const number = data.readUInt32BE(0);
     if (seen.has(number)) duplicates++;
     seen.add(number);
@@ -132,9 +134,11 @@ function receiveUdp({ host, port: udpPort }: Extract<TrafficTask, { kind: 'udp-s
     highest = Math.max(highest, number);
   });
   socket.bind({ address: host, port: udpPort }, () => port.postMessage({ ready: true }));
-  port.once('message', () => {
-    socket.close();
-    port.postMessage({ done: { received: seen.size, outOfOrder, duplicates } });
+  port.once('message', (quietMs: number) => {
+    report = setTimeout(() => {
+      socket.close();
+      port.postMessage({ done: { received: seen.size, outOfOrder, duplicates } });
+    }, quietMs);
   });
 }
 

@@ -10,8 +10,8 @@ export interface Traffic<Result> {
   /** Resolves when a server listens or a client sends. */
   readonly ready: Promise<void>;
   readonly result: Promise<Result>;
-  /** Asks a sink for its report; a source of datagrams has sent enough. */
-  finish(): void;
+  /** Asks a sink for its report once nothing has come for so long; a source of datagrams has sent enough. */
+  finish(quietMs?: number): void;
   stop(): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function startTraffic<Result>(task: TrafficTask): Traffic<Result> {
   return {
     ready: ready.promise,
     result: result.promise,
-    finish: () => worker.postMessage('finish'),
+    finish: (quietMs = 0) => worker.postMessage(quietMs),
     stop: async () => {
       await worker.terminate();
     },

@@ -82,6 +82,10 @@ describe('paths and ratios', () => {
     expectSound(lab('--path', 'lte,weight=2,encapsulation=gre,family=6', '--path', 'wlan,weight=1,family=4'));
   });
 
+  test('over a long way, what is still on it is not lost', () => {
+    expectSound(lab('--path', 'a,delay=150ms', '--path', 'b,delay=150ms'));
+  });
+
   test('with in-memory ports', () => {
     const run = lab('--memory');
     expectSound(run);
@@ -120,6 +124,9 @@ test('bad options are refused with status 2 and a sentence', () => {
   });
   expect(custom.status).toBe(2);
   expect(custom.stderr).toContain('or a .ts file of your own');
+  const half = spawnSync(process.execPath, [MAIN, 'lab', '--workers', '0.5'], { encoding: 'utf8' });
+  expect(half.status).toBe(2);
+  expect(half.stderr).toContain('--workers 0.5: a whole number from 1 to 16');
 });
 
 test('nothing is left behind', () => {

@@ -66,8 +66,7 @@ async function datagrams(lab: NamespaceLab, count: number, perSecond: number, po
   const { source, from: namespace } = ends;
   await startTraffic({ kind: 'udp-source', namespace, host, port, source, count, perSecond, size: 200 })
     .result;
-  await pause(300);
-  sink.finish();
+  sink.finish(300);
   return (await sink.result).received;
 }
 

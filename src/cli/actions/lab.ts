@@ -26,8 +26,8 @@ export async function runLabCommand(options: LabCommandOptions): Promise<void> {
       paths,
       ...schedulerOf(options),
       seed: parseSeed(options.seed),
-      duration: positive(options.duration, '--duration', 3600),
-      workers: Math.floor(positive(options.workers, '--workers', 16)),
+      duration: parseDuration(options.duration),
+      workers: parseWorkers(options.workers),
       memory: options.memory ?? false,
       static: options.static ?? false,
       ...(options.offload
@@ -82,9 +82,15 @@ function parseSeed(text: string): number {
   return Number(text);
 }
 
-function positive(text: string, option: string, limit: number): number {
+function parseWorkers(text: string): number {
+  if (!/^([1-9]|1[0-6])$/.test(text))
+    throw new TunloomError('BAD_OPTION', `--workers ${text}: a whole number from 1 to 16`);
+  return Number(text);
+}
+
+function parseDuration(text: string): number {
   const value = Number(text);
-  if (!(value > 0 && value <= limit))
-    throw new TunloomError('BAD_OPTION', `${option} ${text}: a number up to ${limit}`);
+  if (!(value > 0 && value <= 3600))
+    throw new TunloomError('BAD_OPTION', `--duration ${text}: a number up to 3600`);
   return value;
 }
