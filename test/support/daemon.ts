@@ -108,7 +108,7 @@ export class Daemon {
   }
 }
 
-export async function waitFor(condition: () => boolean | Promise<boolean>, limit = 15_000): Promise<void> {
+export async function waitFor(condition: () => boolean | Promise<boolean>, limit = 30_000): Promise<void> {
   const end = Date.now() + limit;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error('it did not happen in time');
