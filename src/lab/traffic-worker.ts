@@ -147,6 +147,8 @@ function sendUdp(options: Extract<TrafficTask, { kind: 'udp-source' }>): void {
   const socket = createSocket({ type: options.host.includes(':') ? 'udp6' : 'udp4' });
   const data = Buffer.alloc(options.size);
   let sent = 0;
+  let unsent = 0;
+  let reason = '';
   let enough = false;
   port.once('message', () => {
     enough = true;
@@ -159,14 +161,21 @@ function sendUdp(options: Extract<TrafficTask, { kind: 'udp-source' }>): void {
       for (; sent < due; sent++) {
         const copy = Buffer.from(data);
         copy.writeUInt32BE(sent, 0);
-        socket.send(copy, options.port, options.host);
+        // Without a callback errors are heard of by nobody.
+        socket.send(copy, options.port, options.host, (error) => {
+          if (!error) return;
+          unsent++;
+          reason = error.message;
+        });
       }
       if (enough || sent === options.count) {
         clearInterval(timer);
         // Let the last datagrams leave before the socket goes.
         setTimeout(() => {
           socket.close();
-          port.postMessage({ done: { sent } });
+          if (unsent)
+            port.postMessage({ failed: `${unsent} of ${sent} datagrams could not be sent: ${reason}` });
+          else port.postMessage({ done: { sent } });
         }, 100);
       }
     }, 2);

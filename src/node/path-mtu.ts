@@ -11,6 +11,8 @@ import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 const ROUND_MS = 1000;
 /** Pairs asked about in a round: with more of them a change is noticed later. */
 const PAIRS_A_ROUND = 200;
+/** A pair that the kernel has no route for is asked about so much later again: each question counts in its Ip6OutNoRoutes. */
+const ROUTELESS_US = 10e6;
 /** RFC 8201 §5.3: larger ones may be tried again after 10 minutes. */
 const MEMORY_US = 600e6;
 
@@ -35,6 +37,8 @@ export class PathMtuMonitor {
   readonly #timer: NodeJS.Timeout;
   /** What errors said, by pair of addresses. */
   readonly #errors = new Map<string, { readonly mtu: number; readonly until: number }>();
+  /** When pairs without a route are asked about again. */
+  readonly #routeless = new Map<string, number>();
   #pairs: readonly Pair[] = [];
   #next = 0;
 
@@ -63,9 +67,14 @@ export class PathMtuMonitor {
     const pairs = this.#pairs.slice(this.#next, this.#next + PAIRS_A_ROUND);
     this.#next += PAIRS_A_ROUND;
     for (const pair of pairs) {
+      if ((this.#routeless.get(keyOf(pair)) ?? 0) > now) continue;
       const asked = this.#options.ask(pair);
       // No route: what was known stays.
-      if (asked === null) continue;
+      if (asked === null) {
+        this.#routeless.set(keyOf(pair), now + ROUTELESS_US);
+        continue;
+      }
+      this.#routeless.delete(keyOf(pair));
       const error = this.#errors.get(keyOf(pair));
       const mtu = Math.min(asked, error && error.until > now ? error.mtu : asked);
       this.#options.learned(pair, mtu < pair.configured ? mtu : null);
@@ -79,6 +88,7 @@ export class PathMtuMonitor {
     this.#next = 0;
     const present = new Set(this.#pairs.map(keyOf));
     for (const pair of before) if (!present.has(keyOf(pair))) this.#options.learned(pair, null);
+    for (const key of this.#routeless.keys()) if (!present.has(key)) this.#routeless.delete(key);
   }
 }
 

@@ -47,6 +47,36 @@ test('the smaller of what the kernel and errors say, until 10 minutes after the 
   }
 });
 
+test('pairs without a route are asked about every ten seconds, not every second', () => {
+  let now = 0;
+  let asked = 0;
+  let route: number | null = null;
+  const learned: (number | null)[] = [];
+  const monitor = new PathMtuMonitor({
+    sessions: () => [testSession({ paths: [testPath(1)] })],
+    now: () => now,
+    errors: () => [],
+    ask: () => {
+      asked++;
+      return route;
+    },
+    learned: (_pair, mtu) => learned.push(mtu),
+  });
+  const run = (seconds: number): void => {
+    for (const end = now + seconds * 1e6; now < end; now += 1e6) monitor.round();
+  };
+  try {
+    run(30);
+    expect(asked).toBe(3);
+    route = 1400;
+    run(11);
+    expect(learned.at(-1)).toBe(1400);
+    expect(asked).toBeGreaterThan(4);
+  } finally {
+    monitor.stop();
+  }
+});
+
 test('what was learned of paths that have gone is forgotten', () => {
   let paths = [testPath(1), testPath(2)];
   const known = new Map<string, number>();

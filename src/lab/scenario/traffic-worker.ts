@@ -62,6 +62,7 @@ class DatagramSender implements Player {
   readonly #departures: DepartureTimes;
   readonly #socket = createSocket('udp4');
   #sent = 0;
+  #unsent = 0;
   #ended = false;
 
   constructor(flow: number, spec: DatagramSpec) {
@@ -92,7 +93,11 @@ class DatagramSender implements Player {
       const data = Buffer.alloc(Math.max(STAMP, departures.size - DATAGRAM_HEADERS));
       data.writeUInt32BE(this.#sent++, 0);
       data.writeDoubleBE(monotonic(), 4);
-      this.#socket.send(data, FIRST_PORT + this.#flow, task.peer, () => {});
+      // Without a callback errors are heard of by nobody.
+      this.#socket.send(data, FIRST_PORT + this.#flow, task.peer, (error) => {
+        if (error && !this.#unsent++)
+          post({ kind: 'failed', reason: `a datagram could not be sent: ${error.message}` });
+      });
       departures.advance();
     }
     if (departures.due >= spec.stop || this.#ended) return;
