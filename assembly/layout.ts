@@ -187,6 +187,9 @@ export const META_SEQUENCED = 56;
 export const META_SEQUENCE = 60;
 /** u32: octets of each datagram in a message that udp(7) merged (UDP_GRO), 0 if it did not. */
 export const META_SEGMENT = 64;
+/** Ancillary data of the message (cmsg(3)), and its length; 0: none. */
+export const META_CONTROL = 68;
+export const META_CONTROL_LENGTH = 72;
 /** u64 microseconds: whatever had arrived by then on this worker's devices has been read; all ones while it waits. */
 export const WORKER_DRAINED = 248;
 /** Counters, u64 each: drops by reason, then device counters. */
@@ -262,7 +265,7 @@ export const WORKER_SEND_HEADERS = WORKER_GROUP_OF + MAX_ENDPOINTS * 2;
 export const WORKER_SEND_IOVECS = WORKER_SEND_HEADERS + SEND_MAX * 64;
 export const WORKER_SEND_CONTROLS = WORKER_SEND_IOVECS + SEND_MAX * 16;
 /** struct mmsghdr, iovecs, name and control for recvmmsg(2); buffers as u32; struct virtio_net_hdr of the TUN. */
-export const RECEIVE_CONTROL_SIZE = 64;
+export const RECEIVE_CONTROL_SIZE = 96;
 export const WORKER_RECEIVE_HEADERS = WORKER_SEND_CONTROLS + SEND_MAX * CONTROL_MESSAGE_SIZE;
 /** Three iovecs a place: virtio_net_hdr, packet buffer, super-packet area. */
 export const RECEIVE_IOVECS = 3;
@@ -365,8 +368,8 @@ export const STRANGER_HIGH = 24;
 export const STRANGER_LOW = 32;
 /**
  * Probes that came (docs/probes.md), a ring with one writer and one reader: u32 written, u32 taken (both atomic, they only grow), u32
- * written when the control thread was last told, then PROBES notes. A note: u32 path number, u64 microseconds of arrival, u64 packets and octets of data that the path had received by
- * then, and the probe itself.
+ * written when the control thread was last told, then PROBES notes. A note: u32 path number, u64 microseconds when the worker read it, u64 packets and octets of data that
+ * the path had received by then, u64 microseconds of CLOCK_REALTIME when the kernel received it (0: not known), and the probe itself.
  */
 export const WORKER_PROBES = WORKER_STRANGER + STRANGERS * STRANGER_STRIDE;
 export const PROBES_WRITTEN = 0;
@@ -376,10 +379,11 @@ export const PROBES_FIRST = 16;
 /** Room for a probe and an answer of each of 254 paths, twice: all are asked at once when a session wakes up. */
 export const PROBES = 1024;
 export const PROBE_PATH = 0;
-export const PROBE_ARRIVAL = 8;
+export const PROBE_READ = 8;
 export const PROBE_PACKETS = 16;
 export const PROBE_OCTETS = 24;
-export const PROBE_MESSAGE = 32;
+export const PROBE_STAMP = 32;
+export const PROBE_MESSAGE = 40;
 export const PROBE_LENGTH = 64;
 export const PROBE_STRIDE = PROBE_MESSAGE + PROBE_LENGTH;
 /** GRE protocol type of probes: IEEE 802 Local Experimental EtherType 1. */
@@ -556,7 +560,8 @@ export const CONFIG_FLAG_PROVEN_LOSS = 2;
 export const CONFIG_FLAG_CLAMP_MSS = 4;
 /** Some path has no GRE key, so that its probes are inner packets: nobody else's may look like them. */
 export const CONFIG_FLAG_INNER_PROBES = 8;
-export const CONFIG_INNER_MTU = 4;
+/** u32: largest inner IPv6 packet, never less than 1280. */
+export const CONFIG_INNER_MTU6 = 4;
 export const CONFIG_MIN_WAIT = 8;
 export const CONFIG_MAX_WAIT = 12;
 /** u64: ticket at which the schedule starts with its first entry. */
@@ -565,6 +570,8 @@ export const CONFIG_PERIOD = 24;
 /** u32: address of PERIOD octets, each a position in the path list. */
 export const CONFIG_SCHEDULE = 28;
 export const CONFIG_PATH_COUNT = 32;
+/** u32: largest inner IPv4 packet. */
+export const CONFIG_INNER_MTU4 = 36;
 /** u32: address of the default distribution group, 0: the schedule above by the session's own ticket. */
 export const CONFIG_GROUP = 40;
 /** u32: address of the flow policy, 0 if there is none. (One u64 load tells that there is neither.) */

@@ -15,7 +15,6 @@ import {
   BUFFER_SUM,
   CONFIG_FLAGS,
   CONFIG_FLAG_CLAMP_MSS,
-  CONFIG_INNER_MTU,
   CONTROL,
   CONTROL_ENDPOINTS,
   CONTROL_PATH_CAPACITY,
@@ -46,6 +45,8 @@ import {
   ENDPOINT_LOCAL,
   ENDPOINT_STRIDE,
   IOVEC_SIZE,
+  META_CONTROL,
+  META_CONTROL_LENGTH,
   META_INNER,
   META_INNER_FAMILY,
   META_INNER_LENGTH,
@@ -117,6 +118,7 @@ import { checksumCopy } from '../wire/checksum';
 import { PROTOCOL_UDP, checkInner, isMartianSource } from '../wire/ip';
 import { clampMss } from '../wire/tcp-mss';
 import { deliver, deliveryRoom } from './deliver';
+import { innerMtu } from './encapsulation';
 import { PROBE_TAKEN, hasProbeAddress, takeInnerProbe, takeProbe } from './probe';
 import { hasManySessions, warmDatagrams, warmMessages } from './warm';
 import { bufferCapacity, gatherReceived, receivedBuffer, takeReceived } from './receive';
@@ -191,6 +193,8 @@ export function readMessage(worker: usize, endpoint: usize, i: u32): u32 {
   const name = worker + WORKER_RECEIVE_NAMES + <usize>i * NAME_SIZE;
   const control = worker + WORKER_RECEIVE_CONTROLS + <usize>i * RECEIVE_CONTROL_SIZE;
   const controls = <u32>load<u64>(header, MMSGHDR_CONTROLLEN);
+  store<u32>(meta, <u32>control, META_CONTROL);
+  store<u32>(meta, controls, META_CONTROL_LENGTH);
   store<u32>(meta, 0, META_SEGMENT);
   return load<u32>(header, MMSGHDR_FLAGS) & MSG_TRUNC
     ? DROP_OUTER_TRUNCATED
@@ -269,7 +273,7 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
   if (!decapsulateEcn(inner, family, load<u32>(meta, META_TOS) & 3)) return DROP_ECN;
   if (
     load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS &&
-    clampMss(inner, family, total, load<u32>(config, CONFIG_INNER_MTU))
+    clampMss(inner, family, total, innerMtu(config, family))
   ) {
     count(worker, COUNTER_MSS_CLAMPED);
   }

@@ -17,7 +17,8 @@ import {
   CONFIG_FLAGS,
   CONFIG_FLAG_CLAMP_MSS,
   CONFIG_FLAG_INNER_PROBES,
-  CONFIG_INNER_MTU,
+  CONFIG_INNER_MTU4,
+  CONFIG_INNER_MTU6,
   CONTROL,
   CONTROL_ROLE,
   CONTROL_SESSIONS,
@@ -115,7 +116,7 @@ function encapsulateSuper(worker: usize, i: u32, vnet: usize, length: u32): bool
   const header = superHeaderLength(vnet, at, family, total);
   if (!header || header > bufferCapacity()) return countDropOne(worker, DROP_VNET_MALFORMED);
   const size = segmentSize(vnet);
-  const mtu = load<u32>(config, CONFIG_INNER_MTU);
+  const mtu = innerMtu(config, family);
   if (min<u32>(header + size, total) > min<u32>(mtu, bufferCapacity())) {
     sendTooBig(worker, at, family, total, mtu);
     return countDropOne(worker, DROP_TOO_BIG);
@@ -160,7 +161,7 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   const config = <usize>load<u32>(session, SESSION_CONFIG);
   if (!config) return drop(worker, buffer, DROP_NO_SESSION);
   if (looksLikeProbe(config, inner, family)) return drop(worker, buffer, DROP_INNER_MARTIAN);
-  const mtu = load<u32>(config, CONFIG_INNER_MTU);
+  const mtu = innerMtu(config, family);
   if (load<u32>(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS && clampMss(inner, family, total, mtu)) {
     count(worker, COUNTER_MSS_CLAMPED);
   }
@@ -171,6 +172,13 @@ function encapsulateOne(worker: usize, buffer: usize, length: u32): void {
   } else {
     sendHere(worker, session, config, group, buffer, family, total);
   }
+}
+
+/** The largest inner packet of a family that the session's paths carry whole. */
+// @ts-ignore: decorator
+@inline
+export function innerMtu(config: usize, family: u32): u32 {
+  return family == 4 ? load<u32>(config, CONFIG_INNER_MTU4) : load<u32>(config, CONFIG_INNER_MTU6);
 }
 
 /** The session record for a checked inner packet, 0 if no prefix covers the address that decides. */

@@ -12,6 +12,8 @@ import {
   CONTROL_WORKER_COUNT,
   DROP_PROBE_MALFORMED,
   DROP_PROBE_QUEUE_FULL,
+  META_CONTROL,
+  META_CONTROL_LENGTH,
   PATH_NUMBER,
   PATH_RX_PROBED,
   PATH_STAT_RX_BYTES,
@@ -25,17 +27,20 @@ import {
   PROBE_ADDRESS4,
   PROBE_ADDRESS6_HIGH,
   PROBE_ADDRESS6_LOW,
-  PROBE_ARRIVAL,
   PROBE_LENGTH,
   PROBE_MESSAGE,
   PROBE_OCTETS,
   PROBE_PACKETS,
   PROBE_PATH,
   PROBE_PORT,
+  PROBE_READ,
+  PROBE_STAMP,
   PROBE_STRIDE,
+  WORKER_META,
   WORKER_NOW,
   WORKER_PROBES,
 } from '../layout';
+import { kernelStamp } from '../tunnel/outer';
 import { loadBe16, loadBe32, loadBe64 } from '../wire/bytes';
 import { checksumAdd, checksumFold, pseudoHeader4, pseudoHeader6 } from '../wire/checksum';
 import { PROTOCOL_UDP } from '../wire/ip';
@@ -84,7 +89,10 @@ export function takeProbe(worker: usize, path: usize, message: usize, length: u3
   const note = ring + PROBES_FIRST + <usize>(written & (PROBES - 1)) * PROBE_STRIDE;
   const number = load<u32>(path, PATH_NUMBER);
   store<u32>(note, number, PROBE_PATH);
-  store<u64>(note, load<u64>(worker, WORKER_NOW), PROBE_ARRIVAL);
+  store<u64>(note, load<u64>(worker, WORKER_NOW), PROBE_READ);
+  const meta = worker + WORKER_META;
+  const stamp = kernelStamp(<usize>load<u32>(meta, META_CONTROL), load<u32>(meta, META_CONTROL_LENGTH));
+  store<u64>(note, stamp, PROBE_STAMP);
   store<u64>(path, load<u64>(worker, WORKER_NOW), PATH_RX_PROBED);
   noteReceived(note, number);
   memory.copy(note + PROBE_MESSAGE, message, PROBE_LENGTH);

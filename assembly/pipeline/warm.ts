@@ -6,7 +6,7 @@
 import {
   BUFFER_PACKET,
   CONFIG_FLAGS,
-  CONFIG_INNER_MTU,
+  CONFIG_INNER_MTU6,
   CONFIG_PATH_LIST,
   CONTROL,
   CONTROL_PATH_CAPACITY,
@@ -92,7 +92,7 @@ export function warmSessions(worker: usize, first: u32, last: u32): void {
   }
   for (let i: usize = 0; i < n; i += 4) {
     const config = <usize>load<u32>(<usize>load<u32>(list + i), SESSION_CONFIG);
-    sum += <u64>load<u32>(config, CONFIG_INNER_MTU) + <u64>load<u32>(config, CONFIG_PATH_LIST);
+    sum += <u64>load<u32>(config, CONFIG_INNER_MTU6) + <u64>load<u32>(config, CONFIG_PATH_LIST);
   }
   for (let i: usize = 0; i < n; i += 4) {
     const session = <usize>load<u32>(list + i);

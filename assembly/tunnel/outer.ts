@@ -34,6 +34,7 @@ const MAPPED: u64 = 0x0000ffff00000000;
 const MAPPED_IN_MEMORY: u64 = 0x00000000ffff0000;
 const IP_LEVEL_TOS: u64 = 0x0000_0001_0000_0000; // level IPPROTO_IP (0), type IP_TOS (1)
 const IPV6_LEVEL_TCLASS: u64 = 0x0000_0043_0000_0029; // level IPPROTO_IPV6 (41), type IPV6_TCLASS (67)
+const SOCKET_LEVEL_STAMP: u64 = 0x0000_0023_0000_0001; // level SOL_SOCKET (1), type SCM_TIMESTAMPNS (35)
 const UDP_LEVEL_GRO: u64 = 0x0000_0068_0000_0011; // level SOL_UDP (17), type UDP_GRO (104)
 
 /** Reads what endpoint `endpoint` received: `length` octets at `at`, sender at `name`, ancillary data at `control`. */
@@ -83,6 +84,19 @@ function readControl(meta: usize, at: usize, length: u32): void {
     if (octets < 16) return;
     at += <usize>((octets + 7) & ~7);
   }
+}
+
+/** When the kernel received the message (SO_TIMESTAMPNS, socket(7)): microseconds of CLOCK_REALTIME, 0 if it does not say. */
+export function kernelStamp(at: usize, length: u32): u64 {
+  const end = at + length;
+  while (at + 32 <= end) {
+    if (load<u64>(at, 8) == SOCKET_LEVEL_STAMP)
+      return load<u64>(at, 16) * 1_000_000 + load<u64>(at, 24) / 1000;
+    const octets = load<u32>(at);
+    if (octets < 16) break;
+    at += <usize>((octets + 7) & ~7);
+  }
+  return 0;
 }
 
 /** The IPv4 header, checked as ip(7) and RFC 1122 would: version, lengths, checksum, no fragment. */

@@ -332,8 +332,8 @@ export class Dataplane extends EventEmitter<DataplaneEvents> implements Dataplan
     return this.#probes.canProbe(session, bid);
   }
 
-  sendProbe(session: string, bid: number, message: Uint8Array): boolean {
-    return this.#probes.send(session, bid, message);
+  sendProbe(session: string, bid: number, message: Uint8Array, octets?: number): boolean {
+    return this.#probes.send(session, bid, message, octets);
   }
 
   traffic(session: string, bid: number): PathTraffic | null {

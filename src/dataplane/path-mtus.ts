@@ -13,6 +13,12 @@ interface StatedPath {
   readonly state: PathState;
 }
 
+/** Octets of the largest inner packet, by family. */
+export interface InnerMtus {
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
 const MIN_IPV6_MTU = 1280;
 /** A header with all its options, and the least that a fragment carries (RFC 791 §3.2). */
 const MIN_IPV4_MTU = 68;
@@ -52,15 +58,16 @@ export class PathMtus {
   }
 
   /**
-   * The largest inner packet that all of a session's paths carry whole, octets. Also of those that are down, as it should not change when one
-   * comes or goes, but not of those that are left out because of their MTU.
+   * The largest inner packets that all of a session's paths carry whole, octets. Also of those that are down, as it should not change when one
+   * comes or goes, but not of those that are left out because of their MTU. IPv6 has its least MTU whatever they carry.
    */
-  innerMtu(session: SessionSpec, paths: readonly StatedPath[]): number {
+  innerMtus(session: SessionSpec, paths: readonly StatedPath[]): InnerMtus {
     const states = this.states(session, paths);
     const present = paths.filter(({ state }, i) => states[i] === state).map(({ spec }) => spec);
     const used = present.filter((path) => path.weight > 0 || isNamed(session, path));
     const inner = (used.length ? used : present).map((path) => this.#inner(path));
-    return Math.max(leastMtu(session), Math.min(...inner));
+    const mtu = Math.min(...inner);
+    return { ipv4: mtu, ipv6: Math.max(leastMtu(session), mtu) };
   }
 
   #inner(path: PathSpec): number {

@@ -5,8 +5,10 @@ import type { DataplaneMemory } from './memory.ts';
 export interface ProbeNote {
   /** Number of the path record. */
   readonly path: number;
-  /** Microseconds of CLOCK_MONOTONIC. */
-  readonly arrivalUs: number;
+  /** Microseconds of CLOCK_MONOTONIC when the worker read it. */
+  readonly readUs: number;
+  /** Microseconds of CLOCK_REALTIME when the kernel received it, 0: not known. */
+  readonly stampUs: number;
   /** Data that the path had received by then, as far as the device shows it. */
   readonly packets: number;
   readonly octets: number;
@@ -24,7 +26,8 @@ export function takeProbes(memory: DataplaneMemory, worker: number): ProbeNote[]
     const at = ring + L.PROBES_FIRST + (taken & (L.PROBES - 1)) * L.PROBE_STRIDE;
     notes.push({
       path: memory.u32[(at + L.PROBE_PATH) / 4]!,
-      arrivalUs: memory.counter(at + L.PROBE_ARRIVAL),
+      readUs: memory.counter(at + L.PROBE_READ),
+      stampUs: memory.counter(at + L.PROBE_STAMP),
       packets: memory.counter(at + L.PROBE_PACKETS),
       octets: memory.counter(at + L.PROBE_OCTETS),
       message: memory.bytes.slice(at + L.PROBE_MESSAGE, at + L.PROBE_MESSAGE + L.PROBE_LENGTH),

@@ -22,12 +22,16 @@ const PROTOCOL_UDP = 17;
 /** It goes no further than the far end of the tunnel. */
 const HOP_LIMIT = 1;
 
-/** A packet whose message is still to be filled in, for an endpoint of `mode` (MODE_*); `role` is the sender's (ROLE_*). */
+/**
+ * A packet whose message is still to be filled in, for an endpoint of `mode` (MODE_*); `role` is the sender's (ROLE_*). With a key it may be padded
+ * behind the message, to `octets` in all: receivers look at the first octets only.
+ */
 export function buildProbePacket(
   path: PathSpec,
   session: Pick<SessionSpec, 'sendKey' | 'prefixes'>,
   role: number,
   mode: number,
+  octets = 0,
 ): ProbePacket {
   const keyed = isKeyed(path);
   const template = buildPathTemplate(
@@ -36,15 +40,13 @@ export function buildProbePacket(
   );
   const inner = keyed ? null : innerHeaders(session.prefixes[0]!, role);
   const start = template.bytes.length;
-  const whole = Uint8Array.from([
-    ...template.bytes,
-    ...(inner?.bytes ?? []),
-    ...new Uint8Array(L.PROBE_LENGTH),
-  ]);
+  const headers = Uint8Array.from([...template.bytes, ...(inner?.bytes ?? [])]);
+  const whole = new Uint8Array(Math.max(headers.length + L.PROBE_LENGTH, keyed ? octets : 0));
+  whole.set(headers);
   const byUdp = mode === L.MODE_UDP4 || mode === L.MODE_UDP6;
   completeOuter(whole, template, path, inner?.family ?? null);
   const bytes = byUdp ? whole.subarray(template.udpOffset + 8) : whole;
-  const message = whole.subarray(whole.length - L.PROBE_LENGTH);
+  const message = whole.subarray(headers.length, headers.length + L.PROBE_LENGTH);
   const sockaddr = encodeSockaddr(parseAddress(path.remote), byUdp ? path.remotePort : 0);
   return {
     bytes,

@@ -4,6 +4,7 @@
  */
 import * as L from '../../assembly/layout.ts';
 import { untilChanged } from '../until-changed.ts';
+import { ArrivalClock } from './arrival-clock.ts';
 import { readPathCounters } from './counters.ts';
 import type { EndpointRegistry } from './endpoints.ts';
 import type { InstalledPath } from './installed-session.ts';
@@ -21,6 +22,7 @@ export class ProbePort {
   readonly #sessions: SessionStore;
   readonly #endpoints: EndpointRegistry;
   readonly #packets = new WeakMap<InstalledPath, ProbePacket>();
+  readonly #clock = new ArrivalClock();
   #listener: ProbeListener | null = null;
 
   constructor(memory: DataplaneMemory, sessions: SessionStore, endpoints: EndpointRegistry) {
@@ -34,15 +36,16 @@ export class ProbePort {
     return this.#endpoints.canSend && path !== null && !path.spec.receiveOnly;
   }
 
-  send(session: string, bid: number, message: Uint8Array): boolean {
+  /** `octets`: of the whole outer packet, padded; undefined: no more than it needs. */
+  send(session: string, bid: number, message: Uint8Array, octets?: number): boolean {
     const path = this.#sessions.installed(session, bid);
     if (!path) return false;
-    let packet = this.#packets.get(path);
+    let packet = octets === undefined ? this.#packets.get(path) : undefined;
     if (!packet) {
       const role = this.#memory.control(L.CONTROL_ROLE);
       const mode = this.#endpoints.mode(path.ends);
-      packet = buildProbePacket(path.spec, this.#sessions.spec(session), role, mode);
-      this.#packets.set(path, packet);
+      packet = buildProbePacket(path.spec, this.#sessions.spec(session), role, mode, octets);
+      if (octets === undefined) this.#packets.set(path, packet);
     }
     packet.fill(message);
     try {
@@ -87,14 +90,16 @@ export class ProbePort {
 
   #takeAll(listener: ProbeListener): void {
     const probes: ReceivedProbe[] = [];
-    for (let worker = 0; worker < this.#memory.sizes.workers; worker++) {
-      for (const { path: number, arrivalUs, packets, octets, message } of takeProbes(this.#memory, worker)) {
-        const owner = this.#sessions.ownerOf(number);
-        const path = owner && this.#sessions.installed(owner.session, owner.bid);
-        if (!path) continue;
-        const all = octets + packets * this.#uncounted(path);
-        probes.push({ ...owner, arrivalUs, packets, octets: all, message });
-      }
+    const workers = Array.from({ length: this.#memory.sizes.workers }, (_, worker) => worker);
+    const notes = workers.flatMap((worker) => takeProbes(this.#memory, worker));
+    if (notes.some(({ stampUs }) => stampUs)) this.#clock.look();
+    for (const { path: number, packets, octets, message, ...times } of notes) {
+      const owner = this.#sessions.ownerOf(number);
+      const path = owner && this.#sessions.installed(owner.session, owner.bid);
+      if (!path) continue;
+      const arrivalUs = this.#clock.arrival(times);
+      const all = octets + packets * this.#uncounted(path);
+      probes.push({ ...owner, arrivalUs, packets, octets: all, message });
     }
     if (probes.length) listener(probes);
   }

@@ -27,8 +27,8 @@ export interface ProbedPaths {
   specs(): SessionSpec[];
   /** Whether probes can go over the path: it is there, and there are sockets to send by. */
   canProbe(session: string, bid: number): boolean;
-  /** Sends 64 octets; false if the path is gone or the system refused. */
-  sendProbe(session: string, bid: number, message: Uint8Array): boolean;
+  /** Sends 64 octets, padded if the outer packet is to have `octets`; false if the path is gone or the system refused. */
+  sendProbe(session: string, bid: number, message: Uint8Array, octets?: number): boolean;
   traffic(session: string, bid: number): PathTraffic | null;
   /** Hands over what has come by now, without waiting for the event loop to get round to it. */
   pollProbes(): void;

@@ -4,6 +4,7 @@ import { encodeSockaddr, parseAddress } from '../ip.ts';
 import type { Distribution } from './distribution-writer.ts';
 import type { PathEnds } from './endpoints.ts';
 import type { DataplaneMemory } from './memory.ts';
+import type { InnerMtus } from './path-mtus.ts';
 import { ENCAPSULATION_NUMBERS, buildPathTemplate, isKeyed } from './path-template.ts';
 import { writeEstimates } from './path-estimates.ts';
 import { buildSchedule } from './schedule-table.ts';
@@ -15,7 +16,7 @@ export interface ConfigBlock {
   readonly address: number;
   readonly size: number;
   readonly schedule: Uint8Array;
-  readonly innerMtu: number;
+  readonly innerMtus: InnerMtus;
   readonly distribution: Distribution;
 }
 
@@ -71,14 +72,14 @@ export function writePath(
   set(L.PATH_SOCKADDR_LENGTH, sockaddr.length);
 }
 
-/** Allocates and fills a config for the session; `origin` is the ticket at which its schedule begins, `innerMtu` what its paths carry. */
+/** Allocates and fills a config for the session; `origin` is the ticket at which its schedule begins, `innerMtus` what its paths carry. */
 export function writeConfig(
   memory: DataplaneMemory,
   spec: SessionSpec,
   pathNumbers: readonly number[],
   origin: bigint,
   distribution: Distribution,
-  innerMtu: number,
+  innerMtus: InnerMtus,
   waits: WaitBounds = spec.resequencer,
 ): ConfigBlock {
   const schedule = buildSchedule(distribution.weights);
@@ -95,7 +96,8 @@ export function writeConfig(
       (spec.clampMss ? L.CONFIG_FLAG_CLAMP_MSS : 0) |
       (spec.paths.every(isKeyed) ? 0 : L.CONFIG_FLAG_INNER_PROBES),
   );
-  set(L.CONFIG_INNER_MTU, innerMtu);
+  set(L.CONFIG_INNER_MTU4, innerMtus.ipv4);
+  set(L.CONFIG_INNER_MTU6, innerMtus.ipv6);
   writeWaits(memory, address, waits);
   memory.u64[(address + L.CONFIG_ORIGIN) / 8] = origin;
   set(L.CONFIG_PERIOD, schedule.length);
@@ -105,7 +107,7 @@ export function writeConfig(
   set(L.CONFIG_PATH_COUNT, pathNumbers.length);
   pathNumbers.forEach((number, i) => set(L.CONFIG_PATH_LIST + i * 4, memory.path(number)));
   memory.bytes.set(schedule, address + list);
-  return { address, size, schedule, innerMtu, distribution };
+  return { address, size, schedule, innerMtus, distribution };
 }
 
 /** To be called when no worker can read it any more. */

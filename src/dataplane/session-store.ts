@@ -379,7 +379,7 @@ export class SessionStore {
   }
 
   innerMtu(name: string): number {
-    return this.#get(name).config.innerMtu;
+    return this.#get(name).config.innerMtus.ipv6;
   }
 
   status(name: string): SessionStatus {
@@ -391,7 +391,8 @@ export class SessionStore {
       prefixes: spec.prefixes,
       sendKey: spec.sendKey,
       receiveKey: spec.receiveKey,
-      mtu: config.innerMtu,
+      mtu: config.innerMtus.ipv6,
+      mtuIpv4: config.innerMtus.ipv4,
       sequenced: spec.paths.every(isSequenced),
       schedule: [...config.schedule.subarray(0, SCHEDULE_SHOWN)].map((position) => spec.paths[position]!.bid),
       scheduler: spec.distribution?.scheduler ?? DISTRIBUTION_DEFAULTS.scheduler,
@@ -428,7 +429,7 @@ export class SessionStore {
   smallestMtu(): number | null {
     let smallest: number | null = null;
     for (const { config } of this.#sessions.values()) {
-      if (smallest === null || config.innerMtu < smallest) smallest = config.innerMtu;
+      if (smallest === null || config.innerMtus.ipv6 < smallest) smallest = config.innerMtus.ipv6;
     }
     return smallest;
   }
@@ -477,8 +478,8 @@ export class SessionStore {
       // Schedules name paths by their place; those that receive only come behind.
       const numbers = [...paths, ...leaving].map(({ number }) => number);
       const start = origin(distribution.weights);
-      const innerMtu = this.#mtus.innerMtu(spec, paths);
-      return writeConfig(this.#memory, spec, numbers, start, distribution, innerMtu, waits);
+      const mtus = this.#mtus.innerMtus(spec, paths);
+      return writeConfig(this.#memory, spec, numbers, start, distribution, mtus, waits);
     } catch (error) {
       distribution.release();
       throw error;

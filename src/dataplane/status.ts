@@ -102,6 +102,8 @@ export interface SessionStatus {
   readonly receiveKey: number | null;
   /** Inner MTU: the smallest path MTU less its encapsulation. */
   readonly mtu: number;
+  /** That of IPv4 packets, which may be less: IPv6 keeps its 1280 octets. */
+  readonly mtuIpv4: number;
   /** Whether a sequence number is sent and a resequencer receives. */
   readonly sequenced: boolean;
   /** One period of the schedule as BIDs, cut at 64 entries. */
@@ -245,6 +247,13 @@ export type DataplaneEvent =
     }
   /** There was no room for what the network shows of the session's paths; it goes on as it is, and that is tried again. */
   | { readonly event: 'changeRefused'; readonly session: string; readonly error: string }
+  /** The interface took only what it has the best route back for (rp_filter 1); loosened: no more so while we run (docs/install.md). */
+  | {
+      readonly event: 'reversePathFilter';
+      readonly interface: string;
+      readonly loosened: boolean;
+      readonly reason: string;
+    }
   /** All paths together were worse than this one alone, or are tried again. */
   | {
       readonly event: 'guard';
@@ -258,6 +267,14 @@ export type DataplaneEvent =
       readonly remote: string;
       /** Octets of an outer packet that the network takes; null: as configured. */
       readonly mtu: number | null;
+    }
+  /** Larger outer packets than `mtu` do not arrive, and no ICMP error says why; null: they do again. */
+  | {
+      readonly event: 'blackHole';
+      readonly session: string;
+      readonly bid: number;
+      readonly mtu: number | null;
+      readonly reason: string;
     }
   | { readonly event: 'workerFailed'; readonly worker: number; readonly error: string }
   | { readonly event: 'workerRestarted'; readonly worker: number }

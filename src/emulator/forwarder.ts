@@ -10,7 +10,7 @@ import {
   MMSGHDR_LEN,
   MMSGHDR_SIZE,
 } from '../net/message-header.ts';
-import { pollUntil, readInto, recvmmsg, sendmmsg, setTimerSlack } from '../net/libc.ts';
+import { pollUntil, readInto, recvmmsg, sendmmsg, setNiceness, setTimerSlack } from '../net/libc.ts';
 import { Departures } from './departures.ts';
 import { Link, type LinkSpec } from './model/link.ts';
 import { COUNTERS, type Counter, type EmulatorTask } from './task.ts';
@@ -82,6 +82,8 @@ class Forwarder {
 
   run(): void {
     setTimerSlack(1);
+    // Links do not wait for the programs at their ends.
+    setNiceness(-20);
     for (;;) {
       const now = microseconds();
       let next = now + IDLE_US;

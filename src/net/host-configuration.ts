@@ -153,6 +153,19 @@ export class HostConfiguration {
     return true;
   }
 
+  /** Whether the interface takes packets only from addresses to which the best route leads by it: the greater of both values counts. */
+  filtersStrictly(device: string): boolean {
+    const values = ['all', device].map((name) => readSysctl(this.#namespace, `ipv4/conf/${name}/rp_filter`));
+    return !values.includes(null) && Math.max(...values.map(Number)) === 1;
+  }
+
+  /** What comes out of a tunnel has its way back by another table (MAG), or by none that the host knows of. */
+  trustDevice(device: string): void {
+    const strict = readSysctl(this.#namespace, 'ipv4/conf/all/rp_filter') === '1';
+    // The greater of both values counts, and 2 is loose.
+    this.setSysctl(`ipv4/conf/${device}/rp_filter`, strict ? '2' : '0');
+  }
+
   /** Whether a device of that name is there and another process has it open: a TUN has no carrier else, and does not outlive its process. */
   inUse(device: string): boolean {
     return this.#netlink.link(device)?.carrier ?? false;

@@ -22,6 +22,7 @@ interface Library {
   readonly ppoll: Native;
   readonly sched_yield: Native;
   readonly prctl: Native;
+  readonly setpriority: Native;
   readonly open: Native;
   readonly close: Native;
   readonly dup3: Native;
@@ -43,6 +44,7 @@ interface Library {
   readonly epoll_create1: Native;
   readonly epoll_ctl: Native;
   readonly epoll_wait: Native;
+  readonly clock_gettime: Native;
   errno(): number;
   address(view: Uint8Array): number;
 }
@@ -75,6 +77,7 @@ function load(): Library {
     ppoll: declare('int ppoll(uint64_t descriptors, uint64_t count, uint64_t timeout, uint64_t signals)'),
     sched_yield: declare('int sched_yield()'),
     prctl: declare('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
+    setpriority: declare('int setpriority(int which, uint32_t who, int priority)'),
     poll: declare('int poll(uint64_t descriptors, uint64_t count, int timeout)'),
     open: declare('int open(const char *path, int flags)'),
     close: declare('int close(int fd)'),
@@ -109,6 +112,7 @@ function load(): Library {
     epoll_create1: declare('int epoll_create1(int flags)'),
     epoll_ctl: declare('int epoll_ctl(int epoll, int operation, int fd, const uint8_t *event)'),
     epoll_wait: declare('int epoll_wait(int epoll, uint8_t *events, int count, int timeout)'),
+    clock_gettime: declare('int clock_gettime(int clock, uint8_t *time)'),
     errno: () => koffi.errno(),
     address: (view) => Number(koffi.address(view)),
   };
@@ -186,6 +190,11 @@ const PR_SET_TIMERSLACK = 29;
 /** How much later than asked for, in nanoseconds, the calling thread may be woken by a timer (prctl(2)); the default is 50 us. */
 export function setTimerSlack(nanoseconds: number): void {
   libc().prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0);
+}
+
+/** The calling thread's nice value (setpriority(2)), -20 to 19; nothing happens without CAP_SYS_NICE. */
+export function setNiceness(value: number): void {
+  libc().setpriority(0, 0, value);
 }
 
 function check(result: number, call: string): number {
@@ -266,6 +275,16 @@ export function getOption(fd: number, level: number, option: number, size: numbe
   const length = Uint32Array.of(size);
   check(libc().getsockopt(fd, level, option, value, length), `getsockopt(${what})`);
   return value.subarray(0, length[0]);
+}
+
+const CLOCK_REALTIME = 0;
+const clockTime = new BigInt64Array(2);
+const clockOctets = new Uint8Array(clockTime.buffer);
+
+/** CLOCK_REALTIME in microseconds (clock_gettime(2)); Date.now() has whole milliseconds. */
+export function realtimeMicroseconds(): number {
+  libc().clock_gettime(CLOCK_REALTIME, clockOctets);
+  return Number(clockTime[0]) * 1e6 + Number(clockTime[1]) / 1e3;
 }
 
 const BPF = process.arch === 'arm64' ? 280 : 321;

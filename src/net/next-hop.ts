@@ -66,6 +66,11 @@ export function resolveNextHop(
   return address && { index: link.index, mtu: link.mtu, address };
 }
 
+/** Index of the interface by which packets between the addresses leave, null if there is no plain route. */
+export function outputInterface(netlink: Netlink, local: string, remote: string): number | null {
+  return askRoute(netlink, parseAddress(local).bytes, parseAddress(remote).bytes, undefined)?.index ?? null;
+}
+
 function askRoute(
   netlink: Netlink,
   source: Uint8Array,

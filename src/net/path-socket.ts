@@ -2,7 +2,9 @@
  * The sockets that tunnels run over. raw(7) over IPv4 takes and gives whole packets; raw over IPv6 (ipv6(7), RFC 3542)
  * takes whole packets (IPV6_HDRINCL) and gives payloads; udp(7) takes and gives payloads. All are non-blocking.
  */
+import { TunloomError } from '../errors.ts';
 import { encodeSockaddr, parseAddress } from '../ip.ts';
+import { SystemCallError } from './errno.ts';
 import { bind, close, getOption, setIntOption, socket } from './libc.ts';
 import {
   AF_INET,
@@ -19,6 +21,7 @@ import {
 } from './socket-options.ts';
 
 const SO_REUSEPORT = 15;
+const SO_TIMESTAMPNS = 35;
 const SO_MEMINFO = 55;
 const SK_MEMINFO_DROPS = 8;
 const IP_TTL = 2;
@@ -35,6 +38,8 @@ const IPV6_RECVTCLASS = 66;
 const IPPROTO_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
+
+const EADDRINUSE = 98;
 
 const BUFFER_BYTES = 4 << 20;
 
@@ -81,6 +86,7 @@ export function openPathSocket(spec: PathSocketSpec): number {
     else if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1, 'IPV6_HDRINCL');
     else setIntOption(fd, IPPROTO_IP, IP_HDRINCL, 1, 'IP_HDRINCL');
     if (v6) setIntOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, 'IPV6_RECVTCLASS');
+    setIntOption(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, 'SO_TIMESTAMPNS');
     setBufferSize(fd, 'receive', BUFFER_BYTES);
     setBufferSize(fd, 'send', BUFFER_BYTES);
     if (spec.interface) bindToDevice(fd, spec.interface);
@@ -92,6 +98,28 @@ export function openPathSocket(spec: PathSocketSpec): number {
     throw error;
   }
   return fd;
+}
+
+/**
+ * Throws PORT_IN_USE if anybody has a socket on this UDP port: another instance would otherwise share it, as our own workers do
+ * (SO_REUSEPORT, socket(7)), and each would get some of the other's packets.
+ */
+export function refuseSharedPort({ local, port, interface: device }: PathSocketSpec): void {
+  const address = parseAddress(local);
+  const fd = socket(address.family === 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  try {
+    if (device) bindToDevice(fd, device);
+    const sockaddr = encodeSockaddr(address, port);
+    bind(fd, sockaddr.bytes, sockaddr.length, `${local} port ${port}`);
+  } catch (error) {
+    // Whatever else is wrong shows when the sockets proper are opened.
+    if (!(error instanceof SystemCallError) || error.errno !== EADDRINUSE) return;
+    const where = `${local} port ${port}${device ? ` on ${device}` : ''}`;
+    const message = `${where}: another process has this UDP port, maybe another instance of tunloom`;
+    throw new TunloomError('PORT_IN_USE', message, { cause: error });
+  } finally {
+    close(fd);
+  }
 }
 
 function setUdpOptions(fd: number, v6: boolean, spec: PathSocketSpec): void {

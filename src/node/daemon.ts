@@ -112,8 +112,11 @@ export function probeSwitch(
 }
 
 /** What is routine with many sessions is for those who ask for it. */
-export function levelOf({ event }: DataplaneEvent): 'warn' | 'info' | 'debug' {
+export function levelOf(told: DataplaneEvent): 'warn' | 'info' | 'debug' {
+  const { event } = told;
   if (event.startsWith('worker') || event === 'changeRefused') return 'warn';
+  if (told.event === 'blackHole' && told.mtu !== null) return 'warn';
+  if (told.event === 'reversePathFilter' && !told.loosened) return 'warn';
   const routine = ['weightsChanged', 'pathEased', 'waitChanged'];
   return event.startsWith('session') || routine.includes(event) ? 'debug' : 'info';
 }

@@ -22,8 +22,11 @@ import { HEALTH_DEFAULTS, type HealthConfig } from '../paths/path-health.ts';
 import { HostPorts } from './host-ports.ts';
 import { LinkMonitor } from './link-monitor.ts';
 import type { OffloadOptions } from './offload-options.ts';
+import { refuseTooFewFiles } from './open-files.ts';
 import { PathWatch } from './path-watch.ts';
+import { MtuKnowledge } from './mtu-knowledge.ts';
 import { PathMtuMonitor } from './path-mtu.ts';
+import { ReversePaths } from './reverse-paths.ts';
 import { type RoutingStyle, SessionRoutes } from './session-routes.ts';
 import { SourceRoutes } from './source-routes.ts';
 
@@ -86,6 +89,7 @@ export class HostDataplane {
   readonly #routes: SessionRoutes;
   /** Null if routing is somebody else's business. */
   readonly #sources: SourceRoutes | null;
+  readonly #reverse: ReversePaths;
   #accessRules: readonly Rule[] = [];
   #mtuTimer: NodeJS.Timeout | null = null;
   /** Sessions have been installed or removed since the last flush(). */
@@ -100,6 +104,10 @@ export class HostDataplane {
     const { namespace, customScheduler } = options;
     const xdpSockets = options.offload.xdp === 'off' ? 0 : XDP_SOCKETS;
     const sizes = { ...options.sizes, xdpSockets };
+    const ends = options.sessions
+      .flatMap(({ paths }) => paths)
+      .map(({ local, localPort }) => `${local} ${localPort}`);
+    refuseTooFewFiles(sizes.workers, new Set(ends).size);
     // First of all: what the user wrote may be wrong.
     const hotPath = customScheduler ? await compileScheduler(customScheduler) : undefined;
     const host = new HostConfiguration(namespace);
@@ -179,6 +187,9 @@ export class HostDataplane {
     this.#tunName = tunName;
     this.#release = release;
     const tooBig = TooBigListener.open(options.namespace);
+    const mtus = new MtuKnowledge(({ local, remote }, mtu) => {
+      if (dataplane.setPathMtu(local, remote, mtu)) this.#updateMtuSoon();
+    });
     this.#tooBig = tooBig;
     this.#pathMtus = new PathMtuMonitor({
       sessions: () => dataplane.specs(),
@@ -186,18 +197,20 @@ export class HostDataplane {
       errors: () => tooBig?.read() ?? [],
       ask: ({ local, remote, interface: device }) =>
         withNamespace(options.namespace, () => pathMtu(local, remote, device)),
-      learned: ({ local, remote }, mtu) => {
-        if (dataplane.setPathMtu(local, remote, mtu)) this.#updateMtuSoon();
-      },
+      learned: (ends, mtu) => mtus.said(ends, mtu),
     });
     this.#links = watchLinks(options, dataplane);
     this.#mtu = options.tun.mtu ?? MTU_WITHOUT_SESSIONS;
     const { manage, table, rulePriority, routes } = options.routing;
     this.#routes = new SessionRoutes(host, routingStyle(options, tunName), routes);
     this.#sources = manage ? new SourceRoutes(options.namespace, host, table + 1, rulePriority - 1) : null;
+    // At the start nobody listens yet.
+    this.#reverse = new ReversePaths(options.namespace, host, manage, (event) =>
+      setImmediate(() => dataplane.emit('event', event)),
+    );
     // Last, because it has timers: what throws before leaves nothing running.
     const { health = HEALTH_DEFAULTS } = options;
-    this.pathWatch = health && new PathWatch(dataplane, { health, follows: options.role === 'lma' });
+    this.pathWatch = health && new PathWatch(dataplane, { health, follows: options.role === 'lma', mtus });
   }
 
   get mtu(): number {
@@ -221,8 +234,14 @@ export class HostDataplane {
   /** Another device has the name of this interface now: paths go by it. False: not all can yet, for want of an address, say. */
   rebind(device: string): boolean {
     const done = this.ports.rebind(device);
+    this.#reverse.loosen(device);
     this.dataplane.wakeWorkers();
     return done;
+  }
+
+  /** Signaling and tunnels come by the interface, whatever the host's best route to their senders is. */
+  admitReplies(device: string): void {
+    this.#reverse.loosen(device);
   }
 
   /** MAG: other interfaces whose traffic goes into the TUN besides. Throws NETLINK. */
@@ -260,6 +279,7 @@ export class HostDataplane {
     const present = new Map(this.dataplane.specs().map((spec) => [spec.name, spec.prefixes]));
     for (const name of this.#routes.names()) if (!present.has(name)) this.#routes.set(name, []);
     for (const [name, prefixes] of present) this.#routes.set(name, prefixes);
+    for (const spec of this.dataplane.specs()) this.#reverse.see(spec);
     this.#routes.flush();
     this.#updateMtu();
   }
@@ -268,6 +288,7 @@ export class HostDataplane {
   install(spec: SessionSpec): void {
     if (this.dataplane.has(spec.name)) this.dataplane.updateSession(spec);
     else this.dataplane.addSession(spec);
+    this.#reverse.see(spec);
     this.#routes.set(spec.name, spec.prefixes);
     this.#unflushed = true;
   }
@@ -310,14 +331,16 @@ export class HostDataplane {
 
   #begin(): void {
     const { tun, routing, sessions, gateways } = this.#options;
-    for (const session of sessions) this.dataplane.addSession(session);
+    for (const session of sessions) {
+      this.dataplane.addSession(session);
+      this.#reverse.see(session);
+    }
     this.#mtu = tun.mtu ?? this.dataplane.smallestMtu() ?? MTU_WITHOUT_SESSIONS;
     this.#host.setLink(this.#tunName, { mtu: this.#mtu, queueLength: tun.queueLength });
     for (const address of tun.addresses) this.#host.addAddress(this.#tunName, address);
     if (!routing.manage) return;
     this.#host.forwardFrom(this.#tunName);
-    // What comes out of a tunnel has its way back by another table (MAG), or by none that the host knows of.
-    this.#host.setSysctl(`ipv4/conf/${this.#tunName}/rp_filter`, '0');
+    this.#host.trustDevice(this.#tunName);
     this.#host.claimRoutes(routing.routes.map((prefix) => ({ prefix, device: this.#tunName })));
     if (this.#options.role === 'mag') this.#routeUplink();
     for (const { name, prefixes } of sessions) this.#routes.set(name, prefixes);

@@ -7,7 +7,7 @@ import { close, replaceDescriptor, sendTo } from '../net/libc.ts';
 import { SystemCallError } from '../net/errno.ts';
 import { withNamespace } from '../net/network-namespace.ts';
 import { openLinkSocket } from '../net/packet-socket.ts';
-import { openPathSocket, socketDrops, udpOffloads } from '../net/path-socket.ts';
+import { openPathSocket, refuseSharedPort, socketDrops, udpOffloads } from '../net/path-socket.ts';
 import { PeerAssignment } from '../net/peer-assignment.ts';
 import {
   type Listening,
@@ -95,8 +95,13 @@ export class HostPorts implements PortProvider {
   #open(spec: EndpointSpec, workers: number): OpenEndpoint {
     const fds: number[] = [];
     let strangers: number | null = null;
+    const { local, port } = spec;
+    const isOurs = [...this.#endpoints].some(
+      (other) => other.spec.local === local && other.spec.port === port,
+    );
     try {
       withNamespace(this.#namespace, () => {
+        if (spec.protocol === PROTOCOL_UDP && !isOurs) refuseSharedPort({ ...spec, merge: false });
         for (let worker = 0; worker < workers; worker++) {
           fds.push(openPathSocket({ ...spec, merge: this.#offload.merge }));
         }

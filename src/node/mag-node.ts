@@ -126,6 +126,7 @@ export class MagNode {
       readiness,
       (state) => {
         log.info({ event: 'interface', interface: state.name }, describeWan(state));
+        host.admitReplies(state.name);
         this.#wanChanged(state);
       },
       // Its paths may still receive, by sockets of the device that is gone.
@@ -313,8 +314,10 @@ export class MagNode {
     if (before.natKeepalive !== config.natKeepalive) this.#keepalives.setInterval(config.natKeepalive);
     this.installer.setTunnels(config.tunnels);
     const news = this.#wan.setNames(config.machine.interfaces.map(({ name }) => name));
-    for (const { name, up, addresses } of news)
+    for (const { name, up, addresses } of news) {
+      this.host.admitReplies(name);
       this.events.tell({ event: 'interface', interface: name, up, addresses });
+    }
     this.#forgetMetrics(before, config);
     this.#runner.run((now) => this.#machine.reconfigure(this.#machineConfig(config), now, news));
     this.access.reconfigure(config.access, config.lans);

@@ -14,6 +14,8 @@ import { modelEstimates } from '../paths/model-estimates.ts';
 import { type MonitorEffect, type MonitoredPath, type PathId, PathMonitor } from '../paths/path-monitor.ts';
 import type { Numbering, TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
+import type { MtuKnowledge } from './mtu-knowledge.ts';
+import { PaddedPaths } from './padded-paths.ts';
 import { monotonicMicroseconds } from '../dataplane/worker.ts';
 
 export interface PathWatchOptions {
@@ -21,6 +23,7 @@ export interface PathWatchOptions {
   readonly health: HealthConfig;
   /** As in PathMonitor: of the two ends of a tunnel one. */
   readonly follows: boolean;
+  readonly mtus: MtuKnowledge;
 }
 
 /** How often measurements become estimates and weights: several times what a new share needs to show. */
@@ -65,15 +68,17 @@ export class PathWatch {
   /** Least time between two ticks: several fit into the shortest interval between probes. */
   #pauseMs = 2;
   #setting = false;
+  readonly #padded: PaddedPaths;
   /** Sessions whose paths are made equally long. */
   readonly #equal = new Set<string>();
 
-  constructor(dataplane: Dataplane, { health, follows }: PathWatchOptions) {
+  constructor(dataplane: Dataplane, { health, follows, mtus }: PathWatchOptions) {
     this.#dataplane = dataplane;
     this.#health = health;
+    this.#padded = new PaddedPaths(mtus);
     this.#monitor = new PathMonitor(health, follows);
     dataplane.on('event', (event) => {
-      if (event.event.startsWith('session')) this.#listChanges();
+      if (event.event.startsWith('session') || event.event === 'pathMtuChanged') this.#listChanges();
       // Weights by hand are the operator's word, and so is to leave them alone from then on.
       if (event.event === 'weightsChanged' && !this.#setting && this.#policies.has(event.session)) {
         this.setAdaptive(event.session, false);
@@ -231,11 +236,15 @@ export class PathWatch {
     if (!this.#changed) return;
     this.#changed = false;
     const specs = this.#dataplane.specs();
+    this.#padded.choose(specs, (session, bid) => this.#dataplane.canProbe(session, bid));
     this.#monitor.setPaths(
       specs.flatMap(({ name, paths }) =>
         paths
           .filter(({ bid }) => this.#dataplane.canProbe(name, bid))
-          .map(({ bid }) => ({ session: name, bid, config: this.probing(name) })),
+          .map((path) => ({
+            ...{ session: name, bid: path.bid, config: this.probing(name) },
+            mtu: this.#padded.mostOf(name, path),
+          })),
       ),
       now,
     );
@@ -257,14 +266,26 @@ export class PathWatch {
     }
   }
 
+  #foundMtu({ session, bid, octets: mtu }: Extract<MonitorEffect, { effect: 'mtu' }>): void {
+    const path = this.#dataplane.spec(session).paths.find((path) => path.bid === bid);
+    if (!path) return;
+    const reason = this.#padded.found(path, mtu);
+    this.#dataplane.emit('event', { event: 'blackHole', session, bid, mtu, reason });
+  }
+
   #apply(effects: readonly MonitorEffect[]): void {
     for (const effect of effects) {
       const { session, bid } = effect;
       if (effect.effect === 'send') {
-        this.#dataplane.sendProbe(session, bid, effect.message);
+        this.#monitor.leaves(effect, monotonicMicroseconds());
+        this.#dataplane.sendProbe(session, bid, effect.message, effect.octets);
         continue;
       }
       if (effect.effect === 'queue' || !this.#dataplane.hasPath(session, bid)) continue;
+      if (effect.effect === 'mtu') {
+        this.#foundMtu(effect);
+        continue;
+      }
       if (effect.effect === 'renumbered') {
         this.#dataplane.expectNumbers(session, effect.next);
         continue;

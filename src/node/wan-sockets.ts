@@ -2,6 +2,7 @@
  * The WAN interfaces of a MAG: a signaling socket of each family on every interface, so that a PBU leaves by its own, and news of
  * interfaces and addresses for the state machine.
  */
+import { SystemCallError } from '../net/errno.ts';
 import { InterfaceMonitor } from '../net/interface-monitor.ts';
 import type { MobilityTransport } from '../net/mobility-transport.ts';
 import type { Readiness } from '../net/readiness.ts';
@@ -13,11 +14,13 @@ import { SIGNALING_PORT } from '../pmipv6/wire/numbers.ts';
 interface Sockets {
   /** Index of the device that they are bound to. */
   readonly device: number;
-  readonly ipv6: number;
+  /** Null on a kernel without IPv6. */
+  readonly ipv6: number | null;
   readonly ipv4: number;
 }
 
 const SCOPE_UNIVERSE = 0;
+const EAFNOSUPPORT = 97;
 
 export class WanSockets {
   #names: readonly string[];
@@ -148,22 +151,31 @@ export class WanSockets {
     const before = this.#devices.get(name);
     this.#devices.set(name, link.index);
     if (before !== undefined && before !== link.index) this.#others.add(name);
-    let ipv6: number | undefined;
+    let ipv6: number | null = null;
     try {
-      ipv6 = this.#transport.open({ local: '::', port: null, interface: name });
+      ipv6 = this.#openIpv6(name);
       const ipv4 = this.#transport.open({ local: '0.0.0.0', port: SIGNALING_PORT, interface: name });
       this.#sockets.set(name, { device: link.index, ipv6, ipv4 });
     } catch (error) {
       // It may have gone meanwhile; another event tells when it is back.
-      if (ipv6 !== undefined) this.#transport.close(ipv6);
+      if (ipv6 !== null) this.#transport.close(ipv6);
       this.#log(`${name}: ${(error as Error).message}`);
+    }
+  }
+
+  #openIpv6(name: string): number | null {
+    try {
+      return this.#transport.open({ local: '::', port: null, interface: name });
+    } catch (error) {
+      if (error instanceof SystemCallError && error.errno === EAFNOSUPPORT) return null;
+      throw error;
     }
   }
 
   #shut(name: string): void {
     const present = this.#sockets.get(name);
     if (!present) return;
-    this.#transport.close(present.ipv6);
+    if (present.ipv6 !== null) this.#transport.close(present.ipv6);
     this.#transport.close(present.ipv4);
     this.#sockets.delete(name);
   }

@@ -49,6 +49,12 @@ export class CapacityMeter {
     this.#bitsPerSecond = known === null ? sample : known + (sample - known) * (sample > known ? UP : DOWN);
   }
 
+  /** What was taken for a queue was none: what was known before it, or more if more has come since. */
+  takeBack(before: number | null, rate: number): void {
+    this.#run = [];
+    this.#bitsPerSecond = before === null ? null : Math.max(before, rate);
+  }
+
   /** What is being measured begins anew; what is known stays. */
   clear(): void {
     this.#run = [];

@@ -42,6 +42,20 @@ export class DelayMeter {
     this.#samples[this.#count++ % REMEMBERED] = sampleUs;
   }
 
+  /** The path has become longer: what it took before says nothing any more. */
+  becomeLonger(smallestUs: number, nowUs: number): void {
+    this.#smallest = smallestUs;
+    this.#before = Infinity;
+    this.#windowStart = nowUs;
+  }
+
+  /** The smallest is that of what comes from now on: the path may be another one. */
+  forgetSmallest(): void {
+    this.#smallest = Infinity;
+    this.#before = Infinity;
+    this.#windowStart = -Infinity;
+  }
+
   get measured(): boolean {
     return this.#last !== null;
   }

@@ -97,6 +97,11 @@ export class PathHealth {
     return this.#heardUs;
   }
 
+  /** Whether it is down, and the next answer is the first one since. */
+  get isReturning(): boolean {
+    return this.#state === 'down' && this.#answers === 0;
+  }
+
   get probeLoss(): number {
     return this.#probeLoss;
   }

@@ -6,7 +6,8 @@ import { HEALTH_DEFAULTS, type HealthConfig, type HealthState } from './path-hea
 import type { DirectionEstimate } from './direction-meter.ts';
 import { PathProbeState, type SeenQueue } from './path-probe-state.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
-import { type Numbering, type TrafficCounts, decodeProbe, encodeProbe } from './probe.ts';
+import { type Numbering, type TrafficCounts, decodeProbe, encodeProbe, restampProbe } from './probe.ts';
+import type { MtuFinding } from './mtu-search.ts';
 import { volleysOf } from './volleys.ts';
 import { WatchedSession } from './watched-session.ts';
 
@@ -18,10 +19,15 @@ export interface PathId {
 /** A path that is to be watched, and how; as the monitor's default says if left out. */
 export interface WatchedPath extends PathId {
   readonly config?: HealthConfig;
+  /** Octets of the largest outer packet that may be sent over it, if padded probes are to find out whether those arrive. */
+  readonly mtu?: number | undefined;
 }
 
 export type MonitorEffect =
-  | (PathId & { readonly effect: 'send'; readonly message: Uint8Array })
+  /** `octets`: of the whole outer packet, padded; undefined: no more than it needs. */
+  | (PathId & { readonly effect: 'send'; readonly message: Uint8Array; readonly octets?: number })
+  /** Larger packets do not arrive, and nothing but probes shows it; null: they do again. */
+  | (PathId & MtuFinding & { readonly effect: 'mtu' })
   /** The far end numbers its packets anew, and has come to `next`: it has restarted, say. */
   | (PathId & { readonly effect: 'renumbered'; readonly next: number })
   /** For the schedulers' models. */
@@ -119,10 +125,11 @@ export class PathMonitor {
       const first = nowUs + (i * interval) / volleys.length;
       const mate = volley.map(({ bid }) => states.get(bid)).find((state) => state !== undefined);
       const joining = mate ? nowUs + modulo(mate.dueUs - nowUs, interval) : first;
-      for (const { bid, config = this.#config } of volley) {
-        const state = states.get(bid);
-        if (!state) {
-          states.set(bid, new PathProbeState(config, joining));
+      for (const { bid, config = this.#config, mtu } of volley) {
+        const state = states.get(bid) ?? new PathProbeState(config, joining);
+        state.setMtu(mtu, nowUs);
+        if (!states.has(bid)) {
+          states.set(bid, state);
           continue;
         }
         if (config.intervalUs < state.intervalUs) state.dueUs = Math.min(state.dueUs, first);
@@ -182,6 +189,17 @@ export class PathMonitor {
     return effects;
   }
 
+  /**
+   * To be called right before the message of an effect is sent, some time after tick() or receive() gave it: that our thread was busy, or not
+   * scheduled, is nothing that the path did.
+   */
+  leaves({ session, bid, message }: PathId & { readonly message: Uint8Array }, nowUs: number): void {
+    const us = Math.round(nowUs);
+    restampProbe(message, us);
+    const probe = decodeProbe(message);
+    if (probe?.kind === 'request') this.#sessions.get(session)?.paths.get(bid)?.leaves(probe.sequence, us);
+  }
+
   /** A pause of our own is no silence of the paths. */
   #excuse(pauseUs: number): void {
     for (const { paths } of this.#sessions.values()) {
@@ -210,6 +228,7 @@ export class PathMonitor {
       const message = encodeProbe(request);
       effects.push({ ...path, effect: 'send', message });
     }
+    effects.push(...this.#measureMtu(path, state, nowUs, counts));
     const states = this.#sessions.get(path.session)!.paths;
     effects.push(
       ...this.#change(path, () =>
@@ -217,6 +236,23 @@ export class PathMonitor {
       ),
     );
     return effects;
+  }
+
+  /** What padded probes have shown, and the next one. */
+  #measureMtu(
+    path: PathId,
+    state: PathProbeState,
+    nowUs: number,
+    counts: TrafficCounts | null,
+  ): MonitorEffect[] {
+    if (!counts || state.health.state === 'unmeasured' || state.health.state === 'down') return [];
+    const { probe, finding } = state.requestPadded(path.bid, Math.round(nowUs), counts);
+    return [
+      ...(finding ? [{ ...path, ...finding, effect: 'mtu' } as const] : []),
+      ...(probe
+        ? [{ ...path, effect: 'send', message: encodeProbe(probe), octets: probe.octets } as const]
+        : []),
+    ];
   }
 
   #checkSilence(
@@ -273,6 +309,10 @@ export class PathMonitor {
       const { sinceUs, next } = probe.numbering;
       const own = numberingOf(session)?.sinceUs ?? null;
       if (watched.isRenumbered(sinceUs, own)) effects.push({ ...path, effect: 'renumbered', next });
+    }
+    if (state.isPadded(probe)) {
+      const finding = state.settlePadded(probe, arrivalUs);
+      return finding ? [...effects, { ...path, ...finding, effect: 'mtu' }] : effects;
     }
     effects.push(
       ...this.#change(path, () => {

@@ -4,13 +4,14 @@
  */
 import { DelayMeter } from './delay-meter.ts';
 import { type DirectionEstimate, DirectionMeter } from './direction-meter.ts';
+import { type MtuFinding, MtuSearch } from './mtu-search.ts';
 import { type HealthConfig, PathHealth } from './path-health.ts';
 import type { Numbering, Probe, TrafficCounts } from './probe.ts';
 import type { ArrivalDelay } from './wait-bounds.ts';
 
 interface Pending {
   readonly sequence: number;
-  readonly sentUs: number;
+  sentUs: number;
   readonly txPackets: number;
   readonly txOctets: number;
 }
@@ -24,6 +25,8 @@ export interface SeenQueue {
 }
 
 const MOST_PENDING = 64;
+/** Numbers of padded probes have this bit, those of others do not. */
+const PADDED = 0x8000_0000;
 /** A probe that is not answered by then is lost. */
 const LOST_AFTER_US = 3e6;
 
@@ -48,6 +51,11 @@ export class PathProbeState {
   #busyUs: number;
   #hearing = false;
   #seenQueue: SeenQueue | null = null;
+  /** Null: nobody wants to know. */
+  #mtu: MtuSearch | null = null;
+  #padded: Pick<Pending, 'sequence' | 'sentUs'> | null = null;
+  /** Packets that had been sent before the last padded probe: only who sends data needs to know. */
+  #paddedAt = 0;
   dueUs: number;
   /** Kept by the monitor. */
   stateChanges = 0;
@@ -83,7 +91,7 @@ export class PathProbeState {
   /** The next request. */
   request(bid: number, nowUs: number, counts: TrafficCounts, numbering: Numbering | null): Probe {
     const sequence = this.#sequence;
-    this.#sequence = (sequence + 1) >>> 0;
+    this.#sequence = (sequence + 1) % PADDED;
     this.#sent++;
     this.#pending.push({ sequence, sentUs: nowUs, txPackets: counts.txPackets, txOctets: counts.txOctets });
     while (this.#pending.length > MOST_PENDING || this.#pending[0]!.sentUs < nowUs - LOST_AFTER_US) {
@@ -91,6 +99,56 @@ export class PathProbeState {
       this.health.lost();
     }
     return { kind: 'request', bid, sequence, sentUs: nowUs, receivedUs: 0, answeredUs: 0, counts, numbering };
+  }
+
+  /** The request with this number leaves only at `nowUs`. */
+  leaves(sequence: number, nowUs: number): void {
+    const request = this.#padded?.sequence === sequence ? this.#padded : this.#pending.at(-1);
+    if (request?.sequence === sequence) request.sentUs = nowUs;
+  }
+
+  /** Undefined: nobody wants to know whether large packets arrive. */
+  setMtu(octets: number | undefined, nowUs: number): void {
+    if (octets === undefined) this.#mtu = null;
+    else if (this.#mtu) this.#mtu.setMost(octets, nowUs);
+    else this.#mtu = new MtuSearch(octets, nowUs);
+  }
+
+  /** A request that is to be sent with padding, and what earlier ones have shown. To be called whenever another one was sent. */
+  requestPadded(
+    bid: number,
+    nowUs: number,
+    counts: TrafficCounts,
+  ): { readonly probe: (Probe & { readonly octets: number }) | null; readonly finding: MtuFinding | null } {
+    const idle = counts.txPackets === this.#paddedAt;
+    const next = this.#mtu?.next(
+      nowUs,
+      this.#answered,
+      this.roundTrip.smoothedUs,
+      this.health.probeLoss,
+      idle,
+    );
+    const finding = next?.finding ?? null;
+    if (!next || next.size === null) return { probe: null, finding };
+    const sequence = (PADDED + this.#sequence) >>> 0;
+    this.#padded = { sequence, sentUs: nowUs };
+    this.#paddedAt = counts.txPackets;
+    const none = { receivedUs: 0, answeredUs: 0, numbering: null };
+    return {
+      probe: { kind: 'request', bid, sequence, sentUs: nowUs, ...none, counts, octets: next.size },
+      finding,
+    };
+  }
+
+  /** Whether it is the answer to a padded request, which says nothing of the delay of others. */
+  isPadded({ kind, sequence }: Probe): boolean {
+    return kind === 'response' && sequence >= PADDED;
+  }
+
+  settlePadded({ sequence, sentUs }: Probe, nowUs: number): MtuFinding | null {
+    if (this.#padded?.sequence !== sequence || this.#padded.sentUs !== sentUs) return null;
+    this.#padded = null;
+    return this.#mtu?.answered(nowUs) ?? null;
   }
 
   /** A probe of either kind has come; `received` is what had come over the path by then. False: an answer to nothing we asked. */
@@ -104,7 +162,7 @@ export class PathProbeState {
       receivedPackets: received.packets,
       receivedOctets: received.octets,
     };
-    this.#rx.add(arrivalUs - leftUs, arrivalUs, point, this.#roundTripUs);
+    this.#becomeLonger(this.#rx.add(arrivalUs - leftUs, arrivalUs, point, this.#roundTripUs), arrivalUs);
     // More of our data has come than the last message said: the path is alive even if the answers get lost.
     if (counts.rxPackets > this.#peerReceived) this.health.alive(arrivalUs);
     this.#peerReceived = counts.rxPackets;
@@ -126,6 +184,10 @@ export class PathProbeState {
     this.#confirmed = Math.max(this.#confirmed, txPackets);
     const round = arrivalUs - sentUs - (probe.answeredUs - probe.receivedUs);
     if (round < 0) return false;
+    // A path that comes back may be another one.
+    if (this.health.isReturning) {
+      for (const delay of [this.roundTrip, this.#tx.delay, this.#rx.delay]) delay.forgetSmallest();
+    }
     this.roundTrip.add(round, arrivalUs);
     const delayUs = probe.receivedUs - sentUs;
     const point = {
@@ -134,7 +196,7 @@ export class PathProbeState {
       receivedPackets: probe.counts.rxPackets,
       receivedOctets: probe.counts.rxOctets,
     };
-    this.#tx.add(delayUs, arrivalUs, point, this.#roundTripUs);
+    this.#becomeLonger(this.#tx.add(delayUs, arrivalUs, point, this.#roundTripUs), arrivalUs);
     this.#seenQueue = { sentUs, txOctets, queueUs: delayUs - this.#tx.delay.smallestUs };
     const before = this.health.state;
     this.health.answered(arrivalUs);
@@ -144,6 +206,10 @@ export class PathProbeState {
       this.#rx.clear();
     }
     return true;
+  }
+
+  #becomeLonger(byUs: number, nowUs: number): void {
+    if (byUs) this.roundTrip.becomeLonger(this.#roundTripUs + byUs, nowUs);
   }
 
   /** To be called once an interval. */

@@ -84,6 +84,14 @@ export function encodeProbe({
   return octets;
 }
 
+/** The message leaves at `us`, later than it was encoded for: requests say when they were sent, responses when they were answered. */
+export function restampProbe(octets: Uint8Array, us: number): void {
+  const at = octets[1] === REQUEST ? NUMBERS : NUMBERS + 16;
+  const view = new DataView(octets.buffer, octets.byteOffset);
+  view.setUint32(at, us / HIGH);
+  view.setUint32(at + 4, us);
+}
+
 /** Null: cut short, of another version or kind, or with numbers that no counter or clock reaches. */
 export function decodeProbe(octets: Uint8Array): Probe | null {
   if (octets.length < PROBE_OCTETS || octets[0] !== VERSION || octets[1]! > RESPONSE) return null;

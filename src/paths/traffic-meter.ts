@@ -60,6 +60,13 @@ export class TrafficMeter {
     return first !== undefined && last!.sentPackets - first.sentPackets >= ENOUGH_PACKETS;
   }
 
+  /** Microseconds from one packet that came to the next; 0: none came. */
+  get spacingUs(): number {
+    const [first, last] = [this.#points[0], this.#points.at(-1)];
+    const packets = first ? last!.receivedPackets - first.receivedPackets : 0;
+    return packets > 0 ? (last!.timeUs - first!.timeUs) / packets : 0;
+  }
+
   /** Bits a second that came. */
   get rate(): number {
     const [first, last] = [this.#points[0], this.#points.at(-1)];

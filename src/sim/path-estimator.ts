@@ -186,7 +186,9 @@ export class PathEstimator {
       receivedOctets: received.octets,
     };
     this.#roundTrip.add(round / 1000, heardUs);
-    this.#meter.add(delay / 1000, heardUs, point, this.#roundTrip.smallestUs);
+    const { smallestUs } = this.#roundTrip;
+    const longerUs = this.#meter.add(delay / 1000, heardUs, point, smallestUs);
+    if (longerUs) this.#roundTrip.becomeLonger(smallestUs + longerUs, heardUs);
   }
 
   /** The same as the far end makes it. */

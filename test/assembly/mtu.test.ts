@@ -56,6 +56,17 @@ describe('packets too big', () => {
     expect(mag.drops).toEqual({ 'too-big': 1 });
   });
 
+  test('no path leaves 1280 octets: IPv4 is answered by what they leave, IPv6 packets of 1280 are sent', () => {
+    const mag = new BenchNode('mag').add(testSession({ paths: [testPath(1, { mtu: 1280 })] }));
+    const packet = innerPacket({ family: 4, payload: new Uint8Array(1236 - 27), dontFragment: true });
+    const [answer] = mag.encapsulate([packet]).delivered;
+    expect((answer![26]! << 8) | answer![27]!).toBe(1236);
+    const fits = innerPacket({ family: 4, payload: new Uint8Array(1236 - 28), dontFragment: true });
+    const ipv6 = innerPacket({ family: 6, payload: new Uint8Array(1280 - 48) });
+    expect(mag.encapsulate([fits, ipv6]).sent.map(({ bytes }) => bytes.length)).toEqual([1280, 1324]);
+    expect(mag.drops).toEqual({ 'too-big': 1 });
+  });
+
   test('IPv6 is answered by "packet too big" (RFC 4443 §3.2)', () => {
     const mag = new BenchNode('mag').add(session);
     const packet = innerPacket({ family: 6, payload: new Uint8Array(1452) });

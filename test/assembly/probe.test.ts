@@ -42,12 +42,25 @@ test('a probe is noted with path, arrival, what the path has received, and its o
   const [note, ...rest] = takeProbes(node.memory, 0);
   expect(rest).toEqual([]);
   expect(node.sessions.ownerOf(note!.path)).toEqual({ session: 'mn1', bid: 2 });
-  expect(note).toMatchObject({ arrivalUs: 2_000_000, packets: 1, octets: sent[0]!.bytes.length });
+  expect(note).toMatchObject({ readUs: 2_000_000, stampUs: 0, packets: 1, octets: sent[0]!.bytes.length });
   expect(note!.message).toEqual(messageOf(2));
   expect(takeProbes(node.memory, 0)).toEqual([]);
   expect(node.drops).toEqual({});
   // Probes are no data.
   expect(node.sessions.status('mn1').paths[1]).toMatchObject({ rxPackets: 1 });
+});
+
+test('the time at which the kernel received a probe is noted, merged with data or not, and never that of another one', () => {
+  const node = receiver();
+  const stampUs = 1_800_000_000_123_456;
+  const data = new BenchNode('mag', {}, PORTS)
+    .add(session)
+    .encapsulate([innerPacket({ family: 4, payload: new Uint8Array(400) })]).sent[0]!.bytes;
+  node.receiveMessage(1, SENDER, probeOf(2), 0, 0, stampUs);
+  node.receiveMessage(1, SENDER, Uint8Array.from([...data, ...probeOf(2)]), data.length, 0, stampUs + 7);
+  node.receiveMessage(1, SENDER, probeOf(2), 0);
+  expect(takeProbes(node.memory, 0).map((note) => note.stampUs)).toEqual([stampUs, stampUs + 7, 0]);
+  expect(node.drops).toEqual({});
 });
 
 test('a probe with a foreign key, from a foreign peer, or cut short is dropped for what it is', () => {

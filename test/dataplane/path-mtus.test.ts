@@ -40,6 +40,13 @@ test('a path that leaves less than 1280 octets is left out of a session with IPv
   expect(schedule()).toEqual([1, 2]);
 });
 
+test('no path leaves 1280 octets: IPv4 is cut to what they carry, IPv6 keeps its least MTU', () => {
+  dataplane.addSession(testSession());
+  for (const bid of [1, 2]) learn(bid, 1280);
+  expect(schedule()).toEqual([1, 2]);
+  expect(dataplane.session('mn1')).toMatchObject({ mtu: 1280, mtuIpv4: 1280 - OVERHEAD });
+});
+
 test('a session without IPv6 uses it', () => {
   dataplane.addSession(testSession({ prefixes: ['192.0.2.0/24'] }));
   learn(2, 600);

@@ -71,6 +71,93 @@ describe('measuring', () => {
     expect(capacity()).toBeLessThan(3.1);
   });
 
+  test.each([
+    ['that carries less than it could', 1, 2],
+    ['in both directions', 2, 2],
+    ['whose load changes little', 1, 3],
+  ])('a path %s becomes 50 ms longer: that is no queue, and what it carries stays known', (_, ways, most) => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 4e7, queueOctets: 200_000 });
+    let ms = 0;
+    const offer = (least: number, most: number) => (): void => {
+      // Seconds of different load.
+      const packets = Math.floor(ms++ / 1000) % 2 ? most : least;
+      for (let i = 0; i < packets; i++) two.data(0, 1, 1250);
+    };
+    two.run(5e6, offer(5, 5));
+    expect(two.paths(0)[0]!.sending.capacity! / 4e7).toBeCloseTo(1, 1);
+    two.run(2e6, offer(1, most));
+    for (const links of two.links.slice(0, ways)) links.get(1)!.delayUs = 60_000;
+    two.run(6e6, offer(1, most));
+    const [path] = two.paths(0);
+    expect(path!.sending.full).toBe(false);
+    expect(path!.sending.capacity! / 4e7).toBeCloseTo(1, 1);
+    expect(path!.sending.queueUs).toBeLessThan(3000);
+    expect(path!.minRttUs! / 1000).toBeCloseTo(20 + ways * 50, 0);
+    // A queue on it is one.
+    two.run(4e6, offer(5, 5));
+    expect(two.paths(0)[0]!.sending.full).toBe(true);
+    expect(two.paths(0)[0]!.sending.capacity! / 4e7).toBeCloseTo(1, 1);
+  });
+
+  test('delays that come and go are no queue as long as they are shorter than the gaps between three packets', () => {
+    const two = new TwoEnds([1]);
+    two.run(3e6);
+    let ms = 0;
+    two.run(10e6, () => {
+      if (ms++ % 8 === 0) two.data(0, 1, 1250);
+      // Whoever forwards is late for most of the time.
+      two.both(1, { delayUs: ms % 700 < 600 ? 25_000 : 10_000 });
+    });
+    expect(two.paths(0)[0]!.sending).toMatchObject({ capacity: null, full: false, busy: true });
+  });
+
+  test('threads that send late are no queues', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 4e7 });
+    two.run(3e6);
+    for (const end of two.ends) end.lateUs = 40_000;
+    two.run(10e6, () => two.data(0, 1, 1250));
+    const [path] = two.paths(0);
+    expect(path!.sending).toMatchObject({ capacity: null, full: false });
+    expect(path!.sending.queueUs).toBeLessThan(1000);
+    expect(path!.receiving.queueUs).toBeLessThan(1000);
+    expect(path!.rttUs! / 1000).toBeCloseTo(20, 0);
+    expect(two.ends[0].monitor.malformed).toBe(0);
+  });
+
+  test('a path that becomes longer while nothing flows is known to be so', () => {
+    const two = new TwoEnds([1, 2]);
+    two.run(3e6);
+    two.both(2, { delayUs: 60_000 });
+    two.run(4e6);
+    expect(two.paths(0)[1]!.delayBehindUs! / 1000).toBeCloseTo(50, 0);
+    expect(two.paths(0)[1]!.minRttUs! / 1000).toBeCloseTo(120, 0);
+  });
+
+  test('a queue that stands as long as it can for half a minute is one', () => {
+    const two = new TwoEnds([1]);
+    two.both(1, { rate: 2e7, queueOctets: 100_000 });
+    two.run(3e6);
+    two.run(25e6, () => {
+      for (let i = 0; i < 3; i++) two.data(0, 1, 1250);
+    });
+    expect(two.paths(0)[0]!.sending.full).toBe(true);
+    expect(two.paths(0)[0]!.sending.queueUs / 1000).toBeCloseTo(40, -1);
+    expect(two.paths(0)[0]!.sending.capacity! / 2e7).toBeCloseTo(1, 1);
+  });
+
+  test('a path that was down comes back longer', () => {
+    const two = new TwoEnds([1, 2]);
+    two.run(3e6);
+    two.both(2, { alive: false });
+    two.run(2e6);
+    two.both(2, { alive: true, delayUs: 60_000 });
+    two.run(1.5e6);
+    expect(two.paths(0)[1]).toMatchObject({ state: 'up' });
+    expect(two.paths(0)[1]!.delayBehindUs! / 1000).toBeCloseTo(50, 0);
+  });
+
   test('the queue that a probe has found is told, for the models of the schedulers', () => {
     const two = new TwoEnds([1]);
     two.both(1, { rate: 1e7, queueOctets: 1e6 });
@@ -81,6 +168,36 @@ describe('measuring', () => {
     two.ends[0].monitor.probeNow({ session: 'mn1', bid: 1 }, two.now + two.ends[0].clockUs);
     two.run(90_000);
     expect(two.ends[0].queues.get(1)! / 40_000).toBeCloseTo(1, 0);
+  });
+});
+
+describe('sizes', () => {
+  const load = (two: TwoEnds) => (): void => two.data(0, 1, 500);
+
+  test.each([0, 0.02])('what gets through a black hole is found, with %d of all lost by chance', (loss) => {
+    const two = new TwoEnds([1, 2]);
+    two.both(1, { loss });
+    two.run(10e6, load(two));
+    expect(two.ends[0].mtus).toEqual([]);
+    two.both(1, { mtu: 1400 });
+    two.run(30e6, load(two));
+    const found = two.ends[0].mtus.at(-1)!;
+    expect(found).toBeLessThanOrEqual(1400);
+    expect(found).toBeGreaterThan(1380);
+    // Who sends nothing does not ask, and answers are no data.
+    expect(two.ends[1].mtus).toEqual([]);
+    expect(two.ends[0].monitor.malformed).toBe(0);
+    expect(two.paths(0).map(({ state }) => state)).toEqual(['up', 'up']);
+  });
+
+  test('neither a path that dies nor one that loses much has a black hole', () => {
+    const two = new TwoEnds([1]);
+    two.run(10e6, load(two));
+    two.both(1, { alive: false });
+    two.run(20e6, load(two));
+    two.both(1, { alive: true, loss: 0.3 });
+    two.run(20e6, load(two));
+    expect(two.ends[0].mtus).toEqual([]);
   });
 });
 

@@ -170,21 +170,37 @@ export class BenchNode {
 
   /**
    * Feeds one message of a udp(7) socket that holds datagrams of `size` octets (UDP_GRO; 0: not merged) from `name`, a
-   * struct sockaddr. Deliveries are left for writes().
+   * struct sockaddr; `stampUs`: when the kernel received it, by CLOCK_REALTIME (SO_TIMESTAMPNS; 0: it does not say). Deliveries are left for
+   * writes().
    */
-  receiveMessage(endpoint: number, name: Uint8Array, payload: Uint8Array, size: number, tos = 0): void {
+  receiveMessage(
+    endpoint: number,
+    name: Uint8Array,
+    payload: Uint8Array,
+    size: number,
+    tos = 0,
+    stampUs = 0,
+  ): void {
     this.wasm.prepareReceive(this.worker, endpoint, 1);
     this.memory.bytes.set(name, this.worker + L.WORKER_RECEIVE_NAMES);
     const header = (this.worker + L.WORKER_RECEIVE_HEADERS) / 4;
-    // As the kernel writes them: UDP_GRO (level 17, type 104, int), then IP_TOS (level 0, type 1, one octet).
-    const control = new DataView(this.memory.memory.buffer, this.worker + L.WORKER_RECEIVE_CONTROLS, 64);
+    // As the kernel writes them: SCM_TIMESTAMPNS (level 1, type 35, struct timespec), UDP_GRO (level 17, type 104, int), then IP_TOS (level 0, type 1, one octet).
+    const control = new DataView(this.memory.memory.buffer, this.worker + L.WORKER_RECEIVE_CONTROLS, 96);
     let octets = 0;
+    if (stampUs) {
+      control.setBigUint64(0, 32n, true);
+      control.setInt32(8, 1, true);
+      control.setInt32(12, 35, true);
+      control.setBigUint64(16, BigInt(Math.floor(stampUs / 1e6)), true);
+      control.setBigUint64(24, BigInt(stampUs % 1e6) * 1000n + 999n, true);
+      octets = 32;
+    }
     if (size) {
-      control.setBigUint64(0, 20n, true);
-      control.setInt32(8, 17, true);
-      control.setInt32(12, 104, true);
-      control.setInt32(16, size, true);
-      octets = 24;
+      control.setBigUint64(octets, 20n, true);
+      control.setInt32(octets + 8, 17, true);
+      control.setInt32(octets + 12, 104, true);
+      control.setInt32(octets + 16, size, true);
+      octets += 24;
     }
     control.setBigUint64(octets, 17n, true);
     control.setInt32(octets + 8, 0, true);

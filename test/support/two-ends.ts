@@ -12,15 +12,21 @@ export interface Link {
   queueOctets: number;
   /** False: everything is lost. */
   alive: boolean;
+  /** What is larger is lost. */
+  mtu: number;
 }
 
 interface End {
   readonly monitor: PathMonitor;
   readonly counts: Map<number, { -readonly [K in keyof TrafficCounts]: TrafficCounts[K] }>;
+  /** How much later than decided its thread sends a probe. */
+  lateUs: number;
   /** Added to this end's clock. */
   readonly clockUs: number;
   /** What the last probe that was answered has found, by BID. */
   readonly queues: Map<number, number>;
+  /** What padded probes have found out, in order. */
+  readonly mtus: (number | null)[];
   readonly log: (Extract<MonitorEffect, { effect: 'state' }> & { at: number })[];
 }
 
@@ -44,10 +50,12 @@ export class TwoEnds {
       counts: new Map(bids.map((bid) => [bid, { txPackets: 0, txOctets: 0, rxPackets: 0, rxOctets: 0 }])),
       clockUs,
       queues: new Map(),
+      mtus: [],
+      lateUs: 0,
       log: [],
     });
     this.ends = [end(5e9, false), end(123_456_789, true)];
-    const paths = bids.map((bid): PathId => ({ session: SESSION, bid }));
+    const paths = bids.map((bid) => ({ session: SESSION, bid, mtu: 1500 }));
     this.ends.forEach((each, side) => {
       each.monitor.setPaths(paths, each.clockUs);
       for (const bid of bids) {
@@ -57,6 +65,7 @@ export class TwoEnds {
           rate: 1e8,
           queueOctets: 100_000,
           alive: true,
+          mtu: 1500,
         });
       }
     });
@@ -136,21 +145,35 @@ export class TwoEnds {
         this.ends[side].queues.set(effect.bid, effect.queueUs);
         continue;
       }
+      if (effect.effect === 'mtu') {
+        this.ends[side].mtus.push(effect.octets);
+        continue;
+      }
       if (effect.effect === 'renumbered') continue;
-      const other = (1 - side) as 0 | 1;
-      this.#transmit(side, effect.bid, PROBE, () => {
-        const { monitor, clockUs, counts } = this.ends[other];
-        const { rxPackets: packets, rxOctets: octets } = counts.get(effect.bid)!;
-        const arrivalUs = Math.round(this.now + clockUs);
-        this.#apply(
-          other,
-          monitor.receive({ ...effect, arrivalUs, packets, octets }, arrivalUs, (path) =>
-            this.#countsOf(other, path),
-          ),
-        );
-        if (monitor.followProbes(this.now + clockUs)) this.#tick();
-      });
+      const { lateUs } = this.ends[side];
+      const leave = (): void => this.#leave(side, effect);
+      if (lateUs)
+        this.#events.push({ at: this.now + this.#draw() * lateUs, order: this.#order++, run: leave });
+      else leave();
     }
+  }
+
+  #leave(side: 0 | 1, effect: Extract<MonitorEffect, { effect: 'send' }>): void {
+    const other = (1 - side) as 0 | 1;
+    const { monitor, clockUs } = this.ends[side];
+    monitor.leaves(effect, this.now + clockUs);
+    this.#transmit(side, effect.bid, effect.octets ?? PROBE, () => {
+      const { monitor, clockUs, counts } = this.ends[other];
+      const { rxPackets: packets, rxOctets: octets } = counts.get(effect.bid)!;
+      const arrivalUs = Math.round(this.now + clockUs);
+      this.#apply(
+        other,
+        monitor.receive({ ...effect, arrivalUs, packets, octets }, arrivalUs, (path) =>
+          this.#countsOf(other, path),
+        ),
+      );
+      if (monitor.followProbes(this.now + clockUs)) this.#tick();
+    });
   }
 
   #transmit(side: 0 | 1, bid: number, octets: number, arrive: () => void): void {
@@ -159,7 +182,7 @@ export class TwoEnds {
     if (((free - this.now) * link.rate) / 8e6 + octets > link.queueOctets) return;
     const sent = free + (octets * 8e6) / link.rate;
     this.#free[side].set(bid, sent);
-    if (!link.alive || this.#draw() < link.loss) return;
+    if (!link.alive || octets > link.mtu || this.#draw() < link.loss) return;
     this.#events.push({ at: sent + link.delayUs, order: this.#order++, run: arrive });
   }
 

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { callControl } from '../../src/control/client.ts';
 import type { BindingStatus } from '../../src/control/signaling-status.ts';
 import type { PathHealthStatus } from '../../src/dataplane/status.ts';
@@ -15,6 +15,7 @@ import { Daemon, addNamespace, joinNamespaces, run, waitFor } from '../support/d
 const [MAG, LMA] = [`tlhcm-${process.pid}`, `tlhcl-${process.pid}`];
 /** WAN addresses of both ends, by path. */
 const ENDS = [0, 1].map((i) => ({ mag: `198.51.100.${4 * i + 1}`, lma: `198.51.100.${4 * i + 2}` }));
+const SECOND_LMA = ENDS[1]!.lma;
 let folder: string;
 const daemons: Daemon[] = [];
 
@@ -53,6 +54,7 @@ async function dataplane(
   role: 'mag' | 'lma',
   extra = 'encapsulation: udp-gre',
   under: readonly string[] = [],
+  routing = 'routes: [192.0.2.200/32]',
 ): Promise<Daemon> {
   const atMag = role === 'mag';
   const paths = ENDS.map(({ mag, lma }, i) => {
@@ -67,7 +69,7 @@ async function dataplane(
 role: ${role}
 workers: 1
 tun: { name: tl0, addresses: [${atMag ? '192.0.2.1/32' : '192.0.2.200/32'}] }
-${atMag ? 'routing: { routes: [192.0.2.200/32] }' : ''}
+${atMag ? `routing: { ${routing} }` : ''}
 memory: { sessions: 64, paths: 256, heapMiB: 64 }
 sessions:
   - name: mn1
@@ -134,7 +136,9 @@ test.each(['udp-gre', 'gre'])(
 );
 
 /** A MAG that registers itself over wan0 at an LMA, by IPv4, once its own address answers from the far end. */
-async function registered(): Promise<{ mag: Daemon; lma: Daemon; answers: () => boolean }> {
+async function registered(
+  under: readonly string[] = [],
+): Promise<{ mag: Daemon; lma: Daemon; answers: () => boolean }> {
   const lma = await Daemon.start(
     LMA,
     'lma',
@@ -150,6 +154,7 @@ mags: [{ address: 198.51.100.0/24 }]
 nodes: [{ identity: '*@example.org' }]
 `,
     join(folder, 'lma.sock'),
+    under,
   );
   daemons.push(lma);
   const mag = await Daemon.start(
@@ -167,6 +172,7 @@ tun: { name: tl0 }
 memory: { sessions: 64, paths: 256, heapMiB: 64 }
 `,
     join(folder, 'mag.sock'),
+    under,
   );
   daemons.push(mag);
   await waitFor(() => mag.get<BindingStatus[]>('/v1/bindings')[0]?.state === 'active');
@@ -177,12 +183,17 @@ memory: { sessions: 64, paths: 256, heapMiB: 64 }
   return { mag, lma, answers };
 }
 
-test('a host with IPv6 disabled serves IPv4', async () => {
+const WITHOUT_IPV6 = [process.execPath, new URL('../support/without-ipv6.ts', import.meta.url).pathname];
+
+test.each([
+  ['with IPv6 disabled', []],
+  ['whose kernel has no IPv6', WITHOUT_IPV6],
+])('a host %s serves IPv4', async (_, under) => {
   for (const namespace of [MAG, LMA]) {
     const disable = ['all', 'default'].map((name) => `net.ipv6.conf.${name}.disable_ipv6=1`);
     sysctl(namespace, 'net.ipv4.ip_forward=1', ...disable);
   }
-  const { mag, lma } = await registered();
+  const { mag, lma } = await registered(under);
   expect(mag.log).toContain('IPv6 is disabled here');
   expect(mag.log + lma.log).not.toMatch(/"level":[56]0/);
 });
@@ -223,4 +234,89 @@ test('a session with all addresses comes and goes beside others', async () => {
   expect(rules()).toContain('8278: from 192.0.2.1 lookup 8278 proto 82 8279: from all lookup 8278 proto 82');
   await callControl(mag.socket, 'DELETE', '/v1/sessions/all');
   expect(rules()).toContain('8278: from 192.0.2.1 lookup 8278 proto 82 32766');
+});
+
+/** A second data plane at the LMA's end of the first link. */
+function another(port: number, under: readonly string[] = []): Promise<Daemon> {
+  const config = `
+role: lma
+workers: 2
+tun: { name: tl1 }
+routing: { manage: false }
+memory: { sessions: 64, paths: 256, heapMiB: 64 }
+sessions:
+  - name: mn2
+    prefixes: [192.0.2.2/32]
+    sendKey: 8
+    receiveKey: 9
+    paths: [{ bid: 1, local: ${ENDS[0]!.lma}, remote: ${ENDS[0]!.mag}, localPort: ${port} }]
+`;
+  return Daemon.start(
+    LMA,
+    'dataplane',
+    join(folder, 'other.yaml'),
+    config,
+    join(folder, 'other.sock'),
+    under,
+  );
+}
+
+test('a UDP port that another instance has is refused, not shared with it', async () => {
+  await dataplane('lma');
+  await expect(another(5437)).rejects.toThrow(
+    `${ENDS[0]!.lma} port 5437: another process has this UDP port, maybe another instance of tunloom`,
+  );
+  const other = await another(5438);
+  daemons.push(other);
+  // Of one instance several paths may have it, and come and go.
+  const session = {
+    prefixes: ['192.0.2.3/32'],
+    sendKey: 18,
+    receiveKey: 19,
+    paths: [{ bid: 1, local: ENDS[0]!.lma, remote: '198.51.100.77', localPort: 5438 }],
+  };
+  await callControl(other.socket, 'PUT', '/v1/sessions/mn3', session);
+  for (const name of ['mn2', 'mn3']) await callControl(other.socket, 'DELETE', `/v1/sessions/${name}`);
+  await callControl(other.socket, 'PUT', '/v1/sessions/mn3', session);
+});
+
+test('too few files that may be open are told of before anything is done', async () => {
+  const limit = ['prlimit', '--nofile=64:64'];
+  await expect(another(5438, limit)).rejects.toThrow(/only 64 files may be open .*LimitNOFILE=/);
+  expect(ip(LMA, 'link')).not.toContain('tl1');
+});
+
+describe('strict reverse path filters', () => {
+  const filter = (device: string): string =>
+    run('ip', 'netns', 'exec', MAG, 'sysctl', '-n', `net.ipv4.conf.${device}.rp_filter`).trim();
+
+  /** Both paths lead to the address of the LMA that has its best route over wan0; packets of the second come by wan1. */
+  beforeEach(() => {
+    sysctl(MAG, 'net.ipv4.conf.all.rp_filter=1');
+    ip(MAG, 'route', 'add', `${ENDS[0]!.lma}/32`, 'via', ENDS[1]!.lma, 'dev', 'wan1', 'metric', '100');
+    ip(MAG, 'route', 'add', `${ENDS[0]!.lma}/32`, 'dev', 'wan0', 'metric', '1');
+    ENDS[1]!.lma = ENDS[0]!.lma;
+  });
+  afterEach(() => {
+    ENDS[1]!.lma = SECOND_LMA;
+  });
+
+  test('an interface that paths go by takes what comes by it, while we run', async () => {
+    await dataplane('lma');
+    const mag = await dataplane('mag', 'interface: wan%');
+    await waitFor(() => states(mag) === 'up,up');
+    expect(pings()).toBe(true);
+    expect([filter('wan0'), filter('wan1'), filter('tl0')]).toEqual(['2', '2', '2']);
+    await waitFor(() =>
+      mag.log.includes('net.ipv4.conf.wan1.rp_filter was strict (1) and is loose (2) until we end'),
+    );
+    expect(await mag.end()).toBe(0);
+    expect([filter('wan0'), filter('wan1')]).toEqual(['0', '0']);
+  });
+
+  test('where routing is not ours to manage, the operator is told', async () => {
+    const mag = await dataplane('mag', 'interface: wan%', [], 'manage: false');
+    await waitFor(() => mag.log.includes('net.ipv4.conf.wan1.rp_filter is strict (1): what comes by wan1'));
+    expect(filter('wan1')).toBe('0');
+  });
 });
