@@ -14,6 +14,7 @@ import {
   withEqualDelay,
 } from './plan.ts';
 import { type EmulatedPathResult, type LabResult, type TransferResult, mergeDrops } from './report.ts';
+import { stopAll } from './stop-all.ts';
 import { LabTopology } from './topology.ts';
 
 const LOOK_EVERY_MS = 10;
@@ -36,8 +37,7 @@ export class NamespaceLab implements MeasuredLab {
       }
       return new NamespaceLab(options, topology, started[0]!, started[1]!);
     } catch (error) {
-      for (const end of started) await end.stop();
-      await topology.dispose();
+      await stopAll([...started.map((end) => () => end.stop()), () => topology.dispose()]).catch(() => {});
       throw error;
     }
   }
@@ -50,12 +50,7 @@ export class NamespaceLab implements MeasuredLab {
   }
 
   async stop(): Promise<void> {
-    try {
-      await this.mag.stop();
-      await this.lma.stop();
-    } finally {
-      await this.topology.dispose();
-    }
+    await stopAll([() => this.mag.stop(), () => this.lma.stop(), () => this.topology.dispose()]);
   }
 
   run(progress: Progress, signal?: AbortSignal): Promise<LabResult> {

@@ -30,6 +30,7 @@ import {
   mergeDrops,
 } from './report.ts';
 import { shortAccess, shortMessage } from './short-message.ts';
+import { stopAll } from './stop-all.ts';
 
 /** The signaling takes some hundredths of a second; retransmissions on a busy machine some seconds. */
 const PATIENCE_MS = 20_000;
@@ -80,9 +81,11 @@ export class SignaledLab implements MeasuredLab {
       access.note = (message) => lab.#noteAccess(message);
       return lab;
     } catch (error) {
-      await lma?.stop();
-      await topology?.dispose();
-      rmSync(state, { recursive: true });
+      await stopAll([
+        async () => lma?.stop(),
+        async () => topology?.dispose(),
+        () => rmSync(state, { recursive: true }),
+      ]).catch(() => {});
       throw error;
     }
   }
@@ -106,14 +109,13 @@ export class SignaledLab implements MeasuredLab {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    try {
-      await this.#readiness.stop();
-      await this.mag.stop();
-      await this.lma.stop();
-    } finally {
-      await this.topology.dispose();
-      rmSync(this.#state, { recursive: true });
-    }
+    await stopAll([
+      () => this.#readiness.stop(),
+      () => this.mag.stop(),
+      () => this.lma.stop(),
+      () => this.topology.dispose(),
+      () => rmSync(this.#state, { recursive: true }),
+    ]);
   }
 
   async run(progress: Progress, signal?: AbortSignal): Promise<LabResult> {
