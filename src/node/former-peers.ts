@@ -1,4 +1,4 @@
-/** The MAGs with bindings, kept in the state directory, so that they can be told of a restart (RFC 5847 §3.2). */
+/** The MAGs with bindings, kept in the state directory, so that they can be told of a restart (RFC 5847 §3.2), each with its own key. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -9,7 +9,13 @@ const endpoint = z.object({
   address: z.union([z.ipv4(), z.ipv6()]),
   port: z.int().min(1).max(65_535).nullable(),
 });
-const peers = z.array(z.object({ endpoint, local: endpoint }));
+const spi = z.int().min(0).max(0xffff_ffff).optional();
+const peers = z.array(z.object({ endpoint, local: endpoint, spi }));
+
+export interface KeptPeer extends FormerPeer {
+  /** Which of several keys it uses. */
+  readonly spi?: number | undefined;
+}
 
 export class FormerPeers {
   readonly #file: string;
@@ -20,7 +26,7 @@ export class FormerPeers {
   }
 
   /** Those of the last run; none where there is no file. Throws if it cannot be read. */
-  read(): FormerPeer[] {
+  read(): KeptPeer[] {
     try {
       this.#text = readFileSync(this.#file, 'utf8');
     } catch (error) {
@@ -31,7 +37,7 @@ export class FormerPeers {
   }
 
   /** Writes the file if they are others than before. Throws what node:fs throws. */
-  write(now: readonly FormerPeer[]): void {
+  write(now: readonly KeptPeer[]): void {
     const text = `${JSON.stringify(now)}\n`;
     if (text === this.#text) return;
     replaceFile(this.#file, text);

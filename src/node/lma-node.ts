@@ -133,7 +133,7 @@ export class LmaNode {
       log,
       socketFor: ({ address }) => this.#sockets.get(address) ?? null,
       refused: (_session, message) => withoutTunnel(message),
-      takeBack: ({ name }) => ({ event: 'revoke', session: name }),
+      takeBack: ({ name }) => ({ event: 'refused', session: name }),
     });
   }
 
@@ -147,7 +147,9 @@ export class LmaNode {
   /** MAGs of the last run are told that it is over, and those of this one kept for the next. */
   #announceRestart(): void {
     try {
-      this.#runner.handle({ event: 'restarted', peers: this.#formerPeers.read() });
+      const peers = this.#formerPeers.read();
+      for (const { endpoint, spi } of peers) if (spi !== undefined) this.#signaling.useKey(endpoint, spi);
+      this.#runner.handle({ event: 'restarted', peers });
     } catch (error) {
       this.#log.warn(
         { event: 'state' },
@@ -159,7 +161,11 @@ export class LmaNode {
 
   #keepPeers(): void {
     try {
-      this.#formerPeers.write(this.#machine.formerPeers());
+      const peers = this.#machine.formerPeers().map((peer) => {
+        const spi = this.#signaling.keyOf(peer.endpoint);
+        return spi === undefined ? peer : { ...peer, spi };
+      });
+      this.#formerPeers.write(peers);
     } catch (error) {
       this.#log.warn({ event: 'state' }, `state: ${(error as Error).message}`);
     }

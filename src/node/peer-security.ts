@@ -67,7 +67,7 @@ export class PeerSecurity {
     }
     const verdict = this.#guard.judge(message, result.authenticator, utc);
     if (verdict !== 'fresh') return { verdict };
-    if (this.#role === 'lma' && keys.length > 1) this.#remember(ends.remote, result.spi);
+    if (this.#role === 'lma' && keys.length > 1) this.useKey(ends.remote, result.spi);
     return { verdict: 'accepted', identity };
   }
 
@@ -84,7 +84,13 @@ export class PeerSecurity {
     return key ? addAuthentication(octets, key, this.#careOf(ends)) : octets;
   }
 
-  #remember(remote: Endpoint, spi: number): void {
+  /** LMA: SPI of the key, one of several, that the peer has used last; undefined: it is not known. */
+  keyOf(remote: Endpoint): number | undefined {
+    return this.#spis.get(endpointKey(remote));
+  }
+
+  /** LMA: the peer uses this key. */
+  useKey(remote: Endpoint, spi: number): void {
     const key = endpointKey(remote);
     // To the young end.
     this.#spis.delete(key);

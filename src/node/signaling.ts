@@ -64,6 +64,16 @@ export class Signaling {
     this.#security = new PeerSecurity(role, keys, window, this.#security);
   }
 
+  /** LMA: SPI of the key, one of several, that the peer has used last; undefined: it is not known. */
+  keyOf(remote: Endpoint): number | undefined {
+    return this.#security.keyOf(remote);
+  }
+
+  /** LMA: the peer has used this key before. */
+  useKey(remote: Endpoint, spi: number): void {
+    this.#security.useKey(remote, spi);
+  }
+
   /** The message of a datagram, null if it goes no further. `utc`: milliseconds since 1970. */
   read({ socket, from, port, to, data, source, destination }: Datagram, utc: number): ReceivedMessage | null {
     const pseudoHeader = port === null ? { source, destination } : undefined;

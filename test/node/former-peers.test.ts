@@ -12,7 +12,11 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const PEERS = [
   { endpoint: { address: '2001:db8:a::1', port: null }, local: { address: '2001:db8:f::1', port: null } },
-  { endpoint: { address: '203.0.113.7', port: 40_000 }, local: { address: '192.0.2.1', port: 5436 } },
+  {
+    endpoint: { address: '203.0.113.7', port: 40_000 },
+    local: { address: '192.0.2.1', port: 5436 },
+    spi: 0x102,
+  },
 ];
 
 test('the peers of one run are those of before in the next; unchanged ones are not written again', () => {

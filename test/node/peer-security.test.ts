@@ -52,6 +52,16 @@ test('MAGs of unknown addresses, behind one NAT: each is answered with its own k
   expect(answered(lma(security), two)).toBe(0x102);
 });
 
+test('after a restart each is spoken to with the key that it had', () => {
+  const before = lma();
+  const two = { address: NAT, port: 10_002 };
+  sent(before, 2, two);
+  const after = lma();
+  expect(answered(after, two)).toBe(0x101);
+  after.useKey(two, before.keyOf(two)!);
+  expect(answered(after, two)).toBe(0x102);
+});
+
 test('a message that was taken before other keys came is not taken again', () => {
   const remote = { address: NAT, port: 10_001 };
   const message = bench.build({ mag: 'box1@example.org', bid: 1 });

@@ -7,7 +7,7 @@ import {
   type NodeProfile,
   PROFILE_DEFAULTS,
 } from '../../src/pmipv6/lma/config.ts';
-import { LmaMachine } from '../../src/pmipv6/lma/machine.ts';
+import { type LmaEvent, LmaMachine } from '../../src/pmipv6/lma/machine.ts';
 import type { TunnelSession } from '../../src/pmipv6/tunnel-session.ts';
 import type { BindingAck } from '../../src/pmipv6/wire/message/binding-ack.ts';
 import { type BindingUpdate, UpdateFlag } from '../../src/pmipv6/wire/message/binding-update.ts';
@@ -108,6 +108,10 @@ export class LmaBench {
 
   revoke(session: string, bid?: number): void {
     this.take(this.lma.handle({ event: 'revoke', session, ...(bid === undefined ? {} : { bid }) }, this.now));
+  }
+
+  event(event: LmaEvent): void {
+    this.take(this.lma.handle(event, this.now));
   }
 
   build(pbu: Pbu): BindingUpdate {

@@ -6,7 +6,7 @@ import type { AccessGrant } from '../../src/pmipv6/access-grant.ts';
 import type { Effect } from '../../src/pmipv6/effect.ts';
 import type { Endpoint, Instant } from '../../src/pmipv6/endpoint.ts';
 import type { LmaConfig } from '../../src/pmipv6/lma/config.ts';
-import { LmaMachine } from '../../src/pmipv6/lma/machine.ts';
+import { type LmaEvent, LmaMachine } from '../../src/pmipv6/lma/machine.ts';
 import type { MagConfig } from '../../src/pmipv6/mag/config.ts';
 import type { MagEvent } from '../../src/pmipv6/mag/event.ts';
 import { MagMachine } from '../../src/pmipv6/mag/machine.ts';
@@ -33,6 +33,8 @@ interface Delivery {
   readonly from: Endpoint;
   readonly to: Endpoint;
 }
+
+const REMEMBERED = 64;
 
 /** What data plane and access side have been told. */
 class World {
@@ -95,17 +97,20 @@ export class LmaNode {
   readonly world = new World();
   machine: LmaMachine;
   clock = 0;
-  private restarts = 0;
+  restarts = 0;
+  config: LmaConfig;
   private readonly configOf: (restartCounter: number) => LmaConfig;
 
   constructor(address: string, configOf: (restartCounter: number) => LmaConfig) {
     this.address = address;
     this.configOf = configOf;
-    this.machine = new LmaMachine(configOf(0));
+    this.config = configOf(0);
+    this.machine = new LmaMachine(this.config);
   }
 
   restart(): void {
-    this.machine = new LmaMachine(this.configOf(++this.restarts));
+    this.config = this.configOf(++this.restarts);
+    this.machine = new LmaMachine(this.config);
     this.world.installed.clear();
   }
 }
@@ -117,8 +122,12 @@ export class SignalingNetwork {
   readonly lmas: readonly LmaNode[];
   readonly mags: readonly MagNode[];
   delivered = 0;
+  /** What the machines say to the operator. */
+  onLog: (who: MagNode | LmaNode, log: Extract<Effect, { effect: 'log' }>) => void = () => {};
   private queue: Delivery[] = [];
   private order = 0;
+  /** The last messages that were sent, for whoever repeats them later. */
+  private readonly past: Pick<Delivery, 'message' | 'from' | 'to'>[] = [];
   private state: number;
 
   /** The LMAs have the addresses 2001:db8:f::1, ::2 ... */
@@ -174,6 +183,7 @@ export class SignalingNetwork {
   private carryOut(mag: MagNode, effects: readonly Effect[]): void {
     for (const effect of effects) {
       mag.world.apply(effect);
+      if (effect.effect === 'log') this.onLog(mag, effect);
       // A packet leaves only from an address that the interface has.
       if (effect.effect === 'send' && mag.has(effect.from.address)) this.post(effect);
       if (effect.effect === 'close') mag.open.delete(effect.interface);
@@ -235,15 +245,38 @@ export class SignalingNetwork {
     if (lma) this.runLma(lma, event);
   }
 
-  private runLma(lma: LmaNode, event: Parameters<LmaMachine['handle']>[0]): void {
-    for (const effect of lma.machine.handle(event, this.now(lma.clock))) {
+  tellLma(lma: LmaNode, event: LmaEvent): void {
+    this.runLma(lma, event);
+  }
+
+  /** The LMA reads this configuration. */
+  reloadLma(lma: LmaNode, config: LmaConfig): void {
+    lma.config = config;
+    this.carryOutLma(lma, lma.machine.reconfigure(config, this.now(lma.clock)));
+  }
+
+  /** Somebody sends a message once more that was sent `back` messages ago. */
+  replay(back: number): void {
+    const message = this.past.at(-1 - back);
+    if (message) this.post(message);
+  }
+
+  private runLma(lma: LmaNode, event: LmaEvent): void {
+    this.carryOutLma(lma, lma.machine.handle(event, this.now(lma.clock)));
+  }
+
+  private carryOutLma(lma: LmaNode, effects: readonly Effect[]): void {
+    for (const effect of effects) {
       lma.world.apply(effect);
       if (effect.effect === 'send') this.post(effect);
+      if (effect.effect === 'log') this.onLog(lma, effect);
     }
   }
 
   private post({ message, from, to }: Pick<Delivery, 'message' | 'from' | 'to'>): void {
     const { loss, doubling, minDelay, maxDelay } = this.weather;
+    this.past.push({ message, from, to });
+    if (this.past.length > REMEMBERED) this.past.shift();
     if (this.random() < loss) return;
     for (let copies = this.random() < doubling ? 2 : 1; copies > 0; copies--) {
       const at = this.elapsed + minDelay + Math.floor(this.random() * (maxDelay - minDelay + 1));

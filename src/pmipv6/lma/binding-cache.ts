@@ -1,6 +1,7 @@
 /** The Binding Cache (RFC 5213 §5.1, RFC 8278 §3): sessions with their bindings, found by node and by prefix. */
 import { type Endpoint, endpointKey } from '../endpoint.ts';
 import type { FlowBinding } from '../flow-binding.ts';
+import { SessionNames } from '../session-names.ts';
 import type { TunnelEncapsulation, WanMetrics } from '../tunnel-session.ts';
 import { splitPrefix } from '../wire/octets.ts';
 import type { Identifier } from '../wire/option/identifier.ts';
@@ -65,6 +66,7 @@ export class BindingCache {
   private readonly byNode = new Map<string, Session[]>();
   private readonly byPrefix = new Map<string, Session>();
   private readonly byName = new Map<string, Session>();
+  readonly names = new SessionNames();
   private readonly byCareOf = new Map<string, Set<Session>>();
 
   get size(): number {
@@ -103,6 +105,7 @@ export class BindingCache {
 
   remove(session: Session): void {
     this.byName.delete(session.name);
+    this.names.release(session.name);
     const others = this.ofNode(session.nodeKey).filter((other) => other !== session);
     if (others.length) this.byNode.set(session.nodeKey, others);
     else this.byNode.delete(session.nodeKey);

@@ -27,8 +27,19 @@ export class Deregistration {
     if (named.length && !named.some(mine)) {
       return { outcome: 'ignored', reason: 'deregistration-from-elsewhere', node: session.nodeKey };
     }
-    if (!multipath && named.length && this.dropOneFamily(request, session)) {
-      return this.deregistered(request, session, multipath, true, now, 'one address family de-registered');
+    if (!multipath && named.length) {
+      const dropped = this.dropOneFamily(request, session);
+      if (dropped !== null) {
+        this.note(request, session, bid);
+        return this.deregistered(
+          request,
+          session,
+          multipath,
+          dropped,
+          now,
+          'one address family de-registered',
+        );
+      }
     }
     for (const binding of named) {
       binding.lastSequence = request.update.sequence;
@@ -36,8 +47,7 @@ export class Deregistration {
       unbind(this.cache, session, binding);
     }
     // It may have overtaken the registration that it ends.
-    const { update, timestamp } = request;
-    if (!named.length) session.past.set(bid, { sequence: update.sequence, timestamp: timestamp ?? null });
+    if (!named.length) this.note(request, session, bid);
     const last = session.bindings.size === 0;
     if (last) session.flows = new Map();
     if (last && session.lingerUntil === null) {
@@ -67,17 +77,32 @@ export class Deregistration {
     };
   }
 
-  /** RFC 5844 §3.1.2.5: Lifetime 0 with only the home address, or only the prefixes, ends that family alone. */
-  private dropOneFamily(request: Request, session: Session): boolean {
-    if (session.homeAddress === null || !session.prefixes.length) return false;
-    if (request.ipv4Requests.length && !request.homePrefixes.length) {
-      this.assignment.dropHomeAddress(session);
-      return true;
+  /** Nothing older is taken any more, not even a copy of the same. */
+  private note({ update, timestamp }: Request, session: Session, bid: number): void {
+    const binding = session.bindings.get(bid);
+    if (!binding) {
+      session.past.set(bid, { sequence: update.sequence, timestamp: timestamp ?? null });
+      return;
     }
-    if (!request.ipv4Requests.length && request.homePrefixes.length) {
-      this.assignment.dropPrefixes(session);
-      return true;
+    binding.lastSequence = update.sequence;
+    binding.lastTimestamp = timestamp ?? binding.lastTimestamp;
+  }
+
+  /**
+   * RFC 5844 §3.1.2.5: Lifetime 0 with only the home address, or only the prefixes, ends that family alone. Whether there was something
+   * of it: a repetition finds nothing. null: it ends what there is.
+   */
+  private dropOneFamily({ ipv4Requests, homePrefixes }: Request, session: Session): boolean | null {
+    if (ipv4Requests.length && !homePrefixes.length && session.prefixes.length) {
+      const had = session.homeAddress !== null;
+      if (had) this.assignment.dropHomeAddress(session);
+      return had;
     }
-    return false;
+    if (!ipv4Requests.length && homePrefixes.length && session.homeAddress !== null) {
+      const had = session.prefixes.length > 0;
+      if (had) this.assignment.dropPrefixes(session);
+      return had;
+    }
+    return null;
   }
 }

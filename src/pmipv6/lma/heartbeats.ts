@@ -1,24 +1,33 @@
 /** Heartbeats with MAGs that have shown that they know them (RFC 5847): restarted and dead ones lose their bindings. */
+import { Deadlines } from '../deadlines.ts';
 import { type Endpoint, endpointKey } from '../endpoint.ts';
 import type { Heartbeat } from '../wire/message/heartbeat.ts';
 import { BindingErrorStatus } from '../wire/numbers.ts';
 import { findOption, type MobilityOption } from '../wire/options.ts';
+import type { LmaConfig } from './config.ts';
 import { count, type LmaContext } from './context.ts';
 import type { Peer } from './peers.ts';
 
 export class Heartbeats {
   private readonly context: LmaContext;
+  private readonly deadlines = new Deadlines<Peer>((peer) => this.deadlineOf(peer));
 
   constructor(context: LmaContext) {
     this.context = context;
   }
 
   nextDeadline(): number {
-    let next = Infinity;
-    if (!this.context.config.heartbeat) return next;
-    for (const { nextHeartbeat } of this.context.peers.all())
-      next = Math.min(next, nextHeartbeat ?? Infinity);
-    return next;
+    return this.deadlines.next() ?? Infinity;
+  }
+
+  /** Another configuration: requests may be wanted that were not. */
+  reconfigure(): void {
+    for (const peer of this.context.peers.all()) this.deadlines.watch(peer);
+  }
+
+  private deadlineOf(peer: Peer): number | null {
+    const { config, peers } = this.context;
+    return config.heartbeat && peers.find(peer.endpoint) === peer ? peer.nextHeartbeat : null;
   }
 
   message(message: Heartbeat, from: Endpoint, to: Endpoint): void {
@@ -31,6 +40,7 @@ export class Heartbeats {
     peer.knowsHeartbeats = true;
     if (this.context.config.heartbeat)
       peer.nextHeartbeat ??= now.elapsed + this.context.config.heartbeat.intervalSeconds * 1000;
+    this.deadlines.watch(peer);
     if (!message.response) {
       const options: MobilityOption[] = [
         { option: 'restart-counter', counter: this.context.config.restartCounter },
@@ -59,36 +69,39 @@ export class Heartbeats {
   /** Sends the requests that are due. */
   tick(): void {
     const { now, config } = this.context;
-    if (!config.heartbeat) return;
-    const { intervalSeconds, missingAllowed } = config.heartbeat;
-    for (const peer of this.context.peers.all()) {
-      if (peer.nextHeartbeat === null || peer.nextHeartbeat > now.elapsed) continue;
-      // Only while there is a binding with the peer (§3.1).
-      if (!this.context.cache.withCareOf(peer.endpoint).length || !peer.knowsHeartbeats) {
-        peer.nextHeartbeat = null;
-        continue;
-      }
-      if (peer.missing > missingAllowed) {
-        peer.nextHeartbeat = null;
-        peer.missing = 0;
-        this.peerIsGone(peer, 'answers no heartbeats');
-        continue;
-      }
-      peer.missing += 1;
-      peer.heartbeatSequence = (peer.heartbeatSequence + 1) >>> 0;
-      peer.nextHeartbeat = now.elapsed + intervalSeconds * 1000;
-      this.context.send(
-        {
-          message: 'heartbeat',
-          response: false,
-          unsolicited: false,
-          sequence: peer.heartbeatSequence,
-          options: [],
-        },
-        peer.local,
-        peer.endpoint,
-      );
+    for (let peer = this.deadlines.take(now.elapsed); peer; peer = this.deadlines.take(now.elapsed)) {
+      if (config.heartbeat) this.due(peer, config.heartbeat);
     }
+  }
+
+  private due(peer: Peer, { intervalSeconds, missingAllowed }: NonNullable<LmaConfig['heartbeat']>): void {
+    const { now, cache } = this.context;
+    // Only while there is a binding with the peer (§3.1).
+    if (!cache.withCareOf(peer.endpoint).length || !peer.knowsHeartbeats) {
+      peer.nextHeartbeat = null;
+      return;
+    }
+    if (peer.missing > missingAllowed) {
+      peer.nextHeartbeat = null;
+      peer.missing = 0;
+      this.peerIsGone(peer, 'answers no heartbeats');
+      return;
+    }
+    peer.missing += 1;
+    peer.heartbeatSequence = (peer.heartbeatSequence + 1) >>> 0;
+    peer.nextHeartbeat = now.elapsed + intervalSeconds * 1000;
+    this.deadlines.watch(peer);
+    this.context.send(
+      {
+        message: 'heartbeat',
+        response: false,
+        unsolicited: false,
+        sequence: peer.heartbeatSequence,
+        options: [],
+      },
+      peer.local,
+      peer.endpoint,
+    );
   }
 
   /** `since`: bindings registered anew after this are of the peer as it is now. */

@@ -7,7 +7,7 @@ import type { Arrival, Endpoint, Instant } from '../endpoint.ts';
 import type { BindingUpdate } from '../wire/message/binding-update.ts';
 import type { Message } from '../wire/mobility-header.ts';
 import { BindingErrorStatus } from '../wire/numbers.ts';
-import { PLAIN_BID, type Session } from './binding-cache.ts';
+import { PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import type { LmaConfig } from './config.ts';
 import { count, LmaContext } from './context.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -27,6 +27,8 @@ export type LmaEvent =
     }
   /** Once, after a restart without session state: the MAGs of before. */
   | { readonly event: 'restarted'; readonly peers: readonly FormerPeer[] }
+  /** The data plane cannot have the session as it was last told; it has it as before, if it had it. The PBA said as much. */
+  | { readonly event: 'refused'; readonly session: string }
   /** The operator's word: take back one binding or, without BID, the session. */
   | { readonly event: 'revoke'; readonly session: string; readonly bid?: number }
   | { readonly event: 'tick' };
@@ -67,6 +69,7 @@ export class LmaMachine {
       const { message, from, to, identity = null } = event;
       this.message(message, { from, to, identity }, now);
     } else if (event.event === 'revoke') this.revocations.revoke(event.session, event.bid);
+    else if (event.event === 'refused') this.revocations.refused(event.session);
     else if (event.event === 'restarted') this.announcement.begin(event.peers);
     this.expire(now);
     return this.context.effects;
@@ -82,6 +85,7 @@ export class LmaMachine {
     this.context.policy = new Policy(config);
     this.context.allocation.setProfiles(config.nodes);
     this.context.registration.reconfigure(config, this.context.policy);
+    this.heartbeats.reconfigure();
     for (const session of [...this.context.cache.sessions()]) {
       const profile = this.context.policy.profile(session.nodeKey);
       for (const { bid, careOf, signaling, speaker } of [...session.bindings.values()]) {
@@ -105,7 +109,8 @@ export class LmaMachine {
       this.announcement.nextDeadline(),
       this.revocations.nextDeadline(),
     );
-    for (const { until } of this.waiting.values()) next = Math.min(next, until);
+    const [waitingLongest] = this.waiting.values();
+    if (waitingLongest) next = Math.min(next, waitingLongest.until);
     return next === Infinity ? null : next;
   }
 
@@ -185,10 +190,14 @@ export class LmaMachine {
 
   private bindingUpdate(update: BindingUpdate, arrival: Arrival, now: Instant, mayWait: boolean): void {
     const { from, to } = arrival;
-    // It is alive, whatever became of heartbeats while its interface was away.
-    this.context.peers.heard(from, to, now).missing = 0;
+    // It is alive, whatever became of heartbeats while its interface was away. Invented addresses must not make us forget it.
+    if (this.context.policy.trusts(from.address)) this.context.peers.heard(from, to, now).missing = 0;
     if (mayWait && !this.context.rates.take(from.address, now, this.context.config.maxUpdatesPerSecond)) {
       count(this.context.ignored, 'rate-limit');
+      return;
+    }
+    if (this.revocations.crosses(update, from)) {
+      count(this.context.ignored, 'extends-revoked');
       return;
     }
     const outcome = this.context.registration.handle(update, arrival, now, mayWait);
@@ -254,7 +263,7 @@ export class LmaMachine {
     }
     this.revocations.tick();
     for (const [node, waiting] of this.waiting) {
-      if (waiting.until > now.elapsed) continue;
+      if (waiting.until > now.elapsed) break;
       this.waiting.delete(node);
       this.bindingUpdate(waiting.update, waiting, now, false);
     }
@@ -271,7 +280,7 @@ export class LmaMachine {
     for (const binding of [...session.bindings.values()]) {
       if (binding.expires > now.elapsed) continue;
       this.context.log('info', `BID ${binding.bid} expired`, session.nodeKey, binding.careOf.address);
-      this.context.cache.deleteBinding(session, binding.bid);
+      unbind(this.context.cache, session, binding);
     }
     if (session.bindings.size === 0) this.context.drop(session);
     else {

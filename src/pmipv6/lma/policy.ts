@@ -1,26 +1,21 @@
 /** Who may register whom (RFC 5213 §5.3.1, §6.2). */
 import { parseAddress, parsePrefix, prefixContains, type Prefix } from '../../ip.ts';
+import { NodePatterns } from '../node-patterns.ts';
 import type { LmaConfig, NodeProfile } from './config.ts';
 
 /** Compiled once from the configuration. */
 export class Policy {
   private readonly mags: readonly { prefix: Prefix; identity: string | null }[];
-  private readonly exact = new Map<string, NodeProfile>();
-  private readonly patterns: { test: RegExp; profile: NodeProfile }[] = [];
+  private readonly profiles: NodePatterns<NodeProfile>;
   private readonly profileMags = new Map<NodeProfile, Speakers>();
 
   constructor(config: LmaConfig) {
     this.mags = config.mags.map(({ prefix, identity }) => ({ prefix: parsePrefix(prefix), identity }));
+    this.profiles = new NodePatterns(config.nodes);
     for (const profile of config.nodes) {
       const identities = profile.mags.filter(isMagIdentity);
       const prefixes = profile.mags.filter((mag) => !isMagIdentity(mag)).map(parsePrefix);
       this.profileMags.set(profile, { prefixes, identities });
-      if (profile.identity.includes('*')) {
-        const test = new RegExp(`^${profile.identity.split('*').map(escaped).join('.*')}$`, 's');
-        this.patterns.push({ test, profile });
-      } else if (!this.exact.has(profile.identity)) {
-        this.exact.set(profile.identity, profile);
-      }
     }
   }
 
@@ -36,7 +31,7 @@ export class Policy {
 
   /** The node's profile: an exact identity goes before a pattern, an earlier pattern before a later one. */
   profile(identity: string): NodeProfile | undefined {
-    return this.exact.get(identity) ?? this.patterns.find(({ test }) => test.test(identity))?.profile;
+    return this.profiles.find(identity);
   }
 
   /** Whether this MAG, whose MAG Identifier is `identity` as far as known, may register nodes of the profile. */
@@ -58,8 +53,4 @@ interface Speakers {
 /** MAG Identifiers are NAIs (RFC 8278 §4.2, RFC 7542), addresses never hold an at sign. */
 export function isMagIdentity(text: string): boolean {
   return text.includes('@');
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }

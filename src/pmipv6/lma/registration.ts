@@ -145,7 +145,7 @@ export class Registration {
     const tunnel = this.tunnels.encapsulation(request);
     if ('status' in tunnel) return rejected(tunnel);
     const session: Session = {
-      name: this.freeName(node),
+      name: this.cache.names.take(node),
       nodeKey: node,
       identity: { subtype: identity!.subtype, identifier: identity!.identifier },
       prefixes: [],
@@ -314,13 +314,6 @@ export class Registration {
     if (!option || option.option !== 'link-local-address') return;
     if (option.address !== '::') session.linkLocal = option.address;
     else if (session.linkLocal === '::') session.linkLocal = linkLocalOf(++this.linkLocals);
-  }
-
-  /** The identity as far as a session name allows, with a number if it is taken. */
-  private freeName(node: string): string {
-    const base = node.replace(/[^\w.@-]/g, '_').slice(0, 56) || 'node';
-    if (!this.cache.named(base)) return base;
-    for (let n = 2; ; n++) if (!this.cache.named(`${base}.${n}`)) return `${base}.${n}`;
   }
 }
 

@@ -1,4 +1,5 @@
 /** After a restart the LMA says so by itself to the MAGs of before: Heartbeat responses that nobody has asked for (RFC 5847 §3.2). */
+import { Deadlines } from '../deadlines.ts';
 import { type Endpoint, endpointKey } from '../endpoint.ts';
 import type { LmaContext } from './context.ts';
 
@@ -21,7 +22,8 @@ const PER_SECOND = 20;
 
 export class RestartAnnouncement {
   private readonly context: LmaContext;
-  private pending = new Map<string, Pending>();
+  private readonly pending = new Map<string, Pending>();
+  private readonly deadlines = new Deadlines<Pending>(({ due }) => due);
 
   constructor(context: LmaContext) {
     this.context = context;
@@ -33,7 +35,9 @@ export class RestartAnnouncement {
     const trusted = peers.filter(({ endpoint }) => policy.trusts(endpoint.address));
     for (const [i, peer] of trusted.entries()) {
       const due = now.elapsed + Math.floor(i / PER_SECOND) * 1000;
-      this.pending.set(endpointKey(peer.endpoint), { ...peer, due, said: 0 });
+      const pending = { ...peer, due, said: 0 };
+      this.pending.set(endpointKey(peer.endpoint), pending);
+      this.deadlines.watch(pending);
     }
   }
 
@@ -43,21 +47,23 @@ export class RestartAnnouncement {
   }
 
   nextDeadline(): number {
-    let next = Infinity;
-    for (const { due } of this.pending.values()) next = Math.min(next, due);
-    return next;
+    return this.deadlines.next() ?? Infinity;
   }
 
   tick(): void {
     const { now, peers, config } = this.context;
-    for (const [key, pending] of this.pending) {
-      if (pending.due > now.elapsed) continue;
+    for (
+      let pending = this.deadlines.take(now.elapsed);
+      pending;
+      pending = this.deadlines.take(now.elapsed)
+    ) {
       if (pending.said === TIMES || peers.find(pending.endpoint)) {
-        this.pending.delete(key);
+        this.pending.delete(endpointKey(pending.endpoint));
         continue;
       }
       pending.said += 1;
       pending.due = now.elapsed + REPEAT_MS * pending.said;
+      this.deadlines.watch(pending);
       const options = [{ option: 'restart-counter', counter: config.restartCounter } as const];
       this.context.send(
         { message: 'heartbeat', response: true, unsolicited: true, sequence: 0, options },

@@ -1,10 +1,12 @@
 /** Binding Revocation in both directions (RFC 5846): by the operator, on handoff, and by a MAG. */
+import { Deadlines } from '../deadlines.ts';
 import type { Arrival, Endpoint } from '../endpoint.ts';
+import type { BindingUpdate } from '../wire/message/binding-update.ts';
 import { type Revocation, RevocationFlag } from '../wire/message/revocation.ts';
-import { globalRefusal, nameOf, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
+import { globalRefusal, Handoff, nameOf, RevocationStatus, RevocationTrigger } from '../wire/numbers.ts';
 import { identifierText } from '../wire/option/identifier.ts';
 import { findOption, findOptions, type MobilityOption } from '../wire/options.ts';
-import { type Binding, PLAIN_BID, type Session } from './binding-cache.ts';
+import { type Binding, PLAIN_BID, type Session, unbind } from './binding-cache.ts';
 import { count, type LmaContext } from './context.ts';
 
 /** First retransmission of a BRI, and the longest (RFC 5846 §13: InitMINDelayBRIs, MAX_BRACK_TIMEOUT). */
@@ -13,9 +15,12 @@ const BRI_MAX_MS = 2000;
 const BRI_RETRIES = 1;
 
 const NOWHERE: ReadonlySet<string> = new Set();
+const LAST_SEQUENCE = 0xffff;
 
 interface OutstandingBri {
   readonly message: Revocation;
+  /** null: all bindings of the session with this MAG. */
+  readonly bid: number | null;
   readonly from: Endpoint;
   readonly to: Endpoint;
   readonly node: string;
@@ -24,11 +29,15 @@ interface OutstandingBri {
   at: number;
   delay: number;
   retries: number;
+  /** It is only kept because of extensions that are still on their way. */
+  answered: boolean;
 }
 
 export class Revocations {
   private readonly context: LmaContext;
   private readonly outstanding = new Map<number, OutstandingBri>();
+  private readonly byNode = new Map<string, Set<OutstandingBri>>();
+  private readonly deadlines = new Deadlines<OutstandingBri>(({ at }) => at);
   private sequence = 0;
 
   constructor(context: LmaContext) {
@@ -36,16 +45,14 @@ export class Revocations {
   }
 
   nextDeadline(): number {
-    let next = Infinity;
-    for (const { at } of this.outstanding.values()) next = Math.min(next, at);
-    return next;
+    return this.deadlines.next() ?? Infinity;
   }
 
   /** Repeats what has had no answer. */
   tick(): void {
-    for (const [sequence, bri] of this.outstanding) {
-      if (bri.at <= this.context.now.elapsed) this.retransmit(sequence, bri);
-    }
+    const { elapsed } = this.context.now;
+    for (let bri = this.deadlines.take(elapsed); bri; bri = this.deadlines.take(elapsed))
+      this.retransmit(bri);
   }
 
   /** The operator's word: one binding or, without BID, the session. */
@@ -62,7 +69,21 @@ export class Revocations {
       const whole = bid === undefined;
       this.indicate(session, binding, whole ? null : bid, RevocationTrigger.ADMINISTRATIVE, NOWHERE);
     }
-    for (const binding of bindings) this.context.cache.deleteBinding(session, binding.bid);
+    for (const binding of bindings) unbind(this.context.cache, session, binding);
+    this.context.settle(session);
+  }
+
+  /**
+   * The data plane has no room for the session: the path that came last is given up, or the session if there is no other. Its MAG may ask
+   * again by itself, for there may be room by then.
+   */
+  refused(name: string): void {
+    const session = this.context.cache.named(name);
+    const last = session && [...session.bindings.values()].at(-1);
+    if (!last) return;
+    const bid = session.bindings.size > 1 ? last.bid : null;
+    this.indicate(session, last, bid, RevocationTrigger.OUT_OF_SYNC, NOWHERE);
+    unbind(this.context.cache, session, last);
     this.context.settle(session);
   }
 
@@ -75,9 +96,24 @@ export class Revocations {
 
   /** The MAG at `address` registers the node: it is not told any more that the node has left it before. */
   isBack({ nodeKey }: Session, { address }: Endpoint): void {
-    for (const [sequence, { node, left }] of this.outstanding) {
-      if (node === nodeKey && left.has(address)) this.outstanding.delete(sequence);
+    for (const bri of this.byNode.get(nodeKey) ?? []) if (bri.left.has(address)) this.settle(bri);
+  }
+
+  /**
+   * Whether the PBU extends (HI 5) what the operator has just revoked: it was sent before its MAG knew, which will not have the binding
+   * any more when the answer comes. If it never gets to know, the PBU that it repeats is taken.
+   */
+  crosses({ options, lifetime }: BindingUpdate, { address }: Endpoint): boolean {
+    if (!this.byNode.size || lifetime === 0) return false;
+    const identity = findOption(options, 'mn-identifier');
+    const revoked = identity && this.byNode.get(identifierText(identity));
+    if (!revoked || findOption(options, 'handoff-indicator')?.indicator !== Handoff.NOT_CHANGED) return false;
+    const bid = findOption(options, 'mag-multipath-binding')?.bid ?? PLAIN_BID;
+    for (const { message, to, bid: revokedBid } of revoked) {
+      if (message.code !== RevocationTrigger.ADMINISTRATIVE || to.address !== address) continue;
+      if (revokedBid === null || revokedBid === bid) return true;
     }
+    return false;
   }
 
   private indicate(
@@ -87,7 +123,6 @@ export class Revocations {
     trigger: number,
     left: ReadonlySet<string>,
   ): void {
-    this.sequence = (this.sequence + 1) & 0xffff;
     const options: MobilityOption[] = [{ option: 'mn-identifier', ...session.identity }];
     for (const prefix of session.prefixes)
       options.push({ option: 'home-network-prefix', prefix, offLink: false });
@@ -105,37 +140,64 @@ export class Revocations {
       message: 'revocation',
       acknowledgement: false,
       code: trigger,
-      sequence: this.sequence,
+      sequence: this.nextSequence(),
       flags: RevocationFlag.PROXY,
       options,
     };
     const { local: from, signaling: to } = binding;
     const at = this.context.now.elapsed + BRI_FIRST_MS;
     const node = session.nodeKey;
-    const bri = { message, from, to, node, left, at, delay: BRI_FIRST_MS, retries: 0 };
+    const bri = { message, bid, from, to, node, left, at, delay: BRI_FIRST_MS, retries: 0, answered: false };
     this.outstanding.set(message.sequence, bri);
+    const others = this.byNode.get(node);
+    if (others) others.add(bri);
+    else this.byNode.set(node, new Set([bri]));
+    this.deadlines.watch(bri);
     this.context.send(message, from, to);
   }
 
-  private retransmit(sequence: number, bri: OutstandingBri): void {
+  /** One that no other revocation has; if all have one, the oldest is waited for no longer. */
+  private nextSequence(): number {
+    if (this.outstanding.size > LAST_SEQUENCE) this.settle(this.outstanding.values().next().value!);
+    do this.sequence = (this.sequence + 1) & LAST_SEQUENCE;
+    while (this.outstanding.has(this.sequence));
+    return this.sequence;
+  }
+
+  /** Nothing more is said or expected. */
+  private settle(bri: OutstandingBri): void {
+    this.outstanding.delete(bri.message.sequence);
+    this.deadlines.forget(bri);
+    const others = this.byNode.get(bri.node)!;
+    others.delete(bri);
+    if (!others.size) this.byNode.delete(bri.node);
+  }
+
+  private retransmit(bri: OutstandingBri): void {
+    if (bri.answered) {
+      this.settle(bri);
+      return;
+    }
     if (bri.retries >= BRI_RETRIES) {
-      this.outstanding.delete(sequence);
+      this.settle(bri);
       this.context.log('warn', 'MAG did not answer the revocation', bri.node, bri.to.address);
       return;
     }
     bri.retries += 1;
     bri.delay = Math.min(bri.delay * 2, BRI_MAX_MS);
     bri.at = this.context.now.elapsed + bri.delay;
+    this.deadlines.watch(bri);
     this.context.send(bri.message, bri.from, bri.to);
   }
 
   acknowledgement(message: Revocation, from: Endpoint): void {
     const bri = this.outstanding.get(message.sequence);
-    if (!bri || bri.to.address !== from.address) {
+    if (!bri || bri.answered || bri.to.address !== from.address) {
       count(this.context.ignored, 'unmatched-bra');
       return;
     }
-    this.outstanding.delete(message.sequence);
+    bri.answered = true;
+    if (bri.message.code !== RevocationTrigger.ADMINISTRATIVE) this.settle(bri);
     // A binding that is not there is what was wanted, as after the BRI over another path of the session.
     if (message.code >= 128 && message.code !== RevocationStatus.BINDING_DOES_NOT_EXIST) {
       this.context.log(
@@ -184,7 +246,7 @@ export class Revocations {
     for (const session of sessions) {
       for (const binding of [...session.bindings.values()]) {
         if (bids.length && !bids.includes(binding.bid)) continue;
-        this.context.cache.deleteBinding(session, binding.bid);
+        unbind(this.context.cache, session, binding);
       }
       this.context.log('info', 'bindings revoked by the MAG', session.nodeKey, from.address);
       this.context.settle(session);

@@ -79,6 +79,9 @@ export class Acceptance {
     session.offLink = answer.offLink;
     // Without a Reply IPv4 MUST NOT be enabled (RFC 5844 §3.2.2).
     session.homeAddress = session.asks.ipv4 ? answer.homeAddress : null;
+    // The answer to a PBU from before the node gave it back.
+    if (session.addressReleased && answer.homeAddress !== null)
+      this.plan.giveBack(session, answer.homeAddress);
     session.router = session.homeAddress ? answer.router : null;
     session.delegated = session.asks.delegated.length ? [...answer.delegated] : [];
     if (answer.linkLocal !== null) session.linkLocal = answer.linkLocal;

@@ -9,7 +9,7 @@ import type { MagMultipathBinding } from '../wire/option/mag-multipath-binding.t
 import type { WanMetrics } from '../tunnel-session.ts';
 import { findOption, findOptions, type OptionOf } from '../wire/options.ts';
 import { decodeWanMetrics, metricsOfQos } from '../wan-metrics.ts';
-import type { MagSession, Round } from './update-list.ts';
+import type { MagSession, Transmission } from './update-list.ts';
 
 export interface Answer {
   readonly ack: BindingAck;
@@ -71,19 +71,19 @@ export function readAnswer(ack: BindingAck, bid: number, vendor: number): Answer
  */
 export function mismatch(
   { options }: BindingAck,
-  session: MagSession,
-  round: Round,
+  { node }: MagSession,
+  sent: Transmission,
   strict: boolean,
 ): string | undefined {
   const identity = findOption(options, 'mn-identifier');
-  if (strict && identity && identifierText(identity) !== session.node) return 'MN Identifier';
+  if (strict && identity && identifierText(identity) !== node) return 'MN Identifier';
   const handoff = findOption(options, 'handoff-indicator');
   // 0 stands for "the PBU had none" (§5.3.6).
-  if (handoff && handoff.indicator !== round.handoff) return 'Handoff Indicator';
+  if (handoff && handoff.indicator !== sent.handoff) return 'Handoff Indicator';
   const technology = findOption(options, 'access-technology-type');
-  if (technology && technology.technology !== session.technology) return 'Access Technology Type';
+  if (technology && technology.technology !== sent.technology) return 'Access Technology Type';
   const linkLayer = findOption(options, 'mn-link-layer-identifier');
-  if (linkLayer && hex(linkLayer.identifier) !== hex(session.linkLayer ?? new Uint8Array())) {
+  if (linkLayer && hex(linkLayer.identifier) !== hex(sent.linkLayer ?? new Uint8Array())) {
     return 'MN Link-layer Identifier';
   }
   return undefined;

@@ -26,6 +26,10 @@ export type MagEvent =
   | { readonly event: 'detach'; readonly node: string; readonly interface: string }
   /** The node has given delegated prefixes back (RFC 7148 §5.1.3.1). */
   | { readonly event: 'release'; readonly node: string; readonly prefixes: readonly string[] }
+  /** The node has given its IPv4 home address back (RFC 5844 §3.4.3); one that has nothing else leaves instead. */
+  | { readonly event: 'release-address'; readonly node: string }
+  /** The node asks for an IPv4 home address, perhaps after it has given one back. */
+  | { readonly event: 'address'; readonly node: string }
   /** The node asks for delegated prefixes, after it has given all of them back. */
   | { readonly event: 'delegation'; readonly node: string }
   /** A WAN interface as it is now; its first event lets it be used. */

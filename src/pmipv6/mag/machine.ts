@@ -5,14 +5,15 @@
 import type { Effect } from '../effect.ts';
 import type { Endpoint, Instant } from '../endpoint.ts';
 import type { FlowBinding } from '../flow-binding.ts';
+import { NodePatterns } from '../node-patterns.ts';
 import type { Message } from '../wire/mobility-header.ts';
 import { BindingErrorStatus, Handoff } from '../wire/numbers.ts';
 import { hex } from '../wire/octets.ts';
-import type { MagConfig } from './config.ts';
+import type { MagConfig, MagNode } from './config.ts';
 import { count, MagContext } from './context.ts';
 import type { MagEvent } from './event.ts';
 import { Heartbeats } from './heartbeat.ts';
-import { asksOf, newSession, Profiles } from './sessions.ts';
+import { askForAll, newSession } from './sessions.ts';
 import { Reconfiguration } from './reconfiguration.ts';
 import { Registration } from './registration.ts';
 import { Revival } from './revival.ts';
@@ -34,7 +35,7 @@ export interface MagStatistics {
 
 export class MagMachine {
   private readonly context: MagContext;
-  private profiles: Profiles;
+  private profiles: NodePatterns<MagNode>;
   private readonly registration: Registration;
   private readonly revocations: Revocations;
   private readonly heartbeats: Heartbeats;
@@ -44,7 +45,7 @@ export class MagMachine {
 
   constructor(config: MagConfig) {
     this.context = new MagContext(config);
-    this.profiles = new Profiles(config.nodes);
+    this.profiles = new NodePatterns(config.nodes);
     this.registration = new Registration(this.context, (path) => this.heartbeats.watch(path));
     this.revocations = new Revocations(this.context, this.registration);
     this.heartbeats = new Heartbeats(this.context, (sessions, path) => this.bindingsLost(sessions, path));
@@ -67,6 +68,12 @@ export class MagMachine {
         break;
       case 'release':
         this.release(event.node, event.prefixes);
+        break;
+      case 'release-address':
+        this.releaseAddress(event.node);
+        break;
+      case 'address':
+        this.address(event.node);
         break;
       case 'delegation':
         this.delegation(event.node);
@@ -105,7 +112,7 @@ export class MagMachine {
    */
   reconfigure(config: MagConfig, now: Instant, news: readonly WanState[] = []): Effect[] {
     this.begin(now);
-    this.profiles = new Profiles(config.nodes);
+    this.profiles = new NodePatterns(config.nodes);
     this.reconfiguration.carryOut(config, this.profiles, news);
     this.heartbeats.reconfigure();
     this.runTimers();
@@ -285,6 +292,31 @@ export class MagMachine {
     if (session && !session.delegated.length) this.askForPrefixes(session, session.profile.delegated);
   }
 
+  /** The LMA is told by a PBU about that address alone (RFC 5844 §3.1.2.5). */
+  private releaseAddress(node: string): void {
+    const session = this.context.list.ofNode(node);
+    if (!session?.homeAddress || !session.asks.ipv4 || !session.asks.ipv6) return;
+    const { homeAddress } = session;
+    session.homeAddress = null;
+    session.router = null;
+    session.asks = { ...session.asks, ipv4: false };
+    session.addressReleased = true;
+    this.registration.plan.giveBack(session, homeAddress);
+    this.registration.attend(session);
+  }
+
+  /** The node has to ask again as long as the LMA does not know that it had given its address back. */
+  private address(node: string): void {
+    const session = this.context.list.ofNode(node);
+    if (!session?.addressReleased || session.farewells.some(({ homeAddress }) => homeAddress !== null))
+      return;
+    session.addressReleased = false;
+    session.formerAddress = null;
+    session.asks = { ...session.asks, ipv4: true };
+    this.registration.extendOnce(session);
+    this.registration.attend(session);
+  }
+
   private askForPrefixes(session: MagSession, delegated: readonly string[]): void {
     session.asks = { ...session.asks, delegated };
     this.registration.extendOnce(session);
@@ -319,8 +351,8 @@ export class MagMachine {
     link.metrics = metrics;
     for (const session of [...this.context.list.all()]) {
       const path = session.paths.find((each) => each.link === link);
-      if (!path?.active) continue;
-      this.registration.extend(session, path);
+      if (!path) continue;
+      this.registration.tellAgain(session, path);
       this.registration.attend(session);
     }
   }
@@ -337,7 +369,7 @@ export class MagMachine {
     session.suspended = false;
     session.denied = null;
     session.away = false;
-    session.asks = asksOf(this.context, session.profile);
+    askForAll(this.context, session);
     for (const path of session.paths) path.revoked = false;
     session.flows.forget();
     if (session.multipath === 'off') session.multipath = 'unknown';

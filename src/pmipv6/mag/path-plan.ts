@@ -56,10 +56,37 @@ export class PathPlan {
     if (say && careOf && lma && until > this.context.now.elapsed) {
       const multipath =
         session.multipath === 'on' || (session.multipath === 'unknown' && (round?.multipath ?? false));
-      session.farewells.push({ path, careOf, lma, multipath, until, draining, round: null });
+      session.farewells.push({
+        path,
+        careOf,
+        lma,
+        multipath,
+        until,
+        homeAddress: null,
+        draining,
+        round: null,
+      });
     }
     clearPath(path);
     if (session.lead === path) session.lead = null;
+  }
+
+  /** The LMA is told that the node does not want its home address any more, by one of the paths. */
+  giveBack(session: MagSession, homeAddress: string): void {
+    session.formerAddress = homeAddress;
+    const path = session.paths.find(({ active }) => active);
+    if (!path || session.farewells.some((farewell) => farewell.homeAddress !== null)) return;
+    const { careOf, lma, expires } = path;
+    session.farewells.push({
+      path,
+      careOf: careOf!,
+      lma: lma!,
+      multipath: false,
+      until: expires!,
+      homeAddress,
+      draining: null,
+      round: null,
+    });
   }
 
   /** All of the LMA's bindings of the session are void: start as with a node that has just come, but ask for the same prefixes. */
@@ -69,6 +96,7 @@ export class PathPlan {
       path.known = false;
     }
     session.farewells = [];
+    session.formerAddress = null;
     session.flows.forget();
     session.multipath = 'unknown';
     session.lead = null;
@@ -130,6 +158,8 @@ export class PathPlan {
 
   private end(session: MagSession): void {
     const say = session.denied === null;
+    // Its de-registration names that address as well.
+    session.farewells = session.farewells.filter(({ homeAddress }) => homeAddress === null);
     for (const path of session.paths) {
       if (path.careOf)
         this.leave(session, path, say && (session.multipath !== 'off' || path === session.lead));
@@ -145,6 +175,7 @@ export class PathPlan {
 /** The registration of this path takes the place of the binding that the farewell is about. */
 function isVoid(farewell: Farewell, { lma }: MagSession, path: Path): boolean {
   const { address } = farewell.lma;
+  if (farewell.homeAddress !== null) return false;
   if (address !== lma.ipv6 && address !== lma.ipv4) return false;
   return farewell.path.bid === path.bid || !farewell.multipath;
 }

@@ -1,10 +1,11 @@
 /** Goes over to another configuration while running (docs/mag.md): what every session has to do about it, and what is left behind. */
+import type { NodePatterns } from '../node-patterns.ts';
 import type { LmaAddress, LogicalNode, MagConfig, MagNode } from './config.ts';
 import type { MagContext } from './context.ts';
 import { wanted } from './path-plan.ts';
 import { tunnelPath } from './publication.ts';
 import type { Registration } from './registration.ts';
-import { asksOf, newPath, newSession, type Profiles, usableLinks } from './sessions.ts';
+import { askForAll, newPath, newSession, usableLinks } from './sessions.ts';
 import { Pace } from './pace.ts';
 import type { MagSession, Path } from './update-list.ts';
 import { pairOf, type WanLink, type WanState } from './wan-links.ts';
@@ -38,7 +39,7 @@ export class Reconfiguration {
   }
 
   /** `profiles` are those of `config`; `news`: interfaces that are new in it, as they are. */
-  carryOut(config: MagConfig, profiles: Profiles, news: readonly WanState[]): void {
+  carryOut(config: MagConfig, profiles: NodePatterns<MagNode>, news: readonly WanState[]): void {
     const { context, registration } = this;
     const changes = this.change(config, news);
     const logicalNodes = new Map(config.logicalNodes.map((node) => [node.identity, node]));
@@ -144,7 +145,7 @@ export class Reconfiguration {
       registration.reregister(session);
     }
     if (changes.told || differ(asked(old), asked(profile))) {
-      session.asks = asksOf(context, profile);
+      askForAll(context, session);
       session.denied = null;
       registration.tellAgain(session);
     }

@@ -11,8 +11,15 @@ import { asksForMultipath, PathPlan, wanted } from './path-plan.ts';
 import { publish } from './publication.ts';
 import { Rejection } from './rejection.ts';
 import { FAREWELL_TRIES, Rounds } from './rounds.ts';
-import { asksOf, succeed } from './sessions.ts';
-import { bulkUnderWay, type Farewell, type MagSession, type Path, type Round } from './update-list.ts';
+import { askForAll, succeed } from './sessions.ts';
+import {
+  bulkUnderWay,
+  type Farewell,
+  type MagSession,
+  type Path,
+  type Round,
+  type Transmission,
+} from './update-list.ts';
 import { contact, pairsOf } from './wan-links.ts';
 
 /** Transmissions without an answer after which another path may lead, and after which a bulk re-registration is given up. */
@@ -77,18 +84,18 @@ export class Registration {
     }
   }
 
-  /** The node is on another access link: its bindings are registered anew with what has changed. */
+  /** The node is on another access link: its bindings are registered anew with what has changed, also where the LMA has yet to answer. */
   reregister(session: MagSession): void {
     for (const path of session.paths) {
       path.known = false;
-      if (path.active) path.round = this.rounds.open('register', path.lma!);
+      if (path.active || path.round) path.round = this.rounds.open('register', path.lma!);
     }
   }
 
   /** The LMA has lost the bindings. */
   restart(session: MagSession): void {
     this.plan.restart(session);
-    session.asks = asksOf(this.context, session.profile);
+    askForAll(this.context, session);
     session.bulkFrom = 0;
   }
 
@@ -221,11 +228,11 @@ export class Registration {
   }
 
   private giveUp(session: MagSession, farewell: Farewell): void {
-    session.bulkFrom = Math.max(session.bulkFrom, farewell.until);
+    if (farewell.homeAddress === null) session.bulkFrom = Math.max(session.bulkFrom, farewell.until);
     farewell.round!.due = Infinity;
     this.context.log(
       'warn',
-      `LMA does not answer the de-registration of BID ${farewell.path.bid}`,
+      `LMA does not answer the de-registration of ${farewell.homeAddress ?? `BID ${farewell.path.bid}`}`,
       session.node,
       farewell.lma.address,
     );
@@ -239,10 +246,10 @@ export class Registration {
     if (!(ack.flags & AckFlag.PROXY) && config.strict) return this.context.ignore('no-proxy-flag', from);
     const found = this.findRound(ack, from, to);
     if (!found) return this.context.ignore('unmatched-pba', from);
-    const { session, path, round, farewell } = found;
+    const { session, path, round, sent, farewell } = found;
     // There is no silence about it.
     round.began = null;
-    const different = mismatch(ack, session, round, config.strict);
+    const different = mismatch(ack, session, sent, config.strict);
     // Status 135 does not hold our number: if the rest differs as well, it is about another PBU, perhaps from before our restart.
     if (different && ack.status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)
       return this.context.ignore('unmatched-pba', from);
@@ -255,8 +262,7 @@ export class Registration {
     }
     const answer = readAnswer(ack, session.multipath === 'off' ? 1 : path.bid, config.vendor);
     // Of an older transmission only a yes counts: the younger one has overtaken it, or will be answered by itself.
-    const index = round.sent.findIndex(({ sequence }) => sequence === found.sequence);
-    if (!answer.accepted && index !== round.sent.length - 1)
+    if (!answer.accepted && sent !== round.sent.at(-1))
       return this.context.ignore('answer-to-older-pbu', from);
     if (impossibleParameters(answer)) {
       this.context.log(
@@ -275,8 +281,7 @@ export class Registration {
     if (farewell) this.farewellAnswered(session, farewell, answer.accepted, round);
     else {
       path.lastStatus = ack.status;
-      if (answer.accepted && answer.lifetime > 0)
-        this.acceptance.handle(session, path, answer, round.sent[index]!);
+      if (answer.accepted && answer.lifetime > 0) this.acceptance.handle(session, path, answer, sent);
       else if (!answer.accepted) this.rejection.handle(session, path, answer);
     }
     this.attend(session);
@@ -284,8 +289,10 @@ export class Registration {
 
   private farewellAnswered(session: MagSession, farewell: Farewell, accepted: boolean, round: Round): void {
     // Rejected for its number or its time: once more with fresh ones, as long as there are tries.
-    if (accepted) session.farewells = session.farewells.filter((other) => other !== farewell);
-    else if (round.sent.length < FAREWELL_TRIES) round.due = this.context.now.elapsed;
+    if (accepted) {
+      session.farewells = session.farewells.filter((other) => other !== farewell);
+      if (farewell.homeAddress !== null) session.formerAddress = null;
+    } else if (round.sent.length < FAREWELL_TRIES) round.due = this.context.now.elapsed;
   }
 
   private findRound(ack: BindingAck, from: Endpoint, to: Endpoint): Found | undefined {
@@ -295,14 +302,12 @@ export class Registration {
     for (const session of sessions) {
       for (const path of session.paths) {
         if (!path.round || path.lma!.address !== from.address) continue;
-        const sequence = matching(path.round, ack, path.careOf!.address === to.address);
-        if (sequence === undefined) continue;
-        return { session, path, round: path.round, sequence, farewell: null };
+        const sent = matching(path.round, ack, to);
+        if (sent) return { session, path, round: path.round, sent, farewell: null };
       }
       for (const farewell of session.farewells) {
-        const sequence = matching(farewell.round, ack, true);
-        if (sequence === undefined) continue;
-        return { session, path: farewell.path, round: farewell.round!, sequence, farewell };
+        const sent = matching(farewell.round, ack, to);
+        if (sent) return { session, path: farewell.path, round: farewell.round!, sent, farewell };
       }
     }
     return undefined;
@@ -313,16 +318,20 @@ interface Found {
   readonly session: MagSession;
   readonly path: Path;
   readonly round: Round;
-  /** Of the transmission that was answered. */
-  readonly sequence: number;
+  /** What was answered. */
+  readonly sent: Transmission;
   readonly farewell: Farewell | null;
 }
 
 /** The transmission that the PBA answers. Status 135 holds the LMA's number, which another request of ours may have as well: it is about the last one from there. */
-function matching(round: Round | null, { sequence, status }: BindingAck, here: boolean): number | undefined {
-  if (!round?.sent.length) return undefined;
-  if (status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW) return here ? round.sent.at(-1)!.sequence : undefined;
-  return round.sent.some((transmission) => transmission.sequence === sequence) ? sequence : undefined;
+function matching(
+  round: Round | null,
+  { sequence, status }: BindingAck,
+  { address }: Endpoint,
+): Transmission | undefined {
+  const last = round?.sent.at(-1);
+  if (status === Status.SEQUENCE_NUMBER_OUT_OF_WINDOW) return last?.from === address ? last : undefined;
+  return round?.sent.find((sent) => sent.sequence === sequence && sent.from === address);
 }
 
 function isLost({ round }: Farewell): boolean {

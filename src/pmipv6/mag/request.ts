@@ -23,6 +23,8 @@ export interface Subject {
   readonly alternateCareOf: string | null;
   /** Where the PBU leaves. */
   readonly careOf: Endpoint;
+  /** The IPv4 home address that it is about, and nothing else (RFC 5844 §3.1.2.5). */
+  readonly homeAddress: string | null;
 }
 
 /** Timestamps that lie further ahead of the clock are from before a correction of the clock: 1 s. */
@@ -43,8 +45,10 @@ export function buildUpdate(subject: Subject, config: MagConfig, utc: number): B
   const options = [
     ...nodeOptions(subject),
     ...(config.ordering === 'timestamp' ? [nextTimestamp(session, utc)] : []),
-    ...linkOptions(session, config),
-    ...addressOptions(session),
+    ...linkOptions(subject, config),
+    ...(subject.homeAddress === null
+      ? addressOptions(session, ending)
+      : [addressRequest(subject.homeAddress)]),
   ];
   if (gre) options.push({ option: 'gre-key', key: config.gre === 'keyless' ? null : session.downlinkKey });
   if (subject.multipath) {
@@ -61,9 +65,9 @@ export function buildUpdate(subject: Subject, config: MagConfig, utc: number): B
   return { message: 'binding-update', sequence: session.sequence, flags, lifetime, options };
 }
 
-function nodeOptions({ session, handoff }: Subject): MobilityOption[] {
+function nodeOptions({ session, handoff, homeAddress }: Subject): MobilityOption[] {
   const options: MobilityOption[] = [{ option: 'mn-identifier', ...session.identity }];
-  if (session.asks.ipv6) {
+  if (session.asks.ipv6 && homeAddress === null) {
     for (const prefix of session.prefixes.length ? session.prefixes : [ANY_IPV6]) {
       options.push({ option: 'home-network-prefix', prefix, offLink: false });
     }
@@ -73,25 +77,34 @@ function nodeOptions({ session, handoff }: Subject): MobilityOption[] {
   return options;
 }
 
-function linkOptions(session: MagSession, config: MagConfig): MobilityOption[] {
+function linkOptions({ session, homeAddress }: Subject, config: MagConfig): MobilityOption[] {
   const options: MobilityOption[] = [];
   // MUST be there if it is known and not zero, MUST NOT otherwise (RFC 5213 §6.9.1.1).
   if (session.linkLayer?.some((octet) => octet !== 0)) {
     options.push({ option: 'mn-link-layer-identifier', identifier: session.linkLayer });
   }
-  if (config.linkLocal === null && session.asks.ipv6) {
+  if (config.linkLocal === null && session.asks.ipv6 && homeAddress === null) {
     options.push({ option: 'link-local-address', address: session.linkLocal });
   }
   return options;
 }
 
-function addressOptions({ asks, homeAddress, delegated }: MagSession): MobilityOption[] {
+function addressOptions(
+  { asks, homeAddress, formerAddress, delegated }: MagSession,
+  ending: boolean,
+): MobilityOption[] {
   const options: MobilityOption[] = [];
-  if (asks.ipv4) options.push({ option: 'ipv4-home-address-request', prefix: homeAddress ?? ANY_IPV4 });
+  if (asks.ipv4) options.push(addressRequest(homeAddress ?? ANY_IPV4));
+  // Perhaps the LMA has it still: then the prefixes alone would not end the session (RFC 5844 §3.1.2.5).
+  else if (ending && formerAddress !== null) options.push(addressRequest(formerAddress));
   for (const prefix of delegated.length ? delegated : asks.delegated) {
     options.push({ option: 'delegated-mobile-network-prefix', prefix });
   }
   return options;
+}
+
+function addressRequest(prefix: string): MobilityOption {
+  return { option: 'ipv4-home-address-request', prefix };
 }
 
 /** Every accepted PBU removes the flows that it does not name, so each names them all (RFC 6089 §5.2.3). */

@@ -102,6 +102,11 @@ export class Revocations {
       path.known = false;
       path.revoked = bids.length > 0 && !again;
     }
+    // An extension that has crossed the revocation may have brought a binding back, which bulk ones would keep alive.
+    session.bulkFrom = Math.max(
+      session.bulkFrom,
+      this.context.now.elapsed + this.context.config.lifetime * 1000,
+    );
     if (!bids.length) {
       session.away = MOVED.has(trigger);
       if (again) this.registration.restart(session);

@@ -3,7 +3,7 @@ import type { Endpoint } from '../endpoint.ts';
 import { LIFETIME_UNIT_S } from '../wire/numbers.ts';
 import { findOptions } from '../wire/options.ts';
 import { count, type MagContext } from './context.ts';
-import { buildUpdate, handoffOf } from './request.ts';
+import { buildUpdate, handoffOf, type Subject } from './request.ts';
 import type { Farewell, MagSession, Path, Purpose, Round } from './update-list.ts';
 import { contact, pairOf } from './wan-links.ts';
 
@@ -26,7 +26,6 @@ export class Rounds {
       reserved: false,
       due: this.context.now.elapsed,
       delay: this.context.anchors.of(lma.address).timers.firstTimeout,
-      handoff: 0,
       multipath: false,
       gre: false,
       forcedUdp: false,
@@ -39,15 +38,13 @@ export class Rounds {
     const round = path.round!;
     const lma = path.lma!;
     if (this.held(path, round, lma)) return;
-    round.handoff = handoffOf(session, path, round, this.context.config);
     round.multipath = wantsMultipath;
     this.send(
       session,
       path,
       round,
       { careOf: path.careOf!, lma, wan: path.link.config.name },
-      null,
-      overwrite,
+      { alternateCareOf: null, overwrite, homeAddress: null },
     );
   }
 
@@ -60,10 +57,10 @@ export class Rounds {
       return;
     }
     if (this.held(farewell.path, round, way.lma)) return;
-    round.handoff = handoffOf(session, farewell.path, round, this.context.config);
     round.multipath = farewell.multipath;
-    const dead = way.careOf.address === farewell.careOf.address ? null : farewell.careOf.address;
-    this.send(session, farewell.path, round, way, dead, false);
+    const { careOf, homeAddress } = farewell;
+    const alternateCareOf = way.careOf.address === careOf.address ? null : careOf.address;
+    this.send(session, farewell.path, round, way, { alternateCareOf, overwrite: false, homeAddress });
   }
 
   /** How the de-registration can reach the LMA now. */
@@ -103,23 +100,27 @@ export class Rounds {
     path: Path,
     round: Round,
     way: { readonly careOf: Endpoint; readonly lma: Endpoint; readonly wan: string },
-    alternateCareOf: string | null,
-    overwrite: boolean,
+    particulars: Pick<Subject, 'alternateCareOf' | 'overwrite' | 'homeAddress'>,
   ): void {
     const { context } = this;
     const { elapsed, utc } = context.now;
-    const { purpose, multipath, handoff } = round;
+    const { purpose, multipath } = round;
     const { careOf } = way;
-    const subject = { session, path, purpose, multipath, overwrite, handoff, alternateCareOf, careOf };
+    const handoff = handoffOf(session, path, round, context.config);
+    const subject = { session, path, purpose, multipath, handoff, careOf, ...particulars };
     const update = buildUpdate(subject, context.config, utc);
     count(context.sent, round.sent.length ? 'retransmission' : purpose);
     round.gre = session.asks.gre;
     round.forcedUdp = session.asks.forceUdp && careOf.port !== null;
     round.sent.push({
       sequence: update.sequence,
+      from: careOf.address,
       at: elapsed,
       until: elapsed + update.lifetime * LIFETIME_UNIT_S * 1000,
-      overwrite: overwrite && multipath,
+      handoff,
+      technology: session.technology,
+      linkLayer: session.linkLayer,
+      overwrite: particulars.overwrite && multipath,
       flows: findOptions(update.options, 'flow-identification'),
     });
     const anchor = context.anchors.of(way.lma.address);

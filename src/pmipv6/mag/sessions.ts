@@ -8,27 +8,6 @@ import { Pace } from './pace.ts';
 import type { MagSession, Path } from './update-list.ts';
 import type { WanLink } from './wan-links.ts';
 
-/** The profile of an attached node: the first whose identity, or pattern, matches. */
-export class Profiles {
-  private readonly exact = new Map<string, MagNode>();
-  private readonly ordered: { readonly test: RegExp; readonly node: MagNode }[] = [];
-
-  constructor(nodes: readonly MagNode[]) {
-    for (const node of nodes) {
-      if (!node.identity.includes('*')) {
-        if (!this.exact.has(node.identity)) this.exact.set(node.identity, node);
-        continue;
-      }
-      const test = new RegExp(`^${node.identity.split('*').map(escaped).join('.*')}$`, 's');
-      this.ordered.push({ test, node });
-    }
-  }
-
-  find(identity: string): MagNode | undefined {
-    return this.exact.get(identity) ?? this.ordered.find(({ test }) => test.test(identity))?.node;
-  }
-}
-
 export function newSession(
   context: MagContext,
   node: string,
@@ -38,7 +17,7 @@ export function newSession(
   const { config, list, now } = context;
   const identity = nai(node);
   const session: MagSession = {
-    name: list.freeName(identity),
+    name: list.names.take(node),
     identity,
     node,
     profile,
@@ -62,6 +41,8 @@ export function newSession(
     offLink: new Set(),
     homeAddress: profile.homeAddress,
     router: null,
+    formerAddress: null,
+    addressReleased: false,
     delegated: [],
     linkLocal: '::',
     asks: asksOf(context, profile),
@@ -123,7 +104,7 @@ export function newPath({ config }: MagContext, link: WanLink): Path {
 }
 
 /** What the profile and the configuration allow to ask for. */
-export function asksOf({ config, anchors }: MagContext, profile: MagNode): MagSession['asks'] {
+function asksOf({ config, anchors }: MagContext, profile: MagNode): MagSession['asks'] {
   const { ipv6, ipv4 } = profile.lma ?? config.lma;
   const ignoresGre = [ipv6, ipv4].some((address) => address !== null && anchors.of(address).ignoresGre);
   return {
@@ -135,14 +116,16 @@ export function asksOf({ config, anchors }: MagContext, profile: MagNode): MagSe
   };
 }
 
+/** All that the profile allows is asked for again, whatever the LMA has refused or the node has given back. */
+export function askForAll(context: MagContext, session: MagSession): void {
+  session.asks = asksOf(context, session.profile);
+  session.addressReleased = false;
+}
+
 /** A downlink key that no other session has: the LMA's packets name their session by it. */
 function freeKey({ config, list }: MagContext): number {
   for (;;) {
     const key = config.random() >>> 0;
     if (key !== 0 && !list.hasKey(key)) return key;
   }
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }

@@ -1,8 +1,9 @@
 /** The Binding Update List (RFC 6275 §11.1, RFC 5213 §6.1): the MAG's sessions, their paths, and what is on its way. */
 import { Deadlines } from '../deadlines.ts';
 import type { Endpoint } from '../endpoint.ts';
+import { SessionNames } from '../session-names.ts';
 import type { TunnelEncapsulation, TunnelPath, WanMetrics } from '../tunnel-session.ts';
-import { type Identifier, identifierText } from '../wire/option/identifier.ts';
+import type { Identifier } from '../wire/option/identifier.ts';
 import type { Flows } from './flows.ts';
 import type { OptionOf } from '../wire/options.ts';
 import type { LmaAddress, MagNode } from './config.ts';
@@ -13,10 +14,16 @@ export type Purpose = 'register' | 'refresh' | 'bulk' | 'deregister';
 
 export interface Transmission {
   readonly sequence: number;
+  /** Address that it left from, which is where the answer goes (RFC 5213 §5.3.6). */
+  readonly from: string;
   /** Elapsed milliseconds. */
   readonly at: number;
   /** When the LMA forgets what it has made of it. */
   readonly until: number;
+  /** What the answer has to repeat (RFC 5213 §6.9.1.2): it may come when the node is on another access link already. */
+  readonly handoff: number;
+  readonly technology: number;
+  readonly linkLayer: Uint8Array | null;
   /** O was set. */
   readonly overwrite: boolean;
   /** The flows that it defined (RFC 6089). */
@@ -37,7 +44,6 @@ export interface Round {
   /** What the one after it will wait. */
   delay: number;
   /** What the last transmission held. */
-  handoff: number;
   multipath: boolean;
   gre: boolean;
   forcedUdp: boolean;
@@ -71,7 +77,7 @@ export interface Path {
   dead: boolean;
 }
 
-/** A binding that the LMA still has and should not: its path is gone, or its node. */
+/** A binding that the LMA still has and should not: its path is gone, or its node; or an address that the node has given back. */
 export interface Farewell {
   readonly path: Path;
   readonly careOf: Endpoint;
@@ -79,6 +85,8 @@ export interface Farewell {
   readonly multipath: boolean;
   /** When the LMA forgets it by itself. */
   readonly until: number;
+  /** The IPv4 home address that it is about, and not the binding (RFC 5844 §3.1.2.5). */
+  readonly homeAddress: string | null;
   /** What packets still come by while the LMA has not let go; null: nothing. */
   readonly draining: TunnelPath | null;
   /** null: there is no way to tell it at present. */
@@ -121,6 +129,10 @@ export interface MagSession {
   offLink: ReadonlySet<string>;
   homeAddress: string | null;
   router: string | null;
+  /** Home address that the node has given back, until the LMA has confirmed that; null: none. */
+  formerAddress: string | null;
+  /** The node has given its home address back: it may ask for one again. */
+  addressReleased: boolean;
   delegated: string[];
   linkLocal: string;
   /** What is asked for: less than the profile allows once the LMA has refused a part. */
@@ -148,6 +160,7 @@ export class UpdateList {
   private readonly byNode = new Map<string, MagSession>();
   private readonly byName = new Map<string, MagSession>();
   private readonly keys = new Set<number>();
+  readonly names = new SessionNames();
   readonly deadlines = new Deadlines<MagSession>((session) => this.deadlineOf(session));
 
   get size(): number {
@@ -179,18 +192,9 @@ export class UpdateList {
   remove(session: MagSession): void {
     this.byNode.delete(session.node);
     this.byName.delete(session.name);
+    this.names.release(session.name);
     this.keys.delete(session.downlinkKey);
     this.deadlines.forget(session);
-  }
-
-  /** The identity as far as a session name allows, with a number if it is taken. */
-  freeName(identity: Identifier): string {
-    const base =
-      identifierText(identity)
-        .replace(/[^\w.@-]/g, '_')
-        .slice(0, 56) || 'node';
-    if (!this.byName.has(base)) return base;
-    for (let n = 2; ; n++) if (!this.byName.has(`${base}.${n}`)) return `${base}.${n}`;
   }
 
   private deadlineOf(session: MagSession): number | null {

@@ -1,4 +1,5 @@
 /** The sessions that the observer believes in, found by node, by prefix and by name. */
+import { SessionNames } from '../session-names.ts';
 import type { TunnelEncapsulation, TunnelPath, TunnelSession, WanMetrics } from '../tunnel-session.ts';
 import { DATA_PORT } from '../wire/numbers.ts';
 import { PLAIN_BID } from '../lma/binding-cache.ts';
@@ -69,6 +70,7 @@ export function tunnelSessionOf(session: ObservedSession, role: 'mag' | 'lma'): 
 }
 
 export class ObservedSessions {
+  readonly #names = new SessionNames();
   readonly #byName = new Map<string, ObservedSession>();
   readonly #byNode = new Map<string, ObservedSession[]>();
   readonly #byPrefix = new Map<string, ObservedSession>();
@@ -96,7 +98,7 @@ export class ObservedSessions {
   /** An empty session for a node, not found by prefix yet. */
   create(node: string): ObservedSession {
     const session: ObservedSession = {
-      name: this.#freeName(node),
+      name: this.#names.take(node),
       node,
       homePrefixes: [],
       homeAddress: null,
@@ -128,15 +130,9 @@ export class ObservedSessions {
   remove(session: ObservedSession): void {
     this.setPrefixes(session, { homePrefixes: [], homeAddress: null, delegated: [] });
     this.#byName.delete(session.name);
+    this.#names.release(session.name);
     const others = this.ofNode(session.node).filter((other) => other !== session);
     if (others.length) this.#byNode.set(session.node, others);
     else this.#byNode.delete(session.node);
-  }
-
-  /** The identity as far as a session name allows, with a number if it is taken. */
-  #freeName(node: string): string {
-    const base = node.replace(/[^\w.@-]/g, '_').slice(0, 56) || 'node';
-    if (!this.#byName.has(base)) return base;
-    for (let n = 2; ; n++) if (!this.#byName.has(`${base}.${n}`)) return `${base}.${n}`;
   }
 }

@@ -1,9 +1,9 @@
 /** What must not wear out in an LMA that runs for years: numbers of sessions, memory of sessions that have gone. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { parseAddress } from '../../../src/ip.ts';
 import { PrefixPool } from '../../../src/pmipv6/lma/prefix-pool.ts';
 import { findOption } from '../../../src/pmipv6/wire/options.ts';
-import { LmaBench } from '../../support/lma-bench.ts';
+import { LMAA, LmaBench } from '../../support/lma-bench.ts';
 
 test(
   'link-local addresses of access links are addresses after 65,535 sessions as well, and each is new',
@@ -24,6 +24,44 @@ test(
       expect([...parseAddress(address).bytes.subarray(0, 2)]).toEqual([0xfe, 0x80]);
   },
 );
+
+test('MAGs are remembered whatever comes from invented addresses; a PBU looks at none of the others', () => {
+  const bench = new LmaBench({
+    mags: [{ prefix: '2001:db8:a::/48', identity: null }],
+    heartbeat: { intervalSeconds: 60, missingAllowed: 3 },
+  });
+  const to = { address: LMAA, port: null };
+  const beat = {
+    message: 'heartbeat',
+    response: false,
+    unsolicited: false,
+    sequence: 1,
+    options: [],
+  } as const;
+  for (let mag = 1; mag <= 1000; mag++) {
+    const from = { address: `2001:db8:a::${mag.toString(16)}`, port: null };
+    if (mag === 1) bench.send({ from: from.address });
+    bench.message(beat, from, to);
+  }
+  for (let n = 0; n < 70_000; n++)
+    bench.deliver(
+      { message: 'binding-update', sequence: 1, flags: 0x8200, lifetime: 10, options: [] },
+      {
+        from: `2001:db8:dead:${n >> 8}::${(n & 255).toString(16)}`,
+      },
+    );
+  expect(bench.lma.formerPeers()).toHaveLength(1);
+  const walks = vi.spyOn(Map.prototype, 'values');
+  bench.send({ mn: 'b@example.org' });
+  bench.lma.nextDeadline();
+  const longest = Math.max(0, ...walks.mock.contexts.map((map) => (map as Map<unknown, unknown>).size));
+  walks.mockRestore();
+  expect(longest).toBeLessThan(100);
+  // The one that has a binding is asked, the others are not.
+  bench.pass(61_000);
+  const asked = bench.effects.filter((effect) => effect.effect === 'send');
+  expect(asked.map(({ to: { address } }) => address)).toEqual(['2001:db8:a::1']);
+});
 
 test('a large pool gives prefixes out again after a rest, and remembers few that it got back', () => {
   const inUse = new Set<string>();

@@ -272,6 +272,10 @@ describe('LMA: the neighbours of RFC 5213', () => {
     const ack = bench.send({ prefixes: [], lifetime: 0, handoff: 4, options: [hoa('198.51.100.2/29')] });
     expect(ack?.status).toBe(0);
     expect(bench.installed.get('mn1@example.org')!.prefixes).toEqual(['2001:db8:1000::/64']);
+    // The answer was lost: once more, it is still about IPv4 alone.
+    const again = bench.send({ prefixes: [], lifetime: 0, handoff: 4, options: [hoa('198.51.100.2/29')] });
+    expect(again?.status).toBe(0);
+    expect(bench.installed.get('mn1@example.org')!.prefixes).toEqual(['2001:db8:1000::/64']);
   });
 
   it('RFC 5844 §4.1: UDP is answered at the port it came from, with NAT Detection F', () => {

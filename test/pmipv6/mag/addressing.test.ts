@@ -27,6 +27,75 @@ describe('MAG: RFC 5844 §3.2, IPv4 home address', () => {
     expect(optionOf(bench.pass(560_000)[0], 'ipv4-home-address-request')!.prefix).toBe('203.0.113.9/24');
   });
 
+  it('§3.4.3: the address that the node gives back is de-registered by itself, and another asked for when it wants one', () => {
+    const node = 'mn4@example.org';
+    const bench = MagBench.joined(
+      { logicalNodes: [], nodes: [{ ...NODE4, identity: '*@example.org' }] },
+      { ipv4: { pool: '203.0.113.0/24', router: '203.0.113.1' } },
+    );
+    bench.up('lte', LTE);
+    bench.event({ event: 'attach', node, interface: 'lan0', linkLayer: null, technology: 3 });
+    bench.up('wlan', WLAN);
+    bench.pass(2000);
+    const atLma = () => [...bench.lma!.sessions()].map(({ homeAddress }) => homeAddress);
+    const first = atLma()[0]!;
+    expect(bench.grants.get(node)!.homeAddress!.address).toBe(first.split('/')[0]);
+    bench.take();
+    bench.event({ event: 'release-address', node });
+    const [release, ...others] = bench.updates();
+    expect(others).toEqual([]);
+    expect(release!.message.lifetime).toBe(0);
+    expect(release!.message.options.map(({ option }) => option)).toEqual([
+      ...['mn-identifier', 'handoff-indicator', 'access-technology-type', 'timestamp'],
+      'ipv4-home-address-request',
+    ]);
+    expect(optionOf(release, 'ipv4-home-address-request')!.prefix).toBe(first);
+    expect(atLma()).toEqual([null]);
+    expect(bench.grants.get(node)).toMatchObject({ homeAddress: null, homePrefixes: [{}] });
+    expect(bench.bids(node)).toEqual([1, 2]);
+    expect(bench.lmaBids(node)).toEqual([1, 2]);
+    // No later PBU of any path brings it back.
+    bench.pass(1_200_000);
+    expect(atLma()).toEqual([null]);
+    expect(bench.installed.get(node)!.prefixes).toHaveLength(1);
+    bench.event({ event: 'address', node });
+    bench.pass(1000);
+    expect(atLma()[0]).not.toBe(null);
+    expect(bench.grants.get(node)!.homeAddress!.address).toBe(atLma()[0]!.split('/')[0]);
+    // Nothing of the kind for a node that has not given one back.
+    bench.take();
+    bench.event({ event: 'address', node });
+    expect(bench.updates()).toEqual([]);
+  });
+
+  it('§3.4.3: the LMA does not hear of it: named by the de-registration of the session; an older PBU brings it back: told again', () => {
+    const node = 'mn4@example.org';
+    const plain = { multipath: false, logicalNodes: [], nodes: [{ ...NODE4, identity: '*@example.org' }] };
+    const pool = { ipv4: { pool: '203.0.113.0/24', router: '203.0.113.1' } };
+    const bench = MagBench.joined(plain, pool);
+    bench.up('lte', LTE);
+    bench.event({ event: 'attach', node, interface: 'lan0', linkLayer: null, technology: 3 });
+    bench.dead.add('lte');
+    bench.event({ event: 'release-address', node });
+    bench.pass(10_000);
+    bench.dead.clear();
+    bench.event({ event: 'detach', node, interface: 'lan0' });
+    expect([...bench.lma!.sessions()][0]!.bindings.size).toBe(0);
+
+    const crossed = new MagBench(plain);
+    crossed.up('lte', LTE);
+    crossed.event({ event: 'attach', node, interface: 'lan0', linkLayer: null, technology: 3 });
+    crossed.answer(crossed.updates()[0]!, { multipath: false, options: REPLY });
+    crossed.event({ event: 'register', node });
+    const [extension] = crossed.updates();
+    crossed.event({ event: 'release-address', node });
+    const [release] = crossed.updates();
+    crossed.answer(release!, { lifetime: 0 });
+    crossed.answer(extension!, { multipath: false, options: REPLY });
+    expect(crossed.grants.get(node)!.homeAddress).toBe(null);
+    expect(crossed.pass(900).map(({ message }) => message.lifetime)).toEqual([0]);
+  });
+
   it('a PBA without Reply, or with an error in it: no IPv4', () => {
     const bench = new MagBench({ logicalNodes: [NODE4] });
     bench.answer(bench.up('lte', LTE)[0]!);

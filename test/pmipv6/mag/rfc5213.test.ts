@@ -382,4 +382,41 @@ describe('MAG: RFC 5213 §6.9.1.3, §6.9.1.4, extension, expiry, de-registration
     expect(bench.bids(PHYSICAL)).toEqual([1]);
     expect(bench.grants.get(PHYSICAL)!.interface).toBe('wlan0');
   });
+
+  it('§6.9.1.2(6): it moves before the LMA has answered: registered as it is now, and not denied for the answer', () => {
+    const bench = single({ logicalNodes: [] });
+    bench.up('lte', LTE);
+    bench.event(attach());
+    const [first] = bench.updates();
+    bench.event({
+      ...attach(),
+      interface: 'wlan0',
+      technology: 4,
+      linkLayer: Uint8Array.of(2, 0, 0, 0, 0, 9),
+    });
+    const [second] = bench.updates();
+    expect(optionOf(second, 'access-technology-type')!.technology).toBe(4);
+    bench.answer(first!);
+    expect(bench.status().denied).toBe(null);
+    bench.answer(second!);
+    expect(bench.bids(PHYSICAL)).toEqual([1]);
+  });
+
+  it('§6.9.1.2(6): the answer to an earlier transmission repeats what that one said', () => {
+    const bench = MagBench.joined({ logicalNodes: [] });
+    bench.up('lte', LTE);
+    bench.event({ ...attach(), node: 'a@example.org' });
+    bench.up('wlan', WLAN);
+    bench.lma = null;
+    // The LMA is known: both paths ask at once, and the second is repeated once the first stands, with another indicator.
+    bench.event({ ...attach(), node: 'b@example.org' });
+    const [lte, wlan] = bench.updates().slice(-2);
+    expect(optionOf(wlan, 'handoff-indicator')!.indicator).toBe(4);
+    bench.answer(lte!, { prefixes: ['2001:db8:1000:7::/64'] });
+    const [repeated] = bench.pass(1500);
+    expect(optionOf(repeated, 'handoff-indicator')!.indicator).toBe(1);
+    bench.answer(wlan!, { prefixes: ['2001:db8:1000:7::/64'] });
+    expect(bench.mag.sessions().map(({ denied }) => denied)).toEqual([null, null]);
+    expect(bench.bids('b@example.org')).toEqual([1, 2]);
+  });
 });
