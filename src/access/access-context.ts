@@ -18,6 +18,10 @@ export interface AccessContext {
   readonly attached: (attachment: Attachment) => void;
   readonly detached: (detachment: Detachment) => void;
   readonly released: (release: PrefixRelease) => void;
+  /** A node has given its IPv4 home address back. */
+  readonly addressReleased: (node: string) => void;
+  /** A node asks for an IPv4 home address that its binding does not have. */
+  readonly addressWanted: (node: string) => void;
   /** A node that has given its delegated prefixes back asks for some again. */
   readonly delegationWanted: (node: string) => void;
   /** null: nobody watches. */

@@ -14,6 +14,7 @@ import type { Asker } from './advertiser.ts';
 import { AttachedNode } from './attached-node.ts';
 import { type DhcpReply, DhcpServer } from './dhcp-server.ts';
 import { PrefixDelegation, type ReceivedDhcp6, linkLayerDuid } from './prefix-delegation.ts';
+import { Inquiry } from './inquiry.ts';
 import { Installation } from './installation.ts';
 import { Reachability } from './reachability.ts';
 import type { ArpPacket } from './wire/arp-packet.ts';
@@ -22,8 +23,7 @@ import type { Dhcp6Message } from './wire/dhcp6-message.ts';
 
 /** Nodes behind an interface; more are not noticed, lest invented link-layer addresses eat the memory. */
 const MOST_NODES = 16_384;
-const UNSERVED_MS = 60_000;
-/** A node that fell silent is remembered for so long: what it says next makes it come back, as nothing would have it ask anew. */
+/** A node that fell silent, or whose link failed, is remembered for so long: what it says next makes it come back, as nothing would have it ask anew. */
 const LOST_MS = 3_600_000;
 /** RFC 8200 §5; of an interface that has gone. */
 const LEAST_MTU = 1280;
@@ -35,7 +35,7 @@ export class AccessInterface {
   #config: AccessInterfaceConfig;
   readonly #context: AccessContext;
   readonly #nodes = new Map<string, AttachedNode>();
-  readonly #deadlines = new Deadlines<AttachedNode>((node) => deadlineOf(node));
+  readonly #deadlines = new Deadlines<AttachedNode>(({ deadline }) => deadline);
   readonly #installation: Installation;
   #up = false;
 
@@ -81,7 +81,7 @@ export class AccessInterface {
     if (up === this.#up && !fresh) return;
     this.#up = up;
     if (up) this.#noticeLink();
-    else this.#detachAll();
+    else this.#linkLost();
   }
 
   /** The link is up: that may be all that is to be seen of the one node that an interface stands for. */
@@ -90,12 +90,31 @@ export class AccessInterface {
     if (this.#up && nodes.by === 'interface' && attachOn.includes('link')) {
       this.#arrived(nodes.identity, null, 'link');
     }
+    if (!this.#up) return;
+    const now = this.#context.now();
+    for (const node of this.#nodes.values()) {
+      if (node.lostUntil === null) continue;
+      node.inquiry = new Inquiry(now);
+      this.#deadlines.watch(node);
+    }
   }
 
   linkGone(): void {
     this.port.close();
     this.#up = false;
-    this.#detachAll();
+    this.#linkLost();
+  }
+
+  /** Its nodes have gone, as far as we can tell. Whoever is behind a switch may not notice, and is waited for. */
+  #linkLost(): void {
+    const lostUntil = this.#context.now() + LOST_MS;
+    for (const node of this.#nodes.values()) {
+      node.inquiry = null;
+      if (!node.attached) continue;
+      // Others had nothing that they could come back to, and may be invented.
+      if (node.lasting) node.lostUntil = lostUntil;
+      this.#detach(node);
+    }
   }
 
   /** What the node's binding gives it from now on; null: it has none any more. */
@@ -108,6 +127,8 @@ export class AccessInterface {
       node.lasting = true;
       // Kept when it ends: the farewell has to come from the router that the node knows (RFC 4861 §6.2.5).
       node.assignedLinkLocal = grant.linkLocal;
+      // Likewise: it is asked by that whether it is there.
+      node.home = grant.homeAddress;
     }
     if (grant) this.#install(node, grant);
     else this.#installation.uninstall(node);
@@ -175,7 +196,8 @@ export class AccessInterface {
         });
       }
       this.#checkReachable(node, now);
-      if (isForgotten(node, now)) this.#forget(node);
+      if (node.isTold) this.#installation.forget(node);
+      if (node.isForgotten(now)) this.#forget(node);
       else this.#deadlines.watch(node);
     }
   }
@@ -263,9 +285,18 @@ export class AccessInterface {
     if (outcome.outcome === 'declined') {
       this.#context.log('warn', `${identity} declined its home address: another host uses it`, identity);
     }
+    if (outcome.outcome === 'released') this.#addressReleased(node);
+    if (outcome.outcome === 'waiting' && node.grant) this.#context.addressWanted(identity);
     if (DhcpServer.wantsService(message) && this.#config.attachOn.includes('dhcp')) {
       this.#arrived(identity, message.hardwareAddress, 'dhcp');
     }
+  }
+
+  /** A node that has nothing else has left by that, until it asks again. */
+  #addressReleased(node: AttachedNode): void {
+    const { identity, grant } = node;
+    if (grant?.homePrefixes.length) this.#context.addressReleased(identity);
+    else if (node.attached) this.#detach(node);
   }
 
   #dhcp6(received: ReceivedDhcp6, from: Asker): void {
@@ -279,12 +310,12 @@ export class AccessInterface {
     if (!node) return;
     this.#learnLinkLocal(node, from.address);
     node.dhcp6Client = from;
-    const released = releasedPrefixes(node);
+    const released = node.releasedPrefixes();
     const outcome = node.delegation.receive(received, duid, this.#context.now());
     if (outcome.outcome === 'reply') this.#replyDhcp6(node, outcome.reply);
     else this.port.count(`dhcp6.${outcome.outcome}`);
     // Prefixes may have been given back, or taken again.
-    const after = releasedPrefixes(node);
+    const after = node.releasedPrefixes();
     if (node.grant && after.length !== released.length) this.#install(node, node.grant);
     const prefixes = after.filter((prefix) => !released.includes(prefix));
     if (prefixes.length) this.#context.released({ node: identity, prefixes });
@@ -331,9 +362,9 @@ export class AccessInterface {
 
   /** A sign of life of a node that we know; others have to ask for service. */
   #heard(linkLayer: Uint8Array, address: Uint8Array | null): void {
-    if (this.#silence === null) return;
     const identity = identify(this.#config.nodes, formatMac(linkLayer));
-    if (identity === null || !this.#nodes.has(identity)) return;
+    const known = identity === null ? undefined : this.#nodes.get(identity);
+    if (identity === null || !known || (this.#silence === null && known.lostUntil === null)) return;
     const node = this.#seen(identity);
     if (!node) return;
     if (address) this.#learnLinkLocal(node, address);
@@ -342,21 +373,12 @@ export class AccessInterface {
 
   /** Asks a silent node whether it is still there, and gives it up in the end. */
   #checkReachable(node: AttachedNode, now: number): void {
+    if (node.inquiry?.tick(now)) this.#ask(node);
     if (!node.attached || !node.reachability) return;
     const due = node.reachability.tick(now);
     if (due === 'probe') {
-      const { linkLayer, linkLocal, grant } = node;
-      const home = grant?.homeAddress;
-      if (!linkLayer || (linkLocal === null && !home)) {
-        // There is nothing to ask it by, so silence proves nothing.
-        node.reachability.heard(now);
-        return;
-      }
-      this.port.probe({
-        linkLayer,
-        ipv6: linkLocal === null ? null : { target: linkLocal, from: this.#linkLocal(node) },
-        ipv4: home ? { target: home.address, from: home.router } : null,
-      });
+      // There is nothing to ask it by, so silence proves nothing.
+      if (!this.#ask(node)) node.reachability.heard(now);
     } else if (due === 'silent') {
       this.port.count('silentNodes');
       this.#context.log(
@@ -367,6 +389,18 @@ export class AccessInterface {
       node.lostUntil = now + LOST_MS;
       this.#detach(node);
     }
+  }
+
+  /** Whether it is there; false: there is nothing to ask it by. */
+  #ask(node: AttachedNode): boolean {
+    const { linkLayer, linkLocal, home } = node;
+    if (!linkLayer || (linkLocal === null && !home)) return false;
+    this.port.probe({
+      linkLayer,
+      ipv6: linkLocal === null ? null : { target: linkLocal, from: this.#linkLocal(node) },
+      ipv4: home ? { target: home.address, from: home.router } : null,
+    });
+    return true;
   }
 
   #reply(reply: DhcpReply | null, router: string): void {
@@ -383,6 +417,7 @@ export class AccessInterface {
     if (node.attached && node.grant && !moved) return;
     node.attached = true;
     node.lostUntil = null;
+    node.inquiry = null;
     this.#tellAttached(node, trigger);
   }
 
@@ -459,32 +494,4 @@ export class AccessInterface {
   #install(node: AttachedNode, grant: AccessGrant): void {
     this.#installation.install(node, grant, this.#linkLocal(node));
   }
-}
-
-/**
- * A node that has left is forgotten when it has been told that all is over; one that never got service, some time after it was last
- * seen. One that had service is waited for: the LMA may be out of reach for long.
- */
-function isForgotten(node: AttachedNode, now: number): boolean {
-  const at = forgetAt(node);
-  return at !== null && now >= at;
-}
-
-function deadlineOf(node: AttachedNode): number | null {
-  const next = Math.min(
-    node.advertiser.nextDeadline() ?? Infinity,
-    forgetAt(node) ?? Infinity,
-    node.attached ? (node.reachability?.nextDeadline() ?? Infinity) : Infinity,
-  );
-  return next === Infinity ? null : next;
-}
-
-function forgetAt(node: AttachedNode): number | null {
-  if (node.grant) return null;
-  if (!node.attached) return node.advertiser.idle ? (node.lostUntil ?? node.seen) : null;
-  return node.lasting ? null : node.seen + UNSERVED_MS;
-}
-
-function releasedPrefixes({ grant, delegation }: AttachedNode): string[] {
-  return (grant?.delegatedPrefixes ?? []).filter((prefix) => delegation.hasReleased(prefix));
 }

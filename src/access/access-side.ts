@@ -51,6 +51,10 @@ interface AccessEvents {
   attach: [Attachment];
   detach: [Detachment];
   release: [PrefixRelease];
+  /** The node that has given its IPv4 home address back. */
+  addressRelease: [node: string];
+  /** The node that asks for an IPv4 home address which its binding does not have. */
+  address: [node: string];
   /** The node that asks for delegated prefixes again. */
   delegation: [node: string];
 }
@@ -83,6 +87,8 @@ export class AccessSide extends EventEmitter<AccessEvents> {
       attached: (attachment) => this.emit('attach', attachment),
       detached: (detachment) => this.emit('detach', detachment),
       released: (release) => this.emit('release', release),
+      addressReleased: (node) => this.emit('addressRelease', node),
+      addressWanted: (node) => this.emit('address', node),
       delegationWanted: (node) => this.emit('delegation', node),
       watch: options.watch ?? null,
       changed: () => this.#schedule(),

@@ -82,12 +82,19 @@ export class DhcpServer {
         this.#declinedUntil = now + DECLINED_MS;
         return { outcome: 'declined' };
       case DhcpType.RELEASE:
-        return { outcome: 'released' };
+        return this.#release(message, service);
       case DhcpType.INFORM:
         return answer(message, service, DhcpType.ACK);
       default:
         return { outcome: 'ignored' };
     }
+  }
+
+  /** RFC 2131 §4.3.4, table 5: ciaddr is the address, and the server is named. */
+  #release(message: DhcpMessage, { address, router }: DhcpService): DhcpOutcome {
+    const server = addressOption(message, DhcpOption.SERVER_IDENTIFIER);
+    if (server !== null && server !== router) return { outcome: 'otherServer' };
+    return { outcome: message.clientAddress === address ? 'released' : 'ignored' };
   }
 
   /** RFC 2131 §4.3.2, told apart by server identifier, requested address and ciaddr. */

@@ -176,6 +176,8 @@ export class MagNode {
       this.#runner.handle({ event: 'detach', node, interface: device }),
     );
     this.access.on('release', (release) => this.#runner.handle({ event: 'release', ...release }));
+    this.access.on('addressRelease', (node) => this.#runner.handle({ event: 'release-address', node }));
+    this.access.on('address', (node) => this.#runner.handle({ event: 'address', node }));
     this.access.on('delegation', (node) => this.#runner.handle({ event: 'delegation', node }));
     this.host.dataplane.on('event', this.#tellMachine);
     this.#wan.begin();

@@ -224,12 +224,19 @@ describe('the server', () => {
     expect(ack.message.options.has(DhcpOption.ROUTER)).toBe(true);
   });
 
-  test('Decline: not offered again for a while; Release, relayed and misplaced messages: no answer', () => {
+  test('RFC 2131 §4.3.4: Release of its address, by this server; of another one it is none of ours', () => {
+    const release = (clientAddress: string, server = '198.51.100.1') =>
+      served().receive(fromClient(DhcpType.RELEASE, { 54: octetsOf(server) }, { clientAddress }), 0).outcome;
+    expect(release('198.51.100.7')).toBe('released');
+    expect(release('198.51.100.9')).toBe('ignored');
+    expect(release('198.51.100.7', '203.0.113.1')).toBe('otherServer');
+  });
+
+  test('Decline: not offered again for a while; relayed and misplaced messages: no answer', () => {
     const server = served();
     expect(server.receive(fromClient(DhcpType.DECLINE), 0).outcome).toBe('declined');
     expect(server.receive(fromClient(DhcpType.DISCOVER), 5000).outcome).toBe('declined');
     expect(replyOf(server.receive(fromClient(DhcpType.DISCOVER), 10_000)).type).toBe(DhcpType.OFFER);
-    expect(server.receive(fromClient(DhcpType.RELEASE), 0).outcome).toBe('released');
     const relayed = fromClient(DhcpType.DISCOVER, {}, { relayAddress: '192.0.2.1' });
     expect(server.receive(relayed, 0).outcome).toBe('relayed');
     expect(server.receive(fromClient(DhcpType.OFFER), 0).outcome).toBe('ignored');

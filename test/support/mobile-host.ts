@@ -28,6 +28,7 @@ bound|renew)
   ip link set $interface mtu $mtu
   ip route replace default via $router dev $interface
   ;;
+deconfig) ip -4 address flush dev $interface ;;
 esac
 `;
 

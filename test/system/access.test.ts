@@ -288,6 +288,52 @@ test('a host among several that falls silent is given up, and comes back with a 
   await expect.poll(lastEvent, { timeout: 20_000 }).toBe('attach 02005e005302 sign-of-life');
 });
 
+test('the link fails and comes back: hosts behind a switch, which notice nothing, have service again', async () => {
+  ipInMag('link', 'add', 'cell', 'type', 'bridge');
+  const ports = ['port1', 'port2'];
+  const [mn, old] = ports.map((port, i) => host(i + 1, port, `02:00:5e:00:53:0${i + 1}`));
+  for (const port of ports) {
+    ipInMag('link', 'set', port, 'master', 'cell');
+    ipInMag('link', 'set', port, 'up');
+  }
+  const { side, events } = start([
+    { name: 'cell', nodes: { by: 'link-layer', known: {}, template: '%mac%' }, silence: null },
+  ]);
+  side.on('attach', ({ node, linkLayer, interface: device }) => {
+    const number = linkLayer!.at(-1)!;
+    // The second has never heard of IPv6: ARP has to find it.
+    const homePrefixes = number === 2 ? [] : [{ prefix: `2001:db8:${number}::/64`, onLink: true }];
+    const homeAddress = number === 2 ? GRANT.homeAddress : null;
+    side.grant({ ...GRANT, node, interface: device, homePrefixes, homeAddress });
+  });
+  side.on('detach', ({ node }) => side.withdraw(node));
+  ipInMag('link', 'set', 'cell', 'up');
+  await noticed('cell');
+  mn!.set(true);
+  old!.set(true, { ipv6: false });
+  old!.startDhcp();
+  await expect.poll(() => mn!.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => old!.addresses(4), { timeout: 10_000 }).toHaveLength(1);
+  for (const failure of [
+    () => ipInMag('link', 'set', 'cell', 'down'),
+    // The device is another one afterwards.
+    () => ipInMag('link', 'delete', 'cell'),
+  ]) {
+    events.length = 0;
+    failure();
+    await expect.poll(() => events.filter((event) => event.startsWith('detach'))).toHaveLength(2);
+    if (!netlink.link('cell')) {
+      ipInMag('link', 'add', 'cell', 'type', 'bridge');
+      for (const port of ports) ipInMag('link', 'set', port, 'master', 'cell');
+    }
+    ipInMag('link', 'set', 'cell', 'up');
+    await expect
+      .poll(() => events.filter((event) => event.startsWith('attach')).toSorted(), { timeout: 20_000 })
+      .toEqual(['attach 02005e005301 sign-of-life', 'attach 02005e005302 sign-of-life']);
+    expect(side.nodes().every(({ served }) => served)).toBe(true);
+  }
+});
+
 test('a flood of invented link-layer addresses is bounded, and what got no service is forgotten', async () => {
   const mn = host(1, 'acc0');
   netlink.apply([setLink('acc0', { up: true })]);

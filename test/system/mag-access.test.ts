@@ -131,6 +131,36 @@ test('RFC 5844 §3.4.1: Discover, PBU, PBA, Offer, for a node that has IPv4 only
   expect(mn.reaches(FAR_HOST[4])).toBe(true);
 });
 
+test('RFC 5844 §3.4.3: the address that a host releases is free again, and it gets one when it asks', async () => {
+  const mac = '02:00:5e:00:53:0b';
+  let mn!: MobileHost;
+  const { lma, deployment } = await bench(
+    (file) => {
+      file['nodes'] = [{ identity: 'mn@example.org', ipv4: true }];
+      file['access'] = [{ name: 'acc1', known: { [mac]: 'mn@example.org' } }];
+    },
+    (deployment) => {
+      mn = host(deployment, 'acc1', mac);
+    },
+  );
+  up(deployment, 'acc1');
+  mn.set(true);
+  const { process: client, log: lines } = mn.startDhcp();
+  const bound = (): number => readFileSync(lines, 'utf8').match(/^bound /gm)?.length ?? 0;
+  await expect.poll(bound, { timeout: 15_000 }).toBe(1);
+  await expect.poll(() => mn.addresses(6), { timeout: 10_000 }).toHaveLength(1);
+  const atLma = (): unknown[] => lma.bindings().map(({ homeAddress }) => homeAddress);
+  expect(atLma()).toEqual(mn.addresses(4));
+  client.kill('SIGUSR2');
+  await expect.poll(atLma, { timeout: 10_000 }).toEqual([null]);
+  // IPv6 does not notice.
+  expect(mn.reaches(FAR_HOST[6])).toBe(true);
+  client.kill('SIGUSR1');
+  await expect.poll(bound, { timeout: 15_000 }).toBe(2);
+  expect(atLma()).toEqual([expect.stringMatching(/^\d/)]);
+  await expect.poll(() => mn.reaches(FAR_HOST[4]), { timeout: 10_000 }).toBe(true);
+});
+
 test('figure 2, steps 9 and 10: hosts on a LAN live on the delegated prefix of a logical mobile node', async () => {
   let lan!: MobileHost;
   const { mag, lma, deployment } = await bench(
