@@ -23,7 +23,7 @@ import { MachineRunner } from './machine-runner.ts';
 import { PeerSecurity } from './peer-security.ts';
 import { raiseRestartCounter } from './restart-counter.ts';
 import { SessionInstaller } from './session-installer.ts';
-import { Signaling } from './signaling.ts';
+import { refusalLog, Signaling } from './signaling.ts';
 
 export interface LmaNodeOptions {
   readonly config: LmaDaemonConfig;
@@ -123,6 +123,7 @@ export class LmaNode {
     this.#signaling = new Signaling(
       this.#transport,
       new PeerSecurity('lma', config.keys, config.clockWindow),
+      refusalLog(log),
     );
     this.#runner = new MachineRunner<LmaEvent>({
       machine: this.#machine,

@@ -31,7 +31,7 @@ import { MachineRunner } from './machine-runner.ts';
 import { PeerSecurity } from './peer-security.ts';
 import { raiseRestartCounter } from './restart-counter.ts';
 import { SessionInstaller } from './session-installer.ts';
-import { Signaling } from './signaling.ts';
+import { refusalLog, Signaling } from './signaling.ts';
 import { WanSockets } from './wan-sockets.ts';
 
 export interface MagNodeOptions {
@@ -118,6 +118,7 @@ export class MagNode {
     this.#signaling = new Signaling(
       this.#transport,
       new PeerSecurity('mag', config.keys, config.clockWindow),
+      refusalLog(log),
     );
     this.#wan = new WanSockets(
       namespace,

@@ -2,6 +2,7 @@
  * Mobility messages between sockets and a state machine: octets to messages and back, authentication, and the answers that
  * RFC 6275 §9.2 gives to broken ones. Everything that goes no further is counted by reason.
  */
+import type { Logger } from 'pino';
 import { parseAddress } from '../ip.ts';
 import type { Datagram, MobilityTransport } from '../net/mobility-transport.ts';
 import type { Endpoint } from '../pmipv6/endpoint.ts';
@@ -17,6 +18,7 @@ import {
 } from '../pmipv6/wire/mobility-header.ts';
 import { SIGNALING_PORT } from '../pmipv6/wire/numbers.ts';
 import { type PeerKey, PeerSecurity } from './peer-security.ts';
+import { Refusals } from './refusals.ts';
 
 /** Counters since the start, by message name or reason; what never happened is left out. */
 export interface SignalingCounters {
@@ -46,6 +48,7 @@ const PROBLEMS_A_SECOND = 10;
 
 export class Signaling {
   readonly #transport: MobilityTransport;
+  readonly #refusals: Refusals;
   #security: PeerSecurity;
   readonly #received = new Map<string, number>();
   readonly #sent = new Map<string, number>();
@@ -54,9 +57,15 @@ export class Signaling {
   #problemSecond = 0;
   #problems = 0;
 
-  constructor(transport: MobilityTransport, security: PeerSecurity) {
+  /** `refused` is told of peers whose messages are not let through. */
+  constructor(
+    transport: MobilityTransport,
+    security: PeerSecurity,
+    refused: (peer: string, why: string) => void,
+  ) {
     this.#transport = transport;
     this.#security = security;
+    this.#refusals = new Refusals(refused);
   }
 
   /** Other keys; which messages were seen, and who uses which key, is remembered. `role`, `keys`, `window`: as in PeerSecurity. */
@@ -93,6 +102,8 @@ export class Signaling {
     const judged = this.#security.check(message, octets, { local: to, remote }, utc);
     if (judged.verdict !== 'accepted') {
       count(this.#refused, `authentication-${judged.verdict}`);
+      // Networks double messages.
+      if (judged.verdict !== 'replayed') this.#refusals.note(from, judged.verdict, utc);
       return null;
     }
     count(this.#received, messageName(message));
@@ -150,6 +161,11 @@ export class Signaling {
       this.#unsent++;
     }
   }
+}
+
+/** Says in the log that a peer's messages are refused. */
+export function refusalLog(log: Logger): (peer: string, why: string) => void {
+  return (peer, why) => log.warn({ event: 'refused', peer }, `messages are refused, authentication: ${why}`);
 }
 
 function pseudoHeaderOf(source: string, destination: string): PseudoHeader {
