@@ -73,6 +73,30 @@ it('by hand: 0 2 1 5 4 6 of seven packets, number 3 is lost', () => {
   });
 });
 
+it('RFC 5236: what comes too late is lost, and displaces nothing behind it', () => {
+  // Number 0 comes when three others have, which is one more than DT = 2 allows.
+  const late = [1, 2, 3, 0, 4, 5];
+  expect(reorderDensity(late, 6, 2)).toEqual([{ value: 0, share: 1 }]);
+  // A buffer of two gives it up when the third comes, and lets all three go.
+  expect(bufferDensity(late, 6, 2)).toEqual([
+    { value: 0, share: 3 / 5 },
+    { value: 1, share: 1 / 5 },
+    { value: 2, share: 1 / 5 },
+  ]);
+  // One place earlier it is late by two, and two others are early.
+  const inTime = [1, 2, 0, 3, 4, 5];
+  expect(reorderDensity(inTime, 6, 2)).toEqual([
+    { value: -1, share: 2 / 6 },
+    { value: 0, share: 3 / 6 },
+    { value: 2, share: 1 / 6 },
+  ]);
+  expect(bufferDensity(inTime, 6, 2)).toEqual([
+    { value: 0, share: 4 / 6 },
+    { value: 1, share: 1 / 6 },
+    { value: 2, share: 1 / 6 },
+  ]);
+});
+
 it('agrees with the definitions, word by word, on any order of arrival', () => {
   fc.assert(
     fc.property(fc.shuffledSubarray(Array.from({ length: 30 }, (_, i) => i)), (numbers) => {

@@ -1,6 +1,6 @@
 /**
  * Reorder density and reorder buffer-occupancy density of RFC 5236 over one stream: numbers 0, 1, 2 ... as sent, in order of arrival
- * (duplicates are left out, §4.1). What comes later than the threshold counts as lost.
+ * (duplicates are left out, §4.1). What comes later than the threshold allows counts as lost.
  */
 
 export interface Density {
@@ -9,28 +9,24 @@ export interface Density {
   readonly share: number;
 }
 
-/** Displacements beyond this count as lost (DT), and no buffer holds more (BT). */
+/** How much later than in its place a packet may come (DT), and how many a buffer holds (BT). */
 export const DEFAULT_THRESHOLD = 256;
 
 /**
- * RD (§4): the receive index counts arrivals but skips the numbers of lost packets; displacement is index minus number.
- * `sent`: how many numbers were sent.
+ * RD (§4): the receive index counts arrivals but skips the numbers of lost packets; displacement is index minus number. A packet that is not
+ * among the next `threshold` + 1 arrivals when the index comes to its number is lost. `sent`: how many numbers were sent.
  */
 export function reorderDensity(
   numbers: ArrayLike<number>,
   sent: number,
   threshold = DEFAULT_THRESHOLD,
 ): Density[] {
-  const arrived = new Uint8Array(sent);
-  for (let i = 0; i < numbers.length; i++) arrived[numbers[i]!] = WAITING;
+  const { unique, positions } = firstCopies(numbers, sent);
   const counts = new Int32Array(2 * threshold + 1);
   let index = 0;
-  for (let i = 0; i < numbers.length; i++) {
-    const number = numbers[i]!;
-    if (arrived[number] === COUNTED) continue;
-    arrived[number] = COUNTED;
-    while (index < sent && !arrived[index]) index++;
-    const displacement = index - number;
+  for (let i = 0; i < unique.length; i++) {
+    while (index < sent && positions[index]! > i + threshold) index++;
+    const displacement = index - unique[i]!;
     if (displacement > threshold) continue;
     index++;
     counts[Math.max(displacement, -threshold) + threshold]!++;
@@ -38,37 +34,47 @@ export function reorderDensity(
   return toDensity(counts, -threshold);
 }
 
-/** A number that arrives at all; the same once its first copy has been counted. */
-const WAITING = 1;
-const COUNTED = 2;
+/** First copies in order of arrival; and the place of each number among them, beyond all if it never came. */
+function firstCopies(
+  numbers: ArrayLike<number>,
+  sent: number,
+): { unique: Int32Array; positions: Int32Array } {
+  const positions = new Int32Array(sent).fill(NEVER);
+  const unique = new Int32Array(numbers.length);
+  let count = 0;
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i]!;
+    if (positions[number] !== NEVER) continue;
+    positions[number] = count;
+    unique[count++] = number;
+  }
+  return { unique: unique.subarray(0, count), positions };
+}
 
-/** RBD (§5): after each arrival, how many packets an ideal buffer holds that puts them back in order. */
+const NEVER = 0x7fff_ffff;
+
+/**
+ * RBD (§5): after each arrival, how many packets an ideal buffer holds that puts them back in order. It does not wait for what never comes, nor for
+ * anything that would make it hold more than `threshold`.
+ */
 export function bufferDensity(
   numbers: ArrayLike<number>,
   sent: number,
   threshold = DEFAULT_THRESHOLD,
 ): Density[] {
-  const wanted = new Uint8Array(sent);
-  for (let i = 0; i < numbers.length; i++) wanted[numbers[i]!] = 1;
-  const held = new Uint8Array(sent);
+  const { unique, positions } = firstCopies(numbers, sent);
   const counts = new Int32Array(threshold + 1);
   let expected = 0;
   let occupancy = 0;
-  const skipLost = (): void => {
-    while (expected < sent && !wanted[expected]) expected++;
-  };
-  for (let i = 0; i < numbers.length; i++) {
-    const number = numbers[i]!;
-    if (number < expected || held[number]) continue;
-    held[number] = 1;
+  for (let i = 0; i < unique.length; i++) {
+    if (unique[i]! < expected) continue;
     occupancy++;
-    skipLost();
-    while (expected < sent && held[expected]) {
-      occupancy--;
-      expected++;
-      skipLost();
+    for (; expected < sent; expected++) {
+      const position = positions[expected]!;
+      if (position <= i) occupancy--;
+      else if (position !== NEVER && occupancy <= threshold) break;
     }
-    counts[Math.min(occupancy, threshold)]!++;
+    counts[occupancy]!++;
   }
   return toDensity(counts, 0);
 }
