@@ -1,5 +1,6 @@
 /** Parts of the TCP model by themselves, against the RFCs and the formulas of Linux that they follow. */
 import { describe, expect, it } from 'vitest';
+import { Rack } from '../../src/sim/traffic/rack.ts';
 import { RateReduction } from '../../src/sim/traffic/rate-reduction.ts';
 import { ReceiveWindow } from '../../src/sim/traffic/receive-window.ts';
 import { ReorderingWindow } from '../../src/sim/traffic/reordering-window.ts';
@@ -42,7 +43,7 @@ describe('retransmission time-out', () => {
 describe('undo', () => {
   it('by timestamp: the echo is older than the first repetition (RFC 3522)', () => {
     const undo = new Undo();
-    undo.begin();
+    undo.begin(0);
     expect(undo.isDelayed(5)).toBe(false);
     undo.repeat(100);
     undo.repeat(120);
@@ -53,7 +54,7 @@ describe('undo', () => {
 
   it('by D-SACK: everything sent again came twice (RFC 3708)', () => {
     const undo = new Undo();
-    undo.begin();
+    undo.begin(0);
     undo.duplicate(1);
     expect(undo.isRefuted).toBe(false);
     undo.repeat(100);
@@ -62,6 +63,50 @@ describe('undo', () => {
     expect(undo.isRefuted).toBe(false);
     undo.duplicate(1);
     expect(undo.isRefuted).toBe(true);
+  });
+
+  it('by D-SACK: what was on its way before counts as well', () => {
+    const undo = new Undo();
+    undo.begin(1);
+    undo.repeat(100);
+    undo.duplicate(1);
+    expect(undo.isRefuted).toBe(false);
+    undo.duplicate(1);
+    expect(undo.isRefuted).toBe(true);
+  });
+});
+
+describe('what is due (RACK)', () => {
+  it('is what was sent before the latest that has arrived, in a burst before its number', () => {
+    const rack = new Rack();
+    expect(rack.isOvertaken(0, 0)).toBe(false);
+    rack.advance(5, 100, 150);
+    const overtaken = ([segment, sentAt]: [number, number]): boolean => rack.isOvertaken(segment, sentAt);
+    expect(
+      (
+        [
+          [9, 99],
+          [4, 100],
+          [5, 100],
+          [6, 100],
+          [1, 101],
+        ] as [number, number][]
+      ).map(overtaken),
+    ).toEqual([true, true, false, false, false]);
+  });
+
+  it('has the round trip of what arrived last, though it was sent earlier', () => {
+    const rack = new Rack();
+    rack.advance(5, 100, 150);
+    rack.advance(2, 20, 160);
+    expect(rack.rtt).toBe(140);
+    expect(rack.isOvertaken(4, 100)).toBe(true);
+  });
+
+  it('is looked at again when the last of them will be, and 2 ms later, but not after a time-out', () => {
+    const rack = new Rack();
+    expect(rack.nextLook(10 * MS, 30 * MS, 200 * MS)).toBe(42 * MS);
+    expect(rack.nextLook(10 * MS, 300 * MS, 200 * MS)).toBe(210 * MS);
   });
 });
 
@@ -90,6 +135,14 @@ describe('receive window', () => {
     expect(window.segments).toBe(Math.max(opened, 264));
   });
 
+  it('has room for what waits for a hole, beside what a round trip brings', () => {
+    const window = new ReceiveWindow(0);
+    window.hold(10, 200);
+    expect(window.segments).toBe(2 * 10 + 190);
+    window.hold(10, 100);
+    expect(window.segments).toBe(2 * 10 + 190);
+  });
+
   it('smooths longer round trips and takes a shorter one at once', () => {
     const window = new ReceiveWindow(0);
     window.measure(80 * MS);
@@ -110,13 +163,24 @@ it('proportional rate reduction sends half of what arrives, and comes down to th
   let sent = 0;
   for (let i = 0; i < 99; i++) {
     inFlight--;
-    for (let window = reduction.window(1, inFlight, 50); inFlight < Math.floor(window); inFlight++) {
+    for (let window = reduction.window(1, inFlight, 50, true); inFlight < Math.floor(window); inFlight++) {
       reduction.send();
       sent++;
     }
   }
   expect(inFlight).toBe(50);
   expect(sent).toBe(50);
+});
+
+it('proportional rate reduction adds a segment only where losses are being mended (tcp_cwnd_reduction)', () => {
+  const window = (isSound: boolean): number => {
+    const reduction = new RateReduction();
+    reduction.begin(100);
+    reduction.send();
+    reduction.send();
+    return reduction.window(2, 20, 50, isSound);
+  };
+  expect([window(false), window(true)]).toEqual([22, 23]);
 });
 
 it('a window that is not used does not grow, but for slow start up to twice what is used', () => {
@@ -137,8 +201,13 @@ it('the reordering window is a quarter of a round trip, wider with each round of
   const width = (isRecovering: boolean, sacked: number): number =>
     window.width(40, 100, isRecovering, sacked);
   expect([width(false, 1), width(false, 3), width(true, 1)]).toEqual([10, 0, 0]);
-  window.isNeeded = true;
-  expect([width(false, 3), width(true, 3)]).toEqual([10, 10]);
+  // D-SACK alone says nothing of reordering.
+  window.widen(99);
+  expect([width(false, 1), width(true, 1)]).toEqual([10, 0]);
+  window.overtaken(1);
+  expect([width(false, 3), width(true, 3), window.isLarge]).toEqual([10, 10, false]);
+  window.overtaken(4);
+  expect(window.isLarge).toBe(true);
   window.widen(100);
   window.widen(100);
   expect(width(true, 3)).toBe(20);

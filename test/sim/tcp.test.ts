@@ -70,6 +70,19 @@ it('requests are answered one after the other', () => {
   expect(completion.p50).toBeLessThan(110);
 });
 
+it('what a far slower path delivers late is not sent again for long: the reordering window learns, repetitions are taken back', () => {
+  const spec = testSpec(
+    [testLink(100, 5, { limit: 1 << 20 }), testLink(1, 40, { limit: 1 << 18 })],
+    [{ ...BULK, congestion: 'cubic' }],
+    { duration: 12e9 },
+  );
+  const { goodput, retransmits, timeouts } = simulate(spec, { scheduler: 'weighted' });
+  // Every second packet takes the path of 1 Mbit/s.
+  expect(goodput).toBeGreaterThan(0.75 * 2e6);
+  expect(retransmits).toBeLessThan(330);
+  expect(timeouts).toBe(0);
+});
+
 it('a connection is opened before data flow, and its segments are packets like others', () => {
   const small = { model: 'tcp', congestion: 'cubic', octets: 1000 } as const;
   const { flows, conservation } = simulate(testSpec([testLink(50, 10)], [small], { duration: 1e9 }));

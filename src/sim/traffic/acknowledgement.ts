@@ -10,3 +10,12 @@ export interface Acknowledgement {
   at: number;
   count: number;
 }
+
+/** Whether the first block tells of a duplicate (RFC 2883 §4): it is acknowledged already, or lies within the second. */
+export function tellsOfDuplicate({ cumulative, blocks, at, count }: Acknowledgement): boolean {
+  const first = blocks[at]!;
+  return (
+    count > 0 &&
+    (first < cumulative || (count > 1 && blocks[at + 2]! <= first && blocks[at + 3]! >= blocks[at + 1]!))
+  );
+}

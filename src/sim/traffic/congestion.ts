@@ -17,11 +17,27 @@ export interface AckSample {
   readonly rate: number | null;
   /** The sender had nothing to send while the sample was taken. */
   readonly appLimited: boolean;
-  /** The window is what limits the segments on their way. */
-  readonly windowLimited: boolean;
+  /** The window is what limits the segments on their way, and what was acknowledged lets it grow. */
+  readonly mayGrow: boolean;
   /** A new round trip has begun. */
   readonly roundStart: boolean;
   readonly inRecovery: boolean;
+}
+
+/** One to be written over with each acknowledgement. */
+export function newSample(): { -readonly [Key in keyof AckSample]: AckSample[Key] } {
+  return {
+    now: 0,
+    delivered: 0,
+    rtt: null,
+    minRtt: Infinity,
+    inFlight: 0,
+    rate: null,
+    appLimited: false,
+    mayGrow: true,
+    roundStart: false,
+    inRecovery: false,
+  };
 }
 
 export interface CongestionControl {
@@ -49,8 +65,8 @@ class Reno implements CongestionControl {
   readonly pacing = null;
   protected before = { window: INITIAL_WINDOW, threshold: Infinity };
 
-  onAck({ delivered, inRecovery, windowLimited }: AckSample): void {
-    if (inRecovery || !windowLimited) return;
+  onAck({ delivered, inRecovery, mayGrow }: AckSample): void {
+    if (inRecovery || !mayGrow) return;
     const rest = this.slowStart(delivered);
     this.window += rest / this.window;
   }
@@ -93,6 +109,8 @@ const HYSTART_MAX = 16e6;
 const HYSTART_SAMPLES = 8;
 /** Acknowledgements closer than this belong to one train. */
 const HYSTART_TRAIN = 2e6;
+/** What super-packets may add to a train: 256 KiB at the pacing rate, a millisecond at most, which is the less from 2 Gbit/s on only. */
+const HYSTART_AGGREGATION = 1e6;
 
 class Cubic extends Reno {
   #maximum = 0;
@@ -112,10 +130,10 @@ class Cubic extends Reno {
     const isSample = rtt !== null && (this.#epoch < 0 || now - this.#epoch >= CUBIC_NO_SAMPLES);
     if (isSample) this.#leastRtt = Math.min(this.#leastRtt, rtt);
     if (sample.inRecovery) return;
-    const isSlowStart = this.window < this.threshold;
-    const rest = sample.windowLimited ? this.slowStart(delivered) : 0;
-    if (isSlowStart && isSample && this.#queueGrows(sample, rtt))
-      this.threshold = Math.min(this.threshold, this.window);
+    // Before what this acknowledgement adds, which may be a super-packet's.
+    if (this.window < this.threshold && isSample && this.#queueGrows(sample, rtt))
+      this.threshold = this.window;
+    const rest = sample.mayGrow ? this.slowStart(delivered) : 0;
     if (rest > 0) this.#grow(now, rest);
   }
 
@@ -164,7 +182,7 @@ class Cubic extends Reno {
     const least = this.#leastRtt;
     if (now - this.#lastAck <= HYSTART_TRAIN) {
       this.#lastAck = now;
-      if (now - this.#roundBegan > least / 2) return true;
+      if (now - this.#roundBegan > (least + HYSTART_AGGREGATION) / 2) return true;
     }
     this.#roundRtt = Math.min(this.#roundRtt, rtt);
     if (this.#samples++ < HYSTART_SAMPLES) return false;

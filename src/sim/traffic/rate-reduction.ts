@@ -1,12 +1,12 @@
-/** Proportional rate reduction (RFC 6937): how many segments may be on their way while a recovery lasts. */
+/** Proportional rate reduction (RFC 6937) as Linux has it (tcp_cwnd_reduction): how many segments may be on their way while a recovery lasts. */
 export class RateReduction {
   #delivered = 0;
   #sent = 0;
-  /** On their way when it began. */
+  /** The window when it began. */
   #before = 1;
 
-  begin(inFlight: number): void {
-    this.#before = Math.max(1, inFlight);
+  begin(window: number): void {
+    this.#before = Math.max(1, Math.floor(window));
     this.#delivered = 0;
     this.#sent = 0;
   }
@@ -16,13 +16,19 @@ export class RateReduction {
     this.#sent++;
   }
 
-  /** The window, now that so many more segments are `delivered` and so many are in flight; `threshold` is what it comes down to. */
-  window(delivered: number, inFlight: number, threshold: number): number {
+  /**
+   * The window, now that so many more segments are `delivered` and so many are in flight; `threshold` is what it comes down to. `isSound`: more
+   * is acknowledged in sequence and nothing more has been found lost.
+   */
+  window(delivered: number, inFlight: number, threshold: number, isSound: boolean): number {
     this.#delivered += delivered;
     const room =
       inFlight > threshold
         ? Math.ceil((this.#delivered * threshold) / this.#before) - this.#sent
-        : Math.min(threshold - inFlight, Math.max(this.#delivered - this.#sent, delivered) + 1);
+        : Math.min(
+            threshold - inFlight,
+            Math.max(this.#delivered - this.#sent, delivered) + (isSound ? 1 : 0),
+          );
     // The first segment found lost always goes out at once.
     return inFlight + Math.max(room, this.#sent ? 0 : 1);
   }

@@ -41,7 +41,16 @@ export class ReceiveWindow {
     const doubled = 2 * came;
     const growth = (doubled * (came - this.#space)) / this.#space;
     this.#space = came;
-    const window = Math.floor(doubled + 2 * growth) + Math.max(0, end - next);
+    this.#open(doubled + 2 * growth, next, end);
+  }
+
+  /** What came is out of sequence, and waits for `next`. */
+  hold(next: number, end: number): void {
+    this.#open(2 * this.#space, next, end);
+  }
+
+  #open(room: number, next: number, end: number): void {
+    const window = Math.floor(room) + Math.max(0, end - next);
     this.segments = Math.min(LARGEST_WINDOW, Math.max(this.segments, window));
   }
 }

@@ -5,21 +5,33 @@ const PERSISTS = 16;
 const MOST_STEPS = 255;
 
 export class ReorderingWindow {
-  /** Segments have overtaken each other. */
+  /** Segments have overtaken each other; by as much as would have been taken for a loss (tp->reordering of Linux is larger than 3). */
   isNeeded = false;
+  isLarge = false;
   #steps = 1;
   #round = -1;
   #persists = 0;
 
-  /** D-SACK tells of a needless repetition: once a round trip, which ends with segment `roundEnd`. */
+  /** One came that was never sent again, after `ahead` of those behind it. */
+  overtaken(ahead: number): void {
+    this.isNeeded = true;
+    if (ahead > DUPLICATE_THRESHOLD) this.isLarge = true;
+  }
+
+  /** D-SACK tells of a needless repetition: once a round trip, which ends with segment `roundEnd`, and only if reordering is why. */
   widen(roundEnd: number): void {
-    if (this.#round === roundEnd) return;
+    if (!this.isNeeded || this.#round === roundEnd) return;
     this.#round = roundEnd;
     this.#steps = Math.min(MOST_STEPS, this.#steps + 1);
     this.#persists = PERSISTS;
   }
 
-  /** A recovery is over. */
+  /** D-SACK tells that all repetitions of a recovery were needless. */
+  refuted(): void {
+    this.#persists = Math.min(PERSISTS, this.#persists + 1);
+  }
+
+  /** A recovery is over, and was not wrong. */
   recovered(): void {
     if (this.#persists && --this.#persists === 0) this.#steps = 1;
   }

@@ -79,6 +79,7 @@ export class TcpReceiver {
     }
     if (first > this.next) {
       this.#insert(first, end);
+      this.#window.hold(this.next, this.#heldUpTo);
       this.#send();
       return;
     }
@@ -86,7 +87,7 @@ export class TcpReceiver {
     this.#pending += end - this.next;
     this.next = end;
     if (hadHoles) this.#closeHoles();
-    this.#window.advance(this.next, this.#ranges[0]?.[1] ?? 0, now);
+    this.#window.advance(this.next, this.#heldUpTo, now);
     if (hadHoles || this.#pending >= 2 || this.#quick > 0) {
       if (this.#quick > 0) this.#quick--;
       this.#send();
@@ -97,6 +98,10 @@ export class TcpReceiver {
 
   #isHeld(first: number, end: number): boolean {
     return this.#ranges.length > 0 && this.#ranges.some((range) => first >= range[0] && end <= range[1]);
+  }
+
+  get #heldUpTo(): number {
+    return this.#ranges.reduce((end, range) => Math.max(end, range[1]), 0);
   }
 
   /** What is in sequence by now is with the application. */

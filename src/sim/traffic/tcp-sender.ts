@@ -5,11 +5,12 @@
  */
 import type { EventLoop } from '../event-loop.ts';
 import type { CongestionControlName } from '../spec.ts';
-import type { Acknowledgement } from './acknowledgement.ts';
-import { type AckSample, type CongestionControl, createCongestionControl } from './congestion.ts';
+import { type Acknowledgement, tellsOfDuplicate } from './acknowledgement.ts';
+import { type CongestionControl, createCongestionControl, newSample } from './congestion.ts';
+import { DeliveryRate } from './delivery-rate.ts';
 import { FIRST_WINDOW } from './receive-window.ts';
+import { Rack } from './rack.ts';
 import { RateReduction } from './rate-reduction.ts';
-import { ReorderingWindow } from './reordering-window.ts';
 import { RetransmissionTimeout } from './tcp-rto.ts';
 import { Undo } from './tcp-undo.ts';
 import { timestamp } from './timestamp.ts';
@@ -44,17 +45,13 @@ export class TcpSender {
   readonly #limit: number;
   readonly #flags = new Uint8Array(RING);
   readonly #sentAt = new Float64Array(RING);
-  /** Segments delivered, and when the last of them was, as of the sending of each. */
-  readonly #deliveredThen = new Float64Array(RING);
-  readonly #deliveredAtThen = new Float64Array(RING);
+  readonly #rate = new DeliveryRate(RING);
   #una = 0;
   #next = 0;
   #sacked = 0;
   #lost = 0;
   #again = 0;
   #highestSacked = -1;
-  #delivered = 0;
-  #deliveredAt = 0;
   #roundEnd = 0;
   readonly #rto = new RetransmissionTimeout();
   #minRtt = Infinity;
@@ -64,9 +61,7 @@ export class TcpSender {
   #recoverUntil = -1;
   #state: 'open' | 'recovery' | 'loss' = 'open';
   readonly #reduction = new RateReduction();
-  #rackSent = -1;
-  #rackRtt = 0;
-  readonly #reordering = new ReorderingWindow();
+  readonly #rack = new Rack();
   readonly #undo = new Undo();
   /** Whether the time-out was needless is still open (RFC 5682). */
   #frto = false;
@@ -84,18 +79,7 @@ export class TcpSender {
   #latest = -1;
   /** When the first segment that this acknowledgement covers was sent: Linux smooths what an acknowledgement took at most. */
   #oldest: number | null = null;
-  readonly #sample: { -readonly [Key in keyof AckSample]: AckSample[Key] } = {
-    now: 0,
-    delivered: 0,
-    rtt: null,
-    minRtt: Infinity,
-    inFlight: 0,
-    rate: null,
-    appLimited: false,
-    windowLimited: true,
-    roundStart: false,
-    inRecovery: false,
-  };
+  readonly #sample = newSample();
 
   /** `handshakeRtt`: what the handshake measured; null: nothing. */
   constructor(
@@ -129,10 +113,6 @@ export class TcpSender {
   }
   #stopped = false;
 
-  get isDone(): boolean {
-    return this.#una >= this.#limit;
-  }
-
   get #inFlight(): number {
     return this.#next - this.#una - this.#sacked - this.#lost + this.#again;
   }
@@ -140,17 +120,19 @@ export class TcpSender {
   acknowledge(ack: Acknowledgement, now: number): void {
     const { cumulative, echo } = ack;
     if (this.#stopped || cumulative > this.#next) return;
-    const deliveredBefore = this.#delivered;
+    const deliveredBefore = this.#rate.delivered;
+    const lostBefore = this.#everLost;
     const advances = cumulative > this.#una;
     this.#edge = Math.max(this.#edge, cumulative + ack.window);
     this.#latest = -1;
     this.#originalCame = false;
     this.#blockCame = false;
-    this.#takeCumulative(cumulative, now);
+    const overtakers = this.#highestSacked;
     this.#takeBlocks(ack, now);
+    this.#takeCumulative(ack, overtakers, now);
     const latest = this.#latest;
-    const delivered = this.#delivered - deliveredBefore;
-    if (delivered) this.#deliveredAt = now;
+    const delivered = this.#rate.delivered - deliveredBefore;
+    if (delivered) this.#rate.note(now);
     const rtt =
       latest >= 0 && !(this.#flags[latest & MASK]! & AGAIN) ? now - this.#sentAt[latest & MASK]! : null;
     if (rtt !== null) this.#minRtt = Math.min(this.#minRtt, rtt);
@@ -161,9 +143,11 @@ export class TcpSender {
     const roundStart = cumulative > this.#roundEnd;
     if (roundStart) this.#roundEnd = this.#next;
     if (this.#state !== 'open' || this.#undo.isRefuted) this.#review(advances, echo);
-    if (!this.#waits) this.#detectLosses(now);
+    const looksAgain = !this.#waits && this.#detectLosses(now);
+    // Linux has one timer for this, probes and time-outs.
+    if (advances && !looksAgain) this.#loop.at(this.#reorderTimer, Infinity);
     this.#recover(now);
-    const rate = latest >= 0 ? this.#rateSince(latest, now) : null;
+    const rate = latest >= 0 ? this.#rate.since(latest & MASK, now, this.#minRtt) : null;
     if (delivered) {
       this.#backoff = 1;
       const { window, threshold } = this.control;
@@ -175,11 +159,12 @@ export class TcpSender {
       sample.inFlight = this.#inFlight;
       sample.rate = rate;
       sample.appLimited = this.#next >= this.#limit;
-      sample.windowLimited = this.#usage.mayGrow(window, window < threshold);
+      sample.mayGrow =
+        (advances || this.#rack.reordering.isLarge) && this.#usage.mayGrow(window, window < threshold);
       sample.roundStart = roundStart;
       sample.inRecovery = this.#state === 'recovery';
       this.control.onAck(sample);
-      if (this.#state === 'recovery') this.#reduce(delivered);
+      if (this.#state === 'recovery') this.#reduce(delivered, advances && lostBefore === this.#everLost);
       this.#probing = false;
     }
     this.windows.add(now, this.control.window);
@@ -187,20 +172,19 @@ export class TcpSender {
     if (delivered || this.#una >= this.#next) this.#setTimer(now);
   }
 
-  /** `segment` is acknowledged for the first time. */
-  #note(segment: number, now: number): void {
+  /** `segment` is acknowledged for the first time; `echo`: the timestamp in an acknowledgement in sequence, Infinity by SACK. */
+  #note(segment: number, echo: number, now: number): void {
     const place = segment & MASK;
     const sent = this.#sentAt[place]!;
     // RFC 8985 §6.2 step 1: the answer to the first sending is no answer to the second.
-    if (this.#flags[place]! & AGAIN && now - sent < this.#minRtt) return;
+    const isAgain = (this.#flags[place]! & AGAIN) !== 0;
+    if (isAgain && now - sent < this.#minRtt) return;
     if (this.#latest < 0 || sent > this.#sentAt[this.#latest & MASK]!) this.#latest = segment;
-    if (sent > this.#rackSent) {
-      this.#rackSent = sent;
-      this.#rackRtt = now - sent;
-    }
+    if (!isAgain || echo >= timestamp(sent)) this.#rack.advance(segment, sent, now);
   }
 
-  #takeCumulative(cumulative: number, now: number): void {
+  /** `highest`: known by SACK before this acknowledgement. */
+  #takeCumulative({ cumulative, echo }: Acknowledgement, highest: number, now: number): void {
     this.#oldest = null;
     for (; this.#una < cumulative; this.#una++) {
       const place = this.#una & MASK;
@@ -208,10 +192,10 @@ export class TcpSender {
       if (flags & SACKED) {
         this.#sacked--;
       } else {
-        this.#delivered++;
-        this.#note(this.#una, now);
+        this.#rate.delivered++;
+        this.#note(this.#una, echo, now);
         if (!(flags & AGAIN)) {
-          if (this.#una < this.#highestSacked) this.#reordering.isNeeded = true;
+          if (this.#una < highest) this.#rack.reordering.overtaken(highest + 1 - this.#una);
           if (this.#una < this.#recoverUntil) this.#originalCame = true;
           this.#oldest ??= this.#sentAt[place]!;
         }
@@ -222,86 +206,95 @@ export class TcpSender {
     }
   }
 
-  #takeBlocks({ cumulative, blocks, at, count }: Acknowledgement, now: number): void {
-    for (let block = 0; block < count; block++) {
-      const first = blocks[at + 2 * block]!;
-      const end = blocks[at + 2 * block + 1]!;
-      if (block === 0 && (first < cumulative || this.#covers(blocks, at, count, first, end))) {
-        this.#takeDuplicate(end - first);
-        continue;
-      }
-      for (let segment = Math.max(first, this.#una); segment < end && segment < this.#next; segment++) {
+  #takeBlocks(ack: Acknowledgement, now: number): void {
+    const { blocks, at, count } = ack;
+    const isDuplicate = tellsOfDuplicate(ack);
+    if (isDuplicate) this.#takeDuplicate(blocks[at]!, blocks[at + 1]!);
+    for (let block = isDuplicate ? 1 : 0; block < count; block++) {
+      const end = Math.min(blocks[at + 2 * block + 1]!, this.#next);
+      for (let segment = Math.max(blocks[at + 2 * block]!, this.#una); segment < end; segment++) {
         const place = segment & MASK;
         const flags = this.#flags[place]!;
         if (flags & SACKED) continue;
         if (!(flags & AGAIN)) {
-          if (segment < this.#highestSacked) this.#reordering.isNeeded = true;
+          const ahead = this.#highestSacked + 1 - segment;
+          if (ahead > 1) this.#rack.reordering.overtaken(ahead);
           if (segment < this.#recoverUntil) this.#originalCame = true;
         }
-        if (flags & LOST) this.#lost--;
-        if (flags & RETRANSMITTED) this.#again--;
-        this.#note(segment, now);
-        this.#flags[place] = (flags & AGAIN) | SACKED;
+        this.#note(segment, Infinity, now);
+        this.#flags[place] = (flags & ~LOST) | SACKED;
+        if (flags & LOST) {
+          this.#lost--;
+          // What was not lost after all may still come a second time.
+          if (flags & RETRANSMITTED) this.#landed(place);
+        }
         this.#sacked++;
-        this.#delivered++;
+        this.#rate.delivered++;
         this.#blockCame = true;
         if (segment > this.#highestSacked) this.#highestSacked = segment;
       }
     }
   }
 
-  /** Whether the first block lies within the second: then it tells of a duplicate (RFC 2883 §4.2). */
-  #covers(blocks: Int32Array, at: number, count: number, first: number, end: number): boolean {
-    return count > 1 && blocks[at + 2]! <= first && blocks[at + 3]! >= end;
+  #takeDuplicate(first: number, end: number): void {
+    this.#rack.reordering.widen(this.#roundEnd);
+    this.#undo.duplicate(end - first);
+    // Linux counts a needless repetition as delivered.
+    this.#rate.delivered += end - first;
+    for (let segment = Math.max(first, this.#una); segment < end && segment < this.#next; segment++)
+      if (this.#flags[segment & MASK]! & RETRANSMITTED) this.#landed(segment & MASK);
   }
 
-  #takeDuplicate(segments: number): void {
-    this.#reordering.widen(this.#roundEnd);
-    this.#undo.duplicate(segments);
+  /** The repetition is not on its way any more. */
+  #landed(place: number): void {
+    this.#flags[place]! &= ~RETRANSMITTED;
+    this.#again--;
   }
 
-  #rateSince(segment: number, now: number): number | null {
-    const place = segment & MASK;
-    const delivered = this.#delivered - this.#deliveredThen[place]!;
-    const time = Math.max(now - this.#deliveredAtThen[place]!, this.#minRtt);
-    return delivered > 0 && Number.isFinite(time) && time > 0 ? delivered / time : null;
-  }
-
-  /** RFC 8985 §6.2 step 5. */
-  #detectLosses(now: number): void {
-    if (this.#rackSent < 0 || (!this.#sacked && this.#state === 'open')) return;
+  /** RFC 8985 §6.2 step 5. Whether some are not lost yet, but will be. */
+  #detectLosses(now: number): boolean {
+    const rack = this.#rack;
+    if (!rack.isAdvanced || (!this.#sacked && this.#state === 'open')) return false;
+    rack.isAdvanced = false;
     const isRecovering = this.#state !== 'open';
     const allowance =
-      this.#rackRtt + this.#reordering.width(this.#minRtt, this.#rto.smoothed, isRecovering, this.#sacked);
-    let wait = Infinity;
+      rack.rtt + rack.reordering.width(this.#minRtt, this.#rto.smoothed, isRecovering, this.#sacked);
+    let longest = 0;
     for (let segment = this.#una; segment < this.#next; segment++) {
       const place = segment & MASK;
       const flags = this.#flags[place]!;
       if (flags & SACKED || (flags & LOST && !(flags & RETRANSMITTED))) continue;
       const sent = this.#sentAt[place]!;
-      if (sent >= this.#rackSent) {
+      if (!rack.isOvertaken(segment, sent)) {
         // Segments never sent again stand in order of their sending.
         if (!(flags & AGAIN) && segment > this.#highestSacked) break;
         continue;
       }
       const left = sent + allowance - now;
       if (left <= 0) this.#markLost(place, flags);
-      else wait = Math.min(wait, left);
+      else longest = Math.max(longest, left);
     }
-    // A whole microsecond at least: rounding must not bring us back to the same instant.
-    this.#loop.at(this.#reorderTimer, wait === Infinity ? Infinity : now + Math.max(1000, Math.ceil(wait)));
+    if (longest > 0)
+      this.#loop.at(this.#reorderTimer, rack.nextLook(now, longest, this.#rto.wait(this.#backoff)));
+    return longest > 0;
   }
 
   #markLost(place: number, flags: number): void {
     if (!(flags & LOST)) this.#lost++;
     if (flags & RETRANSMITTED) this.#again--;
     this.#flags[place] = (flags & AGAIN) | LOST;
+    this.#everLost++;
   }
+  /** How often a segment was found lost. */
+  #everLost = 0;
 
   #reorderingOver(now: number): void {
+    this.#waits = false;
+    this.#rack.isAdvanced = true;
     this.#detectLosses(now);
+    const wasOpen = this.#state === 'open';
     this.#recover(now);
-    if (this.#state === 'recovery') this.#reduce(0);
+    if (wasOpen && this.#state === 'recovery') this.#reduce(1, false);
     this.#fill(now);
     this.#setTimer(now);
   }
@@ -315,12 +308,16 @@ export class TcpSender {
       if (delayed || this.#undo.isRefuted) return this.#revert(false);
       if (this.control.pacing === null) this.control.window = this.control.threshold;
       this.#leave();
+      this.#rack.reordering.recovered();
     } else if (this.#state === 'recovery' && delayed) {
       // The original filled the hole. What was sent again has to come back first.
-      this.#reordering.isNeeded = true;
+      this.#rack.reordering.isNeeded = true;
       if (this.#again) this.#waits = true;
       else this.#revert(true);
-    } else if (this.#undo.isRefuted) this.#revert(false);
+    } else if (this.#undo.isRefuted) {
+      this.#rack.reordering.refuted();
+      this.#revert(false);
+    }
   }
   /** No more segments are taken for lost until it is clear what has become of those sent again. */
   #waits = false;
@@ -344,19 +341,21 @@ export class TcpSender {
         this.#frto = false;
       }
     }
-    if (isOver) this.#leave();
+    if (!isOver) return;
+    this.#leave();
+    this.#rack.reordering.recovered();
   }
 
   #leave(): void {
     this.#state = 'open';
     this.#frto = false;
-    this.#reordering.recovered();
   }
 
   /** Everything is as it was before the window was reduced. `unmark`: nothing is taken for lost any more. */
   #revert(unmark: boolean): void {
     this.control.undo();
     this.#undo.end();
+    this.#rack.isAdvanced = true;
     this.#leave();
     if (!unmark || !this.#lost) return;
     for (let segment = this.#una; segment < this.#next; segment++) {
@@ -368,20 +367,20 @@ export class TcpSender {
 
   /** Begins a recovery if something is lost and there is none. */
   #recover(now: number): void {
-    if (this.#state !== 'open' || this.#lost <= this.#again) return;
+    if (this.#state !== 'open' || !this.#lost) return;
     this.#state = 'recovery';
     this.#recoverUntil = this.#next;
-    this.#reduction.begin(this.#inFlight + this.#lost - this.#again);
-    this.#undo.begin();
+    this.#reduction.begin(this.control.window);
+    this.#undo.begin(this.#again);
     const window = this.control.onLoss(now, this.#inFlight);
     if (this.control.pacing !== null) this.control.window = window;
   }
 
   /** For controls that are not paced by a model of their own. */
-  #reduce(delivered: number): void {
+  #reduce(delivered: number, isSound: boolean): void {
     const { control } = this;
     if (control.pacing !== null) return;
-    control.window = this.#reduction.window(delivered, this.#inFlight, control.threshold);
+    control.window = this.#reduction.window(delivered, this.#inFlight, control.threshold, isSound);
   }
 
   /** The segment after the last one that may be sent. */
@@ -409,7 +408,7 @@ export class TcpSender {
         break;
       }
       let segment = -1;
-      if (this.#lost > this.#again && !this.#newFirst) {
+      if (this.#lost > this.#again && !this.#newFirst && !this.#waits) {
         for (; oldest < this.#next; oldest++) {
           const flags = this.#flags[oldest & MASK]!;
           if (flags & LOST && !(flags & RETRANSMITTED)) break;
@@ -434,9 +433,7 @@ export class TcpSender {
     const place = segment & MASK;
     // Segments of one burst keep their order.
     this.#sentAt[place] = now;
-    if (!this.#delivered) this.#deliveredAt ||= now;
-    this.#deliveredThen[place] = this.#delivered;
-    this.#deliveredAtThen[place] = this.#deliveredAt;
+    this.#rate.send(place, now);
     if (this.#state === 'recovery') this.#reduction.send();
     const { pacing } = this.control;
     if (pacing) this.#nextSend = Math.max(now, this.#nextSend) + 1 / pacing;
@@ -470,11 +467,13 @@ export class TcpSender {
     for (let segment = this.#una; segment < this.#next; segment++) {
       const flags = this.#flags[segment & MASK]!;
       // What was sent of late may yet come; the first segment is what the time-out is about.
-      const mayCome = segment > this.#una && this.#sentAt[segment & MASK]! + this.#rackRtt > now;
+      const mayCome = segment > this.#una && this.#sentAt[segment & MASK]! + this.#rack.rtt > now;
       if (!(flags & SACKED) && !mayCome) this.#markLost(segment & MASK, flags);
     }
     this.control.onTimeout(now, isNew);
-    if (isNew) this.#undo.begin();
+    this.#waits = false;
+    if (isNew) this.#undo.begin(this.#again);
+    this.#rack.reordering.isLarge = false;
     this.#state = 'loss';
     this.#recoverUntil = this.#next;
     this.control.window = this.#inFlight + 1;

@@ -13,11 +13,11 @@ export class Undo {
   /** Repetitions of which nobody has said that they were needless; NEVER: there were none. */
   #repeated = NEVER;
 
-  /** The window becomes smaller. */
-  begin(): void {
+  /** The window becomes smaller while `underway` repetitions are on their way still. */
+  begin(underway: number): void {
     this.#isArmed = true;
     this.#firstRepeated = NEVER;
-    this.#repeated = NEVER;
+    this.#repeated = underway || NEVER;
   }
 
   /** A segment is sent again at `stamp`. */
