@@ -2,7 +2,7 @@
 import type { SimResult } from '../sim/result.ts';
 import type { Quantiles } from '../sim/metrics/distribution.ts';
 import { type CompareResult, type Parameters, cellKey } from './job.ts';
-import { type Interval, meanInterval, signFlipTest } from './statistics.ts';
+import { type Interval, holm, meanInterval, signFlipTest } from './statistics.ts';
 
 export interface Standing {
   readonly scheduler: string;
@@ -21,7 +21,9 @@ export interface Standing {
   readonly retransmits: number;
   /** Milliseconds, of the runs in which transfers ended; null if none did. */
   readonly completion50: number | null;
-  /** Against the best of the scenario; 1 for the best itself. */
+  /** Goodput less the best's with the same seed, per cent of the best's mean; null for the best itself, without a seed in common, or if nothing got through. */
+  readonly behind: Interval | null;
+  /** That the two are alike, corrected for all comparisons of the scenario; 1 for the best itself. */
   readonly p: number;
   readonly verdict: 'best' | 'worse' | 'not told apart' | 'too few seeds';
 }
@@ -44,38 +46,73 @@ export function rank(results: readonly CompareResult[]): Ranking[] {
     );
     const sorted = [...groups.values()].sort((a, b) => meanGoodput(b) - meanGoodput(a));
     const best = sorted[0]!;
-    return { scenario, standings: sorted.map((group) => standing(group, best)) };
+    const differences = sorted.slice(1).map((group) => differencesOf(group, best));
+    const p = holm(differences.map(signFlipTest));
+    return {
+      scenario,
+      standings: sorted.map((group, i) =>
+        i ? against(group, best, differences[i - 1]!, p[i - 1]!, differences.length) : bestOf(group),
+      ),
+    };
   });
 }
 
-/** `pairs`: seeds that both were run with. Even if all differences have one sign, p cannot be below 2^(1-n). */
-function verdictOf(p: number, pairs: number): Standing['verdict'] {
-  if (2 ** (1 - pairs) > SIGNIFICANT) return 'too few seeds';
-  return p <= SIGNIFICANT ? 'worse' : 'not told apart';
+function bestOf(group: readonly CompareResult[]): Standing {
+  return { ...figures(group), behind: null, p: 1, verdict: 'best' };
+}
+
+function against(
+  group: readonly CompareResult[],
+  best: readonly CompareResult[],
+  differences: readonly number[],
+  p: number,
+  comparisons: number,
+): Standing {
+  const share = 100 / meanGoodput(best);
+  const behind =
+    differences.length && Number.isFinite(share)
+      ? meanInterval(differences.map((difference) => difference * share))
+      : null;
+  const tooFew = differences.length < fewestSeeds(comparisons);
+  const verdict = tooFew ? 'too few seeds' : p <= SIGNIFICANT ? 'worse' : 'not told apart';
+  return { ...figures(group), behind, p, verdict };
+}
+
+/** Of goodput, seed by seed. */
+function differencesOf(group: readonly CompareResult[], best: readonly CompareResult[]): number[] {
+  return group.flatMap(({ seed, metrics }) => {
+    const other = best.find((result) => result.seed === seed);
+    return other ? [metrics.goodput - other.metrics.goodput] : [];
+  });
+}
+
+/** Even if all differences have one sign, p cannot be below 2^(1-n) for each of the comparisons. */
+export function fewestSeeds(comparisons: number): number {
+  return Math.ceil(1 + Math.log2(comparisons / SIGNIFICANT));
 }
 
 /** For tables. */
-export function verdictText({ verdict, p }: Standing): string {
-  return verdict === 'best' ? verdict : `${verdict} (p = ${p.toFixed(3)})`;
+export function verdictText({ verdict, p, behind }: Standing): string {
+  if (verdict === 'best') return verdict;
+  return `${behind ? `${intervalText(behind, 1)} %, ` : ''}${verdict} (p = ${p.toFixed(3)})`;
+}
+
+/** Mean and half the interval, if there is one. */
+export function intervalText({ mean, half }: Interval, digits: number): string {
+  return mean.toFixed(digits) + (half === null ? '' : ` ± ${half.toFixed(digits)}`);
 }
 
 function meanGoodput(results: readonly CompareResult[]): number {
   return meanInterval(results.map(({ metrics }) => metrics.goodput)).mean;
 }
 
-function standing(group: readonly CompareResult[], best: readonly CompareResult[]): Standing {
+function figures(group: readonly CompareResult[]): Omit<Standing, 'behind' | 'p' | 'verdict'> {
   const mean = (pick: (metrics: SimResult) => number): number =>
     meanInterval(group.map(({ metrics }) => pick(metrics))).mean;
   const meanTime = (pick: (metrics: SimResult) => Quantiles, quantile: 'p50' | 'p99'): number | null => {
     const times = group.map(({ metrics }) => pick(metrics)).filter(({ count }) => count > 0);
     return times.length ? meanInterval(times.map((time) => time[quantile])).mean : null;
   };
-  const differences = group.flatMap(({ seed, metrics }) => {
-    const other = best.find((result) => result.seed === seed);
-    return other ? [metrics.goodput - other.metrics.goodput] : [];
-  });
-  const p = group === best ? 1 : signFlipTest(differences);
-  const verdict = group === best ? 'best' : verdictOf(p, differences.length);
   return {
     scheduler: group[0]!.scheduler,
     parameters: group[0]!.parameters,
@@ -89,7 +126,5 @@ function standing(group: readonly CompareResult[], best: readonly CompareResult[
     loss: 100 * mean(({ lossRatio }) => lossRatio),
     retransmits: mean(({ retransmits }) => retransmits),
     completion50: meanTime(({ completion }) => completion, 'p50'),
-    p,
-    verdict,
   };
 }

@@ -3,11 +3,13 @@ import { accessSync, constants } from 'node:fs';
 import { compileHotPath } from '../dataplane/wasm.ts';
 import { TunloomError } from '../errors.ts';
 import type { SimResult } from '../sim/result.ts';
+import type { Quantiles } from '../sim/metrics/distribution.ts';
 import { DIRECTIONS, type Direction, type SimSpec, type TrafficSpec } from '../sim/spec.ts';
 import { Simulation } from '../sim/simulation.ts';
 import { type Job, applyParameters } from './job.ts';
 import { type ScenarioRun, runScenario } from '../lab/scenario/scenario-run.ts';
 import { flowsOf } from '../lab/scenario/traffic-task.ts';
+import { ratioInterval } from './statistics.ts';
 import { tryOwnSchedulers } from './trial.ts';
 
 /** A figure in both worlds; medians over the seeds. */
@@ -16,6 +18,10 @@ export interface Pair {
   readonly real: number;
   /** Simulated over real, minus 1; null if there is nothing to compare with. */
   readonly difference: number | null;
+  /** 95 % interval of what the difference is beyond the scatter of runs; null where runs are fewer than four, or zero. */
+  readonly interval: readonly [number, number] | null;
+  /** The figure of each run, by seed; null where the run has none. */
+  readonly runs: Readonly<Record<'simulated' | 'real', readonly (number | null)[]>>;
 }
 
 export interface TrafficComparison {
@@ -30,6 +36,8 @@ export interface TrafficComparison {
   readonly lossRatio: Pair | null;
   /** RFC 4737, after the resequencer; null for TCP. */
   readonly reordered: Pair | null;
+  /** One-way milliseconds of datagrams, after the resequencer: means over the flows of their quantiles; null for TCP. */
+  readonly delay: Readonly<Record<'p50' | 'p99', Pair>> | null;
   /** Median milliseconds of finished transfers; null without any. */
   readonly completion: Pair | null;
 }
@@ -157,9 +165,20 @@ function compareEntry(
   const isTcp = entry.model === 'tcp' || entry.model === 'requests';
   const arrived = received.map((flows) => sum(flows.map(({ datagrams }) => datagrams)));
   const completions = {
-    simulated: simulated.map((flows) => median(flows.map(({ completion }) => completion.p50))),
-    real: received.map((flows) => median(flows.flatMap((flow) => flow.completions))),
+    simulated: simulated.map((flows) =>
+      medianOrNull(flows.flatMap(({ completion }) => (completion.count ? [completion.p50] : []))),
+    ),
+    real: received.map((flows) => medianOrNull(flows.flatMap((flow) => flow.completions))),
   };
+  const meanDelay = (
+    flows: readonly { readonly delay: Quantiles }[],
+    quantile: 'p50' | 'p99',
+  ): number | null => meanOrNull(flows.flatMap(({ delay }) => (delay.count ? [delay[quantile]] : [])));
+  const delay = (quantile: 'p50' | 'p99'): Pair =>
+    pairOf(
+      simulated.map((flows) => meanDelay(flows, quantile)),
+      received.map((flows) => meanDelay(flows, quantile)),
+    );
   return {
     name: entry.name,
     direction: entry.direction,
@@ -183,7 +202,8 @@ function compareEntry(
             arrived[run] ? sum(flows.map(({ reordered }) => reordered)) / arrived[run] : 0,
           ),
         ),
-    completion: completions.real.some((value) => value > 0)
+    delay: isTcp ? null : { p50: delay('p50'), p99: delay('p99') },
+    completion: completions.real.some((value) => value !== null)
       ? pairOf(completions.simulated, completions.real)
       : null,
   };
@@ -200,9 +220,15 @@ function byDirection<T>(make: (direction: Direction) => T): Record<Direction, T>
   >;
 }
 
-function pairOf(simulated: readonly number[], real: readonly number[]): Pair {
-  const pair = { simulated: median(simulated), real: median(real) };
-  return { ...pair, difference: pair.real ? pair.simulated / pair.real - 1 : null };
+function pairOf(simulated: readonly (number | null)[], real: readonly (number | null)[]): Pair {
+  const [known, knownReal] = [simulated, real].map((runs) => runs.filter((run) => run !== null));
+  const pair = { simulated: median(known!), real: median(knownReal!) };
+  return {
+    ...pair,
+    difference: pair.real ? pair.simulated / pair.real - 1 : null,
+    interval: ratioInterval(known!, knownReal!),
+    runs: { simulated, real },
+  };
 }
 
 function sum(values: readonly number[]): number {
@@ -211,6 +237,14 @@ function sum(values: readonly number[]): number {
 
 function mean(values: readonly number[]): number {
   return values.length ? sum(values) / values.length : 0;
+}
+
+function meanOrNull(values: readonly number[]): number | null {
+  return values.length ? mean(values) : null;
+}
+
+function medianOrNull(values: readonly number[]): number | null {
+  return values.length ? median(values) : null;
 }
 
 function median(values: readonly number[]): number {

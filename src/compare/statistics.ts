@@ -1,7 +1,8 @@
 /**
- * Whether one scheduler is better than another: results of the same seed are paired, because both met the same losses and the same
- * traffic, and the mean difference is tested by sign flips (Fisher's randomisation test: exact up to 12 seeds, beyond that 4096
- * seeded draws). Confidence intervals of means are Student's.
+ * Whether one scheduler is better than another: results of the same seed are paired, because traffic and links drew the same numbers
+ * in both, and the mean difference is tested by sign flips (Fisher's randomisation test: exact up to 12 seeds, beyond that 4096
+ * seeded draws). Confidence intervals of means are Student's. Simulated and real runs are not paired, for losses are drawn anew:
+ * how many times as large one is goes by ranks (Mann and Whitney 1947; Hodges and Lehmann 1963), whatever the distribution.
  */
 import { Random } from '../sim/random.ts';
 
@@ -15,15 +16,15 @@ const STUDENT = [
 
 export interface Interval {
   readonly mean: number;
-  /** Half the width of the 95 % interval; 0 with one value. */
-  readonly half: number;
+  /** Half the width of the 95 % interval; null with one value, which tells of no scatter. */
+  readonly half: number | null;
 }
 
 /** Mean and Student's 95 % interval of independent values. */
 export function meanInterval(values: readonly number[]): Interval {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(n, 1);
-  if (n < 2) return { mean, half: 0 };
+  if (n < 2) return { mean, half: null };
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
   return { mean, half: student(n - 1) * Math.sqrt(variance / n) };
 }
@@ -62,3 +63,51 @@ export function signFlipTest(differences: readonly number[]): number {
   }
   return extreme / (DRAWS + 1);
 }
+
+/**
+ * Holm's correction (1979): p of each of several tests, such that one of all that are true is rejected by chance in no more than the level says,
+ * however they depend on each other.
+ */
+export function holm(values: readonly number[]): number[] {
+  const ascending = values.map((p, i) => ({ p, i })).sort((a, b) => a.p - b.p);
+  const corrected = Array<number>(values.length);
+  let least = 0;
+  ascending.forEach(({ p, i }, rank) => {
+    least = Math.max(least, Math.min(1, (values.length - rank) * p));
+    corrected[i] = least;
+  });
+  return corrected;
+}
+
+/**
+ * The 95 % interval of the factor by which values like `a` exceed values like `b`, less one: two-sided, by inverting the rank-sum test. Null where the
+ * samples are too small for one (below four and four), or a value is not positive.
+ */
+export function ratioInterval(a: readonly number[], b: readonly number[]): readonly [number, number] | null {
+  const skipped = rankSumTail(a.length, b.length);
+  if (!skipped || ![...a, ...b].every((value) => value > 0)) return null;
+  const ratios = a.flatMap((value) => b.map((other) => value / other)).sort((x, y) => x - y);
+  return [ratios[skipped - 1]! - 1, ratios.at(-skipped)! - 1];
+}
+
+/** The largest k for which P(U < k) is at most 2.5 %, U being the statistic of Mann and Whitney for samples of n and m that are alike. */
+function rankSumTail(n: number, m: number): number {
+  // Ways to draw any number of the n + m ranks, by how many are drawn and by their U: each rank is either drawn or not.
+  const most = n * m;
+  const ways = Array.from({ length: n + 1 }, () => new Float64Array(most + 1));
+  ways[0]![0] = 1;
+  for (let rank = 0; rank < n + m; rank++) {
+    for (let drawn = Math.min(n, rank + 1); drawn > 0; drawn--) {
+      const below = rank - (drawn - 1);
+      if (below > m) continue;
+      for (let u = most; u >= below; u--) ways[drawn]![u]! += ways[drawn - 1]![u - below]!;
+    }
+  }
+  const total = ways[n]!.reduce((sum, count) => sum + count, 0);
+  let tail = 0;
+  let k = 0;
+  while (k <= most && (tail + ways[n]![k]!) / total <= ONE_SIDED) tail += ways[n]![k++]!;
+  return k;
+}
+
+const ONE_SIDED = 0.025;

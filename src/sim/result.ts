@@ -61,6 +61,8 @@ export interface FlowSummary {
   readonly goodput: number;
   readonly retransmits: number;
   readonly timeouts: number;
+  /** One-way milliseconds of its data, after the resequencer. */
+  readonly delay: Quantiles;
   /** Milliseconds. */
   readonly completion: Quantiles;
   readonly stream: StreamResult;
@@ -138,6 +140,10 @@ export function summariseRun(
 ): SimResult {
   const { spec } = run;
   const seconds = spec.duration / 1e9;
+  const delays = {
+    uplink: delaysOf(simulation, 'uplink'),
+    downlink: delaysOf(simulation, 'downlink'),
+  };
   const flows = simulation.flows.map((running, i): FlowSummary => {
     const result = running.flow.result();
     const { forward } = running;
@@ -149,6 +155,7 @@ export function summariseRun(
       goodput: (snapshot.octets[i]! * 8) / Math.max(active, 1e-9),
       retransmits: result.retransmits,
       timeouts: result.timeouts,
+      delay: sortedMilliseconds(delays[running.direction].ofFlows[i]!),
       completion: milliseconds(result.completions),
       stream: {
         sent: forward.sent,
@@ -164,10 +171,6 @@ export function summariseRun(
       },
     };
   });
-  const delays = {
-    uplink: delaysOf(simulation, 'uplink'),
-    downlink: delaysOf(simulation, 'downlink'),
-  };
   const directions = Object.fromEntries(
     DIRECTIONS.map((direction) => [
       direction,
@@ -219,6 +222,8 @@ export function summariseRun(
 interface Delays {
   readonly before: Float64Array;
   readonly after: Float64Array;
+  /** The latter by number of the flow. */
+  readonly ofFlows: readonly Float64Array[];
 }
 
 /** In ascending order, of all streams of a direction. */
@@ -227,14 +232,17 @@ function delaysOf({ flows }: Simulation, direction: Direction): Delays {
   const count = streams.reduce((sum, stream) => sum + stream.after.count, 0);
   const before = new Float64Array(count);
   const after = new Float64Array(count);
+  const ofFlows: Float64Array[] = [];
   let at = 0;
   for (const stream of streams) {
     stream.putDelays(before, after, at);
-    at += stream.after.count;
+    const { count: own } = stream.after;
+    // What is one flow's alone need not be sorted twice.
+    ofFlows.push(own === count ? after : after.slice(at, at + own));
+    at += own;
   }
-  sortAscending(before);
-  sortAscending(after);
-  return { before, after };
+  for (const sample of new Set([before, after, ...ofFlows])) sortAscending(sample);
+  return { before, after, ofFlows };
 }
 
 function summariseDirection(

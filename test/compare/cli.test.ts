@@ -115,7 +115,7 @@ it('writes a table, CSV and a page with everything in it', async () => {
     '--html',
     file('r.html'),
   );
-  expect(stdout).toContain('small (1 seed, too few to tell differences)');
+  expect(stdout).toContain('small (1 seed, too few to tell differences: that takes 6)');
   expect(readFileSync(file('r.csv'), 'utf8').split('\r\n')[1]).toMatch(/^weighted,small,1,,\d/);
   const page = readFileSync(file('r.html'), 'utf8');
   expect(page.match(/<svg /g)!.length).toBeGreaterThanOrEqual(8);

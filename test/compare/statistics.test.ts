@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest';
 import type { CompareResult } from '../../src/compare/job.ts';
 import { rank } from '../../src/compare/ranking.ts';
-import { meanInterval, signFlipTest } from '../../src/compare/statistics.ts';
+import { Random } from '../../src/sim/random.ts';
+import { holm, meanInterval, ratioInterval, signFlipTest } from '../../src/compare/statistics.ts';
 
 it('sign flips: exact p of small samples', () => {
   expect(signFlipTest([1, 1, 1, 1, 1, 1])).toBe(2 / 64);
@@ -19,7 +20,7 @@ it('sign flips: drawn for large samples, near the exact value', () => {
 });
 
 it("Student's interval", () => {
-  expect(meanInterval([4]).half).toBe(0);
+  expect(meanInterval([4]).half).toBeNull();
   const { mean, half } = meanInterval([1, 2, 3]);
   expect(mean).toBe(2);
   expect(half).toBeCloseTo(4.303 / Math.sqrt(3), 6);
@@ -36,6 +37,40 @@ it("Student's interval of many values", () => {
     const deviation = Math.sqrt((n * (n + 1)) / 12);
     expect(meanInterval(values).half).toBeCloseTo((quantile * deviation) / Math.sqrt(n), 3);
   }
+});
+
+it('interval of a ratio: the critical values of Mann and Whitney', () => {
+  // Ratios are 1.05 ** i, each once: how many are cut off shows in the ends.
+  const powers = (count: number, step: number): number[] =>
+    Array.from({ length: count }, (_, i) => 1.05 ** (i * step));
+  const skipped = (n: number, m: number): number => {
+    const [low] = ratioInterval(powers(n, 1), powers(m, n))!;
+    return Math.round(Math.log(low + 1) / Math.log(1.05)) + n * (m - 1) + 1;
+  };
+  // Tables of U at the two-sided 5 % level, plus one.
+  expect([
+    skipped(4, 4),
+    skipped(5, 5),
+    skipped(6, 6),
+    skipped(8, 8),
+    skipped(6, 10),
+    skipped(20, 20),
+  ]).toEqual([1, 3, 6, 14, 12, 128]);
+  expect(ratioInterval([1, 2, 3], [1, 2, 3])).toBeNull();
+  expect(ratioInterval([1, 2, 3, 0], [1, 2, 3, 4])).toBeNull();
+});
+
+it('interval of a ratio: holds the true one nineteen times of twenty', () => {
+  const random = new Random(7, 'ratios');
+  let held = 0;
+  for (let trial = 0; trial < 1000; trial++) {
+    const draw = (): number => Math.exp(random.exponential(1));
+    const a = Array.from({ length: 7 }, () => 3 * draw());
+    const [low, high] = ratioInterval(a, Array.from({ length: 9 }, draw))!;
+    if (low <= 2 && 2 <= high) held++;
+  }
+  expect(held).toBeGreaterThan(930);
+  expect(held).toBeLessThan(980);
 });
 
 /** What a ranking looks at. */
@@ -65,6 +100,38 @@ it('says that seeds are too few where none could tell anything', () => {
     ]).flat();
   expect(rank(results(5))[0]!.standings[1]).toMatchObject({ verdict: 'too few seeds', p: 1 / 16 });
   expect(rank(results(6))[0]!.standings[1]).toMatchObject({ verdict: 'worse', p: 1 / 32 });
+});
+
+it('corrects p for the number of comparisons: seeds that suffice for one do not for seven', () => {
+  expect(holm([0.01, 0.04, 0.03])).toEqual([0.03, 0.06, 0.06]);
+  expect(holm([0.6, 0.7])).toEqual([1, 1]);
+  expect(holm([])).toEqual([]);
+  const results = (seeds: number, others: number) =>
+    Array.from({ length: seeds }, (_, seed) => [
+      result('best', seed, 9e6 + seed, 0),
+      ...Array.from({ length: others }, (_, i) => result(`other${i}`, seed, 1e6 + i, 0)),
+    ]).flat();
+  const verdict = (seeds: number, others: number) => rank(results(seeds, others))[0]!.standings[1]!.verdict;
+  expect([verdict(6, 1), verdict(6, 7), verdict(8, 7), verdict(9, 7)]).toEqual([
+    'worse',
+    'too few seeds',
+    'too few seeds',
+    'worse',
+  ]);
+});
+
+it('says by how much a scheduler is behind the best, seed by seed', () => {
+  // The scatter that both share is no uncertainty of the difference.
+  const results = [10e6, 20e6, 30e6].flatMap((goodput, seed) => [
+    result('a', seed, goodput, 0),
+    result('b', seed, goodput - 2e6, 0),
+  ]);
+  const [best, second] = rank(results)[0]!.standings;
+  expect(best!.behind).toBeNull();
+  expect(second!.behind).toEqual({ mean: -10, half: 0 });
+  expect(second!.goodput.half).toBeGreaterThan(20);
+  const [, nothing] = rank([result('a', 1, 0, 0), result('b', 1, 0, 0)])[0]!.standings;
+  expect(nothing!.behind).toBeNull();
 });
 
 it('times are those of runs that have some', () => {

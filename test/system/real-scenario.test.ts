@@ -88,6 +88,14 @@ it('runs every kind of traffic and event in both worlds and leaves nothing behin
   }
   expect(of('stream').goodput.real).toBeGreaterThan(0.98 * of('stream').goodput.simulated);
   expect(of('bursts').goodput.real).toBe(of('bursts').goodput.simulated);
+  // Each of the links takes 5 or 8 ms, the second later 12, and the resequencer waits for it.
+  for (const world of ['simulated', 'real'] as const) {
+    expect(of('stream').delay!.p50[world]).toBeGreaterThan(5);
+    expect(of('stream').delay!.p50[world]).toBeLessThan(20);
+  }
+  expect(of('bulk').delay).toBeNull();
+  expect(of('stream').goodput.runs.real).toEqual([of('stream').goodput.real]);
+  expect(of('stream').goodput.interval).toBeNull();
   // Transfers end, with all their octets.
   expect(of('file').completion!.real).toBeGreaterThan(0);
   expect(of('file').goodput.real * 2).toBe(200_000 * 8);

@@ -5,7 +5,7 @@ import { toCsv } from '../../compare/csv.ts';
 import type { CompareResult, Job } from '../../compare/job.ts';
 import { libraryNames, scenarioFile } from '../../compare/library.ts';
 import { planJobs } from '../../compare/plan.ts';
-import { type Ranking, rank, verdictText } from '../../compare/ranking.ts';
+import { type Ranking, fewestSeeds, rank, verdictText } from '../../compare/ranking.ts';
 import { compareReal } from '../../compare/real.ts';
 import { standalone } from '../../compare/report/charts.ts';
 import { renderPage } from '../../compare/report/page.ts';
@@ -39,7 +39,14 @@ export async function runCompare(scenarios: string[], options: CompareOptions): 
   if (options.html) writeFile(options.html, renderPage(rankings));
   if (options.svg) writeCharts(options.svg, rankings);
   for (const warning of refusedPicks(results)) process.stderr.write(`${warning}\n`);
-  print(options.json ?? false, { results }, () => rankings.map(formatRanking).join('\n\n'));
+  print(options.json ?? false, { results, rankings: rankings.map(withoutRuns) }, () =>
+    rankings.map(formatRanking).join('\n\n'),
+  );
+}
+
+/** For JSON, which has the runs already. */
+function withoutRuns({ scenario, standings }: Ranking): unknown {
+  return { scenario, standings: standings.map((standing) => ({ ...standing, results: undefined })) };
 }
 
 async function runReal(scenarios: string[], options: CompareOptions): Promise<void> {
@@ -103,7 +110,9 @@ function showProgress(done: number, total: number, seconds: number): void {
 
 function formatRanking({ scenario, standings }: Ranking): string {
   const seeds = standings[0]!.results.length;
-  const title = `${scenario} (${seeds} seed${seeds === 1 ? '' : 's'}${seeds < 6 ? ', too few to tell differences' : ''})`;
+  const needed = fewestSeeds(Math.max(1, standings.length - 1));
+  const lack = seeds < needed ? `, too few to tell differences: that takes ${needed}` : '';
+  const title = `${scenario} (${seeds} seed${seeds === 1 ? '' : 's'}${lack})`;
   const head = [
     'scheduler',
     'Mbit/s',
@@ -124,7 +133,7 @@ function formatRanking({ scenario, standings }: Ranking): string {
       ...Object.entries(standing.parameters).map(([name, value]) => `${name}=${value}`),
     ].join(' '),
     standing.goodput.mean.toFixed(2),
-    standing.goodput.half.toFixed(2),
+    fixed(standing.goodput.half, 2),
     standing.efficiency.toFixed(3),
     fixed(standing.delay50, 1),
     fixed(standing.delay99, 1),

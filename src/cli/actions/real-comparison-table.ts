@@ -9,10 +9,14 @@ const HEAD = [
   'Mbit/s simulated',
   'real',
   'difference',
+  '95 % of it',
   'rtx simulated / real',
   'loss % simulated / real',
+  'delay p99 ms simulated / real',
   'done ms simulated / real',
 ];
+
+type Medians = Pick<Pair, 'simulated' | 'real'>;
 
 export function formatComparisons(comparisons: readonly RealComparison[]): string {
   const rows = comparisons.flatMap((comparison) => {
@@ -29,6 +33,7 @@ export function formatComparisons(comparisons: readonly RealComparison[]): strin
         ...goodput(entry.goodput),
         sole ? both(comparison.retransmits, 0) : '-',
         entry.lossRatio ? both(percent(entry.lossRatio), 2) : '-',
+        entry.delay ? both(entry.delay.p99, 1) : '-',
         entry.completion ? both(entry.completion, 0) : '-',
       ]),
       ...(sole
@@ -40,6 +45,7 @@ export function formatComparisons(comparisons: readonly RealComparison[]): strin
               'all',
               ...goodput(comparison.goodput),
               both(comparison.retransmits, 0),
+              '-',
               '-',
               '-',
             ],
@@ -54,18 +60,23 @@ function describe({ name, flows, model, direction }: TrafficComparison): string 
 }
 
 function goodput(pair: Pair): string[] {
-  const { simulated, real, difference } = pair;
+  const { simulated, real, difference, interval } = pair;
   return [
     (simulated / 1e6).toFixed(2),
     (real / 1e6).toFixed(2),
-    difference === null ? '-' : `${difference > 0 ? '+' : ''}${(100 * difference).toFixed(1)} %`,
+    difference === null ? '-' : `${signed(difference)} %`,
+    interval ? `${signed(interval[0])} to ${signed(interval[1])} %` : '-',
   ];
 }
 
-function percent({ simulated, real, difference }: Pair): Pair {
-  return { simulated: simulated * 100, real: real * 100, difference };
+function signed(share: number): string {
+  return `${share > 0 ? '+' : ''}${(100 * share).toFixed(1)}`;
 }
 
-function both({ simulated, real }: Pair, digits: number): string {
+function percent({ simulated, real }: Medians): Medians {
+  return { simulated: simulated * 100, real: real * 100 };
+}
+
+function both({ simulated, real }: Medians, digits: number): string {
   return `${simulated.toFixed(digits)} / ${real.toFixed(digits)}`;
 }

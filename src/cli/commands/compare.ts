@@ -20,7 +20,7 @@ export interface CompareOptions {
 }
 
 /** Without --real and with it: real time passes. */
-export const DEFAULT_SEEDS = 6;
+export const DEFAULT_SEEDS = 10;
 export const REAL_SEEDS = 3;
 export const DEFAULT_SCENARIOS = ['symmetric', 'lte-wifi', 'dsl-lte'];
 

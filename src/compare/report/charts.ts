@@ -14,7 +14,7 @@ export interface Bar {
   readonly name: string;
   readonly colour: number;
   readonly value: number;
-  readonly half: number;
+  readonly half: number | null;
 }
 
 interface ChartOptions {
@@ -82,7 +82,7 @@ export function ticks(lowest: number, highest: number, wanted = 5): number[] {
 }
 
 export function barChart(bars: readonly Bar[], options: ChartOptions): string {
-  const highest = Math.max(...bars.map(({ value, half }) => value + half), 1e-9) * 1.05;
+  const highest = Math.max(...bars.map(({ value, half }) => value + (half ?? 0)), 1e-9) * 1.05;
   const y = (value: number): number => TOP + (1 - value / highest) * (HEIGHT - TOP - BOTTOM);
   const slot = (WIDTH - LEFT - RIGHT) / bars.length;
   const shapes = bars.map(({ name, colour, value, half }, i) => {
@@ -93,7 +93,7 @@ export function barChart(bars: readonly Bar[], options: ChartOptions): string {
       : '';
     return (
       `<rect class="c${colour % COLOURS}" x="${n(x)}" y="${n(y(value))}" width="${n(slot * 0.7)}" height="${n(y(0) - y(value))}">` +
-      `<title>${escapeText(name)}: ${value.toPrecision(4)} ± ${half.toPrecision(2)}</title></rect>${whisker}` +
+      `<title>${escapeText(name)}: ${value.toPrecision(4)}${half === null ? '' : ` ± ${half.toPrecision(2)}`}</title></rect>${whisker}` +
       `<text x="${n(middle)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle" font-size="${bars.length > 8 ? 9 : 11}">${escapeText(name)}</text>`
     );
   });

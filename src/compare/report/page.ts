@@ -1,5 +1,5 @@
 /** The report: one HTML file that needs nothing else, light and dark, printable; the tables sort by a click on a heading. */
-import { type Ranking, type Standing, verdictText } from '../ranking.ts';
+import { type Ranking, type Standing, intervalText, verdictText } from '../ranking.ts';
 import { CHART_STYLE, escapeText } from './charts.ts';
 import { colourNumbers, scenarioCharts, titleOf } from './scenario-charts.ts';
 
@@ -51,7 +51,7 @@ const COLUMNS: readonly Column[] = [
   {
     head: 'Goodput, Mbit/s',
     value: ({ goodput }) => goodput.mean,
-    text: ({ goodput }) => `${goodput.mean.toFixed(2)} ± ${goodput.half.toFixed(2)}`,
+    text: ({ goodput }) => intervalText(goodput, 2),
   },
   number('Efficiency, %', ({ efficiency }) => 100 * efficiency, 1),
   number('Delay p50, ms', ({ delay50 }) => delay50, 1),
@@ -82,7 +82,7 @@ export function renderPage(rankings: readonly Ranking[]): string {
 <body>
 <h1>tunloom compare</h1>
 <p>Simulated on tunloom's own hot path. Bars and ± are means and 95 % intervals over seeds; schedulers are compared with the best of
-the scenario seed by seed (sign-flip test, 5 %). Curves show the run with the first seed.</p>
+the scenario seed by seed (mean difference and its 95 % interval; sign-flip test, 5 %, corrected by Holm for all of them). Curves show the run with the first seed.</p>
 ${rankings.map((ranking) => section(ranking, colours)).join('\n')}
 <script>${SCRIPT}</script>
 </body>
