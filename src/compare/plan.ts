@@ -15,6 +15,7 @@ import {
 } from './job.ts';
 import type { SimSpec } from '../sim/spec.ts';
 import { scenarioFile } from './library.ts';
+import { linkVariants } from './link-variants.ts';
 import { loadScenario } from './scenario.ts';
 
 export interface PlanOptions {
@@ -25,6 +26,8 @@ export interface PlanOptions {
   readonly seeds: number;
   /** Such as `window=256,1024`. */
   readonly settings: readonly string[];
+  /** Such as `lte.delay=10ms,20ms`. */
+  readonly links?: readonly string[];
   readonly oracle: boolean;
   /** Seconds in the place of the scenarios' own; null: theirs. */
   readonly duration: number | null;
@@ -40,7 +43,10 @@ interface PlannedScheduler {
 
 /** Scenario by scenario, scheduler by scheduler, seed by seed. Throws BAD_ARGUMENT, BAD_CONFIG, BAD_SCHEDULER. */
 export async function planJobs(options: PlanOptions): Promise<Job[]> {
-  const scenarios = options.scenarios.map((name) => loadScenario(scenarioFile(name)));
+  const variants = linkVariants(options.links ?? []);
+  const scenarios = options.scenarios.flatMap((name) =>
+    variants.map((changes) => loadScenario(scenarioFile(name), changes)),
+  );
   const schedulers: PlannedScheduler[] = [];
   for (const name of options.schedulers) schedulers.push(await planScheduler(name));
   const combinations = combine(options.settings);

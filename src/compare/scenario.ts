@@ -11,6 +11,7 @@ import { TunloomError } from '../errors.ts';
 import { SMALLEST_PACKET } from '../sim/end.ts';
 import { DIRECTIONS, type SimEvent, type SimPath, type SimSpec, type TrafficSpec } from '../sim/spec.ts';
 import { INNER_MTU } from '../sim/tunnel-session.ts';
+import { type LinkChange, changeLinks } from './link-variants.ts';
 import { type ScenarioFile, TRAFFIC_MODELS, type TrafficModel, scenarioSchema } from './scenario-schema.ts';
 
 export interface Scenario {
@@ -24,18 +25,18 @@ const EXPEDITED = 46;
 const US = 1000;
 const BATCH = 20_000;
 
-/** Reads and checks `file`. Throws BAD_CONFIG with one line an error: file, line, column, key. */
-export function loadScenario(file: string): Scenario {
-  return parseScenario(readConfigFile(file), file);
+/** Reads and checks `file`, with other links than are written there. Throws BAD_CONFIG with one line an error: file, line, column, key. */
+export function loadScenario(file: string, changes: readonly LinkChange[] = []): Scenario {
+  return parseScenario(readConfigFile(file), file, changes);
 }
 
 /** The same for text; `file` is named in errors, and recordings and traces are looked for beside it. */
-export function parseScenario(text: string, file: string): Scenario {
+export function parseScenario(text: string, file: string, changes: readonly LinkChange[] = []): Scenario {
   return parseYaml(text, file, (value) => {
     const checked = scenarioSchema.safeParse(value);
     if (!checked.success) return { config: null, complaints: describeIssues(checked.error, scenarioSchema) };
     const complaints: Complaint[] = [];
-    const config = build(checked.data, path.dirname(file), complaints);
+    const config = build(changeLinks(checked.data, changes), path.dirname(file), complaints);
     return { config, complaints };
   });
 }

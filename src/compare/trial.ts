@@ -42,11 +42,14 @@ async function tryOut(pool: Piscina, job: Job, patience: number): Promise<void> 
   }
 }
 
-/** What ended a run with a user's scheduler was most likely that. */
+/** Which run it was; what ended one with a user's scheduler was most likely that. */
 export function explainFailure(job: Job): (error: unknown) => never {
   return (error) => {
-    if (job.file === null) throw error;
     const where = `${job.scenario}, seed ${job.seed}`;
+    if (job.file === null) {
+      const why = (error as Error).message;
+      throw new TunloomError('RUN_FAILED', `${job.scheduler} (${where}): ${why}`, { cause: error });
+    }
     throw new TunloomError(
       'BAD_SCHEDULER',
       `${job.file}: pick ended the run (${where}): ${(error as Error).message}`,

@@ -147,6 +147,32 @@ it('compares a scheduler of your own with a built-in one', async () => {
   expect(shares[1]![0]).toBeCloseTo(2 / 3, 2);
 });
 
+it('runs a scenario once for each value of a property of a link, and ranks each by itself', async () => {
+  const { code, stdout } = await tunloom(
+    SCENARIO,
+    '--scheduler',
+    'weighted',
+    '--seeds',
+    '1',
+    '--link',
+    'bid2.delay=20ms,40ms',
+    '--link',
+    'bid1.rate=5mbit/40mbit',
+    '--json',
+  );
+  expect(code).toBe(0);
+  const { results, rankings } = JSON.parse(stdout) as {
+    results: CompareResult[];
+    rankings: { scenario: string }[];
+  };
+  const names = ['20ms', '40ms'].map((delay) => `small bid2.delay=${delay} bid1.rate=5mbit/40mbit`);
+  expect(results.map(({ scenario }) => scenario)).toEqual(names);
+  expect(rankings.map(({ scenario }) => scenario)).toEqual(names);
+  const least = results.map(({ metrics }) => metrics.delay.max);
+  expect(least[1]! - least[0]!).toBeGreaterThan(15);
+  expect(results[0]!.digests.scenario).not.toBe(results[1]!.digests.scenario);
+});
+
 it('a scheduler of your own that traps is named, picks out of range are told', async () => {
   const pick = (name: string, body: string): string => {
     const head = 'export function pick(group: usize, length: u32, flow: u64, now: u64): u32';
@@ -195,6 +221,8 @@ it.each([
   ],
   [['symmetric', '--set', 'gapUs='], '--set gapUs=: got "", expected 0..10000000'],
   [['symmetric', '--set', 'minWaitUs=200000'], 'minWaitUs (200000) is more than maxWaitUs (100000)'],
+  [['symmetric', '--link', 'first.speed=1'], '--link first.speed=1: expected PATH.KEY=VALUE'],
+  [['symmetric', '--link', 'lte.delay=1ms'], 'symmetric has no path "lte"; there are '],
   [['symmetric', '--shard', '3/2'], '--shard 3/2: expected i/n'],
   [['symmetric', '--shard', '1/2'], '--shard needs --results'],
   [['symmetric', 'symmetric'], 'scenario "symmetric" with weighted would be run twice'],

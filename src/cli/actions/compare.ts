@@ -77,6 +77,7 @@ function plan(
     schedulers: options.scheduler.length ? options.scheduler : schedulers,
     seeds: options.seeds === undefined ? seeds : whole(options.seeds, '--seeds', 1000),
     settings: options.set,
+    links: options.link,
     oracle: options.oracle ?? false,
     duration: options.duration === undefined ? null : positive(options.duration, '--duration', 3600),
   });

@@ -5,6 +5,7 @@ export interface CompareOptions {
   readonly scheduler: readonly string[];
   readonly seeds?: string;
   readonly set: readonly string[];
+  readonly link: readonly string[];
   readonly duration?: string;
   readonly oracle?: boolean;
   readonly results?: string;
@@ -36,6 +37,12 @@ export function compareCommand(): Command {
     )
     .option('--seeds <n>', `runs of each cell, ${DEFAULT_SEEDS} by default, ${REAL_SEEDS} with --real`)
     .option('--set <name=n,n>', 'sweep a parameter; repeatable', collect, [])
+    .option(
+      '--link <path.key=v,v>',
+      "run each scenario with each of these values in a path's link; repeatable",
+      collect,
+      [],
+    )
     .option('--duration <seconds>', 'instead of what the scenario says')
     .option('--oracle', 'schedulers know the true state of the links instead of probing it')
     .option('--results <file>', 'append each run to this file; runs in it are not repeated')
