@@ -39,6 +39,7 @@ export interface EmulatorOptions {
   /** Network namespace of the devices. */
   readonly namespace: string;
   readonly links: readonly EmulatedLink[];
+  /** For links without seeds of their own. */
   readonly seed: number;
 }
 
@@ -64,8 +65,12 @@ export class Emulator {
       const task: EmulatorTask = {
         memory,
         base: addressOf(memory),
-        links: links.map(({ uplink, downlink }, i) => ({ ...sockets[i]!, uplink, downlink })),
-        seed: options.seed,
+        links: links.map(({ uplink, downlink, seeds }, i) => ({
+          ...sockets[i]!,
+          uplink,
+          downlink,
+          seeds: seeds ?? { uplink: options.seed + 2 * i, downlink: options.seed + 2 * i + 1 },
+        })),
         wakeFd: this.#wake.fd,
         port: this.#channel.port2,
         counters: this.#counters,

@@ -67,9 +67,9 @@ class Forwarder {
     this.#free = Int32Array.from({ length: slots }, (_, i) => this.#slots + i * SLOT_SIZE);
     this.#freeCount = slots;
     const now = microseconds();
-    this.#directions = task.links.flatMap(({ a, b, uplink, downlink }, i) => [
-      this.#direction(i * 2, a, b, uplink, now),
-      this.#direction(i * 2 + 1, b, a, downlink, now),
+    this.#directions = task.links.flatMap(({ a, b, uplink, downlink, seeds }, i) => [
+      this.#direction(i * 2, a, b, new Link(uplink, seeds.uplink, now)),
+      this.#direction(i * 2 + 1, b, a, new Link(downlink, seeds.downlink, now)),
     ]);
     this.#layPoll(0, task.wakeFd);
     this.#directions.forEach(({ from }, i) => this.#layPoll(i + 1, from));
@@ -99,8 +99,7 @@ class Forwarder {
     }
   }
 
-  #direction(index: number, from: number, to: number, spec: LinkSpec, now: number): Direction {
-    const link = new Link(spec, this.#task.seed + index, now);
+  #direction(index: number, from: number, to: number, link: Link): Direction {
     return { index, from, to, link, departures: new Departures() };
   }
 

@@ -1,19 +1,13 @@
 /** What the emulator's thread is told, and what it counts. */
 import type { MessagePort } from 'node:worker_threads';
-import type { LinkSpec } from './model/link.ts';
+import type { LinkPair } from './model/link-text.ts';
 
 export interface EmulatorTask {
   /** Frames lie here; its address never changes. */
   readonly memory: WebAssembly.Memory;
   readonly base: number;
   /** packet(7) sockets of both sides, and a link model for each direction. */
-  readonly links: readonly {
-    readonly a: number;
-    readonly b: number;
-    readonly uplink: LinkSpec;
-    readonly downlink: LinkSpec;
-  }[];
-  readonly seed: number;
+  readonly links: readonly (Required<LinkPair> & { readonly a: number; readonly b: number })[];
   /** eventfd(2) that tells of mail. */
   readonly wakeFd: number;
   readonly port: MessagePort;

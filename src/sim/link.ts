@@ -6,6 +6,7 @@
 import { Link as LinkModel, type LinkSpec, LOST, QUEUE_FULL } from '../emulator/model/link.ts';
 import { traceRate } from '../emulator/model/trace.ts';
 import { Random } from './random.ts';
+import type { Direction } from './spec.ts';
 
 export type { LinkSpec } from '../emulator/model/link.ts';
 
@@ -42,6 +43,16 @@ interface Loose {
   readonly sent: number;
   readonly words: Int32Array;
   readonly length: number;
+}
+
+/** What its draws go by. */
+export function linkName(direction: Direction, path: number): string {
+  return `${direction} ${path}`;
+}
+
+/** The seed of its first model, from which it draws losses and jitter until it goes down. */
+export function linkSeed(seed: number, direction: Direction, path: number): number {
+  return new Random(seed, linkName(direction, path)).word();
 }
 
 export class Link {

@@ -10,7 +10,7 @@ import { HEALTH_DEFAULTS } from '../paths/path-health.ts';
 import { DIRECTIONS, type Direction, type SimEvent, type SimRun, type TrafficSpec } from './spec.ts';
 import { End, type EndPorts, type FlowHeader, flowHeader } from './end.ts';
 import { EventLoop } from './event-loop.ts';
-import { Link } from './link.ts';
+import { Link, linkName } from './link.ts';
 import { ShareDeviation } from './metrics/share-deviation.ts';
 import { ARRIVED, DELIVERED, IN_TUNNEL, PacketStore } from './packet-store.ts';
 import { PathEstimator, type ProbedLink } from './path-estimator.ts';
@@ -79,7 +79,7 @@ export class Simulation {
     const { spec, seed } = run;
     this.#weights = spec.paths.map(({ weight }) => weight);
     const links = (direction: Direction): Link[] =>
-      spec.paths.map((path, i) => new Link(path[direction], seed, `${direction} ${i}`));
+      spec.paths.map((path, i) => new Link(path[direction], seed, linkName(direction, i)));
     const side = (direction: Direction): Side => ({
       direction,
       links: links(direction),

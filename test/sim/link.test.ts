@@ -1,8 +1,8 @@
 /** Links in virtual time; the model behind them is tested with the emulator. */
 import { expect, it } from 'vitest';
-import { LINK_DEFAULTS } from '../../src/emulator/model/link.ts';
+import { LINK_DEFAULTS, LOST, Link as LinkModel } from '../../src/emulator/model/link.ts';
 import { EventLoop } from '../../src/sim/event-loop.ts';
-import { Link, type LinkSpec, WORDS } from '../../src/sim/link.ts';
+import { Link, type LinkSpec, WORDS, linkName, linkSeed } from '../../src/sim/link.ts';
 
 function testLink(spec: Partial<LinkSpec> = {}) {
   const loop = new EventLoop();
@@ -118,4 +118,20 @@ it('tells what has arrived and was not taken yet', () => {
   expect(link.arrivedBy(12e6, 1)).toBe(1);
   expect(link.take(words, 0)).toBe(1000);
   expect([link.inFlight, link.nextArrival, link.arrived(12e6).octets]).toEqual([1, 11.5e6, 1500]);
+});
+
+it('loses the packets that an emulated link loses with the same seed', () => {
+  const spec = { ...LINK_DEFAULTS, loss: { model: 'random', probability: 0.2 } } as const;
+  const link = new Link(spec, 7, linkName('downlink', 1));
+  const model = new LinkModel(spec, linkSeed(7, 'downlink', 1));
+  const lost: number[] = [];
+  const expected: number[] = [];
+  for (let i = 0; i < 200; i++) {
+    const before = link.counters.lost;
+    link.send(i * 1e6, new Int32Array(WORDS), 0, 1000);
+    if (link.counters.lost > before) lost.push(i);
+    if (model.offer(1000, i * 1e3) === LOST) expected.push(i);
+  }
+  expect(lost).toEqual(expected);
+  expect(lost.length).toBeGreaterThan(20);
 });

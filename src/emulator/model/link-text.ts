@@ -8,6 +8,8 @@ import { type Trace, parseTrace } from './trace.ts';
 export interface LinkPair {
   readonly uplink: LinkSpec;
   readonly downlink: LinkSpec;
+  /** What losses and jitter are drawn from, if it is to be said for each direction. */
+  readonly seeds?: { readonly uplink: number; readonly downlink: number };
 }
 
 export const LINK_KEYS = [

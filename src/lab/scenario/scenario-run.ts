@@ -12,6 +12,7 @@ import { NamespaceLab } from '../namespace-lab.ts';
 import { CORRESPONDENT, MOBILE, SESSION } from '../plan.ts';
 import { exchangeSysctl } from '../../net/sysctl.ts';
 import { HEALTH_DEFAULTS } from '../../paths/path-health.ts';
+import { linkSeed } from '../../sim/link.ts';
 import { DIRECTIONS, type Direction, type SimEvent, type SimSpec } from '../../sim/spec.ts';
 import type { EndReport, TrafficMessage, TrafficTask } from './traffic-task.ts';
 
@@ -48,7 +49,15 @@ export async function runScenario(job: ScenarioJob, signal: AbortSignal): Promis
       weight,
       encapsulation: 'gre',
       family: 4,
-      link: { uplink, downlink },
+      // The n-th packet of a link meets what it meets in the simulator, but for probes.
+      link: {
+        uplink,
+        downlink,
+        seeds: {
+          uplink: linkSeed(job.seed, 'uplink', index),
+          downlink: linkSeed(job.seed, 'downlink', index),
+        },
+      },
     })),
     duration: spec.duration / 1e9,
     workers: 1,
