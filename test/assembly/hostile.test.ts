@@ -37,7 +37,7 @@ const totalDrops = (node: BenchNode): number =>
 const ROUNDS = 100_000;
 
 for (const encapsulation of ENCAPSULATIONS) {
-  test(`${encapsulation}: ${ROUNDS} mutated outer packets`, { timeout: 120_000 }, () => {
+  test(`${encapsulation}: ${ROUNDS} mutated outer packets`, () => {
     const random = generator(0x5eed + encapsulation.length);
     const paths = [1, 2].map((bid) =>
       testPath(bid, {
@@ -90,7 +90,7 @@ function expectOwn(packet: Uint8Array): void {
   }
 }
 
-test('600,000 mutated inner packets from the TUN', { timeout: 120_000 }, () => {
+test('600,000 mutated inner packets from the TUN', () => {
   const random = generator(0xbadf00d);
   const mag = new BenchNode('mag').add(testSession());
   const packets = ([4, 6] as const).flatMap((family) =>

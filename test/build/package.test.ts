@@ -84,4 +84,4 @@ test('a program outside the repository: types are found, and the example of docs
   const script = ['cd "$1"', 'ip link set lo up', ...addresses, '"$2" example.js'].join(' && ');
   const output = execFileSync('unshare', ['-n', 'sh', '-c', script, 'sh', project, process.execPath], { encoding: 'utf8' });
   expect(output).toBe('path 1: weight 3\npath 2: weight 2\n');
-}, 60_000);
+});

@@ -207,7 +207,7 @@ it('a scheduler of your own that does not come back is stopped', async () => {
   };
   const jobs = await planJobs({ ...options, seeds: 1 });
   await expect(tryOwnSchedulers(jobs, 3)).rejects.toThrow(`${endless}: pick has not come back for 3 s`);
-}, 60_000);
+});
 
 it.each([
   [['nowhere'], 'there is no scenario "nowhere"'],

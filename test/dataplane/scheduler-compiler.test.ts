@@ -28,7 +28,7 @@ async function bench(source: string): Promise<DistributionBench> {
   return new DistributionBench(PATHS, { scheduler: 'custom' }, {}, await compile(source));
 }
 
-test('the scheduler of the tutorial', { timeout: 120_000 }, async () => {
+test('the scheduler of the tutorial', async () => {
   const docs = readFileSync(new URL('../../docs/schedulers.md', import.meta.url), 'utf8');
   const [, source] = /<!-- executed by [^>]*-->\s*```ts\n([^]*?)```/.exec(docs) ?? [];
   const node = await bench(source!);
@@ -40,28 +40,24 @@ test('the scheduler of the tutorial', { timeout: 120_000 }, async () => {
   expect(node.send(100)).toEqual([2]);
 });
 
-test(
-  'state is the group’s, flows are told apart, the weighted turn is exact',
-  { timeout: 120_000 },
-  async () => {
-    const node = await bench(`
+test('state is the group’s, flows are told apart, the weighted turn is exact', async () => {
+  const node = await bench(`
     import { addState, bid, pathCount, storeState, loadState, weight, jitter, loss } from 'tunloom/scheduler';
     ${HEAD} {
       storeState(group, 9, bid(group, 0) + weight(group, 0) + loss(group, 0) + <u32>jitter(group, 0));
       if (loadState(group, 1) != 2) return 99;
       return addState(group, 0, 1) % pathCount(group);
     }`);
-    expect(Array.from({ length: 6 }, () => node.send(200)[0])).toEqual([0, 1, 2, 0, 1, 2]);
-  },
-);
+  expect(Array.from({ length: 6 }, () => node.send(200)[0])).toEqual([0, 1, 2, 0, 1, 2]);
+});
 
-test('a pick out of range is caught and counted', { timeout: 120_000 }, async () => {
+test('a pick out of range is caught and counted', async () => {
   const node = await bench(`${HEAD} { return length > 500 ? 3 : <u32>-1; }`);
   expect([node.send(1000), node.send(100)]).toEqual([[0], [0]]);
   expect(node.node.memory.counter(node.node.worker + L.WORKER_COUNTERS + L.COUNTER_PICK_REFUSED)).toBe(2);
 });
 
-describe('refused', { timeout: 120_000 }, () => {
+describe('refused', () => {
   test.each<[string, string, RegExp]>([
     [
       'no pick',

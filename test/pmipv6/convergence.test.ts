@@ -266,7 +266,7 @@ function run(seed: number, ordering: 'timestamp' | 'sequence', steps: readonly S
 }
 
 describe('MAGs and LMA: whatever happens on the way, they agree once the network heals', () => {
-  it.each(['timestamp', 'sequence'] as const)('%s mode', { timeout: 120_000 }, (ordering) => {
+  it.each(['timestamp', 'sequence'] as const)('%s mode', (ordering) => {
     fc.assert(
       fc.property(fc.integer({ min: 1 }), fc.array(step, { maxLength: 60, size: 'max' }), (seed, steps) =>
         run(seed, ordering, steps),

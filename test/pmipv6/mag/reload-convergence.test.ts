@@ -253,7 +253,7 @@ function run(seed: number, first: Keys, steps: readonly Step[], last: Keys, all:
 it.each([
   ['what the network delivers: bindings and prefixes as after a start with it', calm, true],
   ['what it loses or delays, interfaces that go meanwhile: bindings as after a start with it', rough, false],
-] as const)('any configuration after any others; %s', { timeout: 120_000 }, (_, step, all) => {
+] as const)('any configuration after any others; %s', (_, step, all) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1 }),
