@@ -24,8 +24,13 @@ import * as workers from './pipeline/worker';
 export function workerAddress(index: u32): u32 {
   return <u32>workers.workerAddress(index);
 }
-export function encapsulate(worker: u32, first: u32, last: u32, now: f64): u32 {
-  return encapsulation.encapsulateBatch(worker, first, last, <u64>now);
+/** `more`: the list of sends is not grouped yet, because others come before it is sent. See encapsulation.ts. */
+export function encapsulate(worker: u32, first: u32, last: u32, now: f64, more: bool): u32 {
+  return encapsulation.encapsulateBatch(worker, first, last, <u64>now, more);
+}
+/** Groups what encapsulate() has left ungrouped. */
+export function groupSends(worker: u32): void {
+  send.groupSends(worker);
 }
 export function sendFailed(worker: u32, place: u32, reason: u32): void {
   send.sendFailed(worker, place, reason);

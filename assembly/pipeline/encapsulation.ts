@@ -70,9 +70,10 @@ import { groupSends, queueSend, sendRoom } from './send';
 
 /**
  * Encapsulates packets `first` .. `last` - 1 of the batch read from the TUN. Gives the position after the last one taken
- * whole: less than `last` if the send list is full and has to be sent first. Ends with the list grouped.
+ * whole: less than `last` if the send list is full and has to be sent first. Ends with the list grouped, unless it is not full
+ * and `more` packets are read before it is sent.
  */
-export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64): u32 {
+export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64, more: bool = false): u32 {
   store<u64>(worker, now, WORKER_NOW);
   const offload = (atomic.load<u32>(CONTROL, CONTROL_TUN_OFFLOAD) & TUN_OFFLOAD_VNET) != 0;
   if (hasManySessions()) warmSessions(worker, first, last);
@@ -95,7 +96,7 @@ export function encapsulateBatch(worker: usize, first: u32, last: u32, now: u64)
     i++;
   }
   count(worker, COUNTER_TUN_RX, i - first);
-  groupSends(worker);
+  if (!more || i < last) groupSends(worker);
   return i;
 }
 

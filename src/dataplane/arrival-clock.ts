@@ -3,7 +3,7 @@
  * clock that people and NTP set. What cannot be believed is taken to have arrived when it was read. Used by probe-port.ts.
  */
 import { realtimeMicroseconds } from '../net/libc.ts';
-import { monotonicMicroseconds } from './worker.ts';
+import { monotonicMicroseconds } from './clock.ts';
 
 export interface Clocks {
   /** Microseconds of CLOCK_MONOTONIC and CLOCK_REALTIME. */

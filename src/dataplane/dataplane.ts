@@ -29,7 +29,7 @@ import type {
 import { watchStrangers } from './strangers.ts';
 import { compileHotPath, instantiateHotPath } from './wasm.ts';
 import { type WakeUp, WorkerPool } from './worker-pool.ts';
-import { monotonicMicroseconds } from './worker.ts';
+import { monotonicMicroseconds } from './clock.ts';
 
 export interface DataplaneOptions {
   readonly role: 'mag' | 'lma';

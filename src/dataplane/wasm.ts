@@ -5,7 +5,8 @@ import { TunloomError } from '../errors.ts';
 /** The ABI of assembly/index.ts, which documents each function. Addresses are octets in the shared memory. */
 export interface HotPath {
   workerAddress(index: number): number;
-  encapsulate(worker: number, first: number, last: number, now: number): number;
+  encapsulate(worker: number, first: number, last: number, now: number, more?: boolean): number;
+  groupSends(worker: number): void;
   sendFailed(worker: number, place: number, reason: number): void;
   disableSegments(worker: number, message: number): void;
   regroupSends(worker: number): void;

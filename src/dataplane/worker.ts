@@ -5,17 +5,18 @@
  *
  * It ends when CONTROL_STOP is set. New endpoints come as mail, read after a wake-up (a blocked thread gets no events).
  */
-import { hrtime } from 'node:process';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
 import { yieldCore } from '../net/libc.ts';
+import { monotonicMicroseconds } from './clock.ts';
 import { LinkDevice } from './device/link-device.ts';
 import { MemoryDevice } from './device/memory-device.ts';
 import { SocketDevice } from './device/socket-device.ts';
-import { TunDevice } from './device/tun-device.ts';
+import { MERGED_OCTETS, TunDevice } from './device/tun-device.ts';
 import { XdpDevice } from './device/xdp-device.ts';
 import type { DeviceHandle, PacketDevice } from './device/device.ts';
 import { Sender } from './sender.ts';
+import { TunBatch } from './tun-batch.ts';
 import { type Waiter, BellWaiter, PollWaiter } from './waiter.ts';
 import { type HotPath, instantiateHotPath } from './wasm.ts';
 import type { EndpointHandle, WorkerTask } from './worker-task.ts';
@@ -26,15 +27,8 @@ const LEAST_BATCH = 2;
 const LEAST_SUPERS = 4;
 /** Messages a batch where each may hold 64 datagrams, and the length from which on one surely holds several. */
 const MERGED_BATCH = 8;
-const MERGED_OCTETS = 4096;
 
 const EINVAL = 22;
-
-/** CLOCK_MONOTONIC in microseconds: the same clock in every thread, unlike performance.now(). */
-export function monotonicMicroseconds(): number {
-  const [seconds, nanoseconds] = hrtime();
-  return seconds * 1e6 + Math.floor(nanoseconds / 1e3);
-}
 
 /** A device that the worker reads, and how much it expects to find there. */
 interface Input {
@@ -58,6 +52,7 @@ class WorkerLoop {
   readonly #base: number;
   readonly #region: number;
   readonly #tun: PacketDevice;
+  readonly #tunBatch: TunBatch;
   /** The TUN first, then the endpoints. */
   #inputs: Input[] = [];
   /** The TUN with struct virtio_net_hdr, null without. */
@@ -80,6 +75,10 @@ class WorkerLoop {
     this.#tun = this.#open(task.tun);
     this.#vnetTun = this.#tun instanceof TunDevice && this.#tun.vnet ? this.#tun : null;
     this.#sender = new Sender(this.#wasm, this.#region, this.#u32);
+    this.#tunBatch = new TunBatch(this.#wasm, this.#region, this.#u32, this.#tun, () => {
+      this.#sender.send();
+      this.#deliver();
+    });
     for (const endpoint of task.endpoints) this.#setEndpoint(endpoint);
     this.#waiter =
       task.wakeFd < 0
@@ -152,18 +151,10 @@ class WorkerLoop {
 
   /** A packet that comes alone is on its way before the TUN is asked for another one. */
   #fromTun(tun: Input): boolean {
-    const wasm = this.#wasm;
-    const room = wasm.prepareReceive(this.#region, -1, tun.places);
-    const received = this.#tun.receive(this.#region + L.WORKER_RECEIVE_HEADERS, room);
-    if (received <= 0) return false;
-    const least = this.#isMerging() ? LEAST_SUPERS : received;
-    tun.places = received === room ? Math.min(room * 2, L.BATCH) : Math.max(received, least);
-    let done = 0;
-    while (done < received) {
-      done = wasm.encapsulate(this.#region, done, received, monotonicMicroseconds());
-      this.#sender.send();
-      this.#deliver();
-    }
+    const taken = this.#tunBatch.pass(tun.places);
+    if (!taken) return false;
+    const least = this.#tunBatch.hasSupers ? LEAST_SUPERS : taken;
+    tun.places = taken === tun.places ? Math.min(taken * 2, L.BATCH) : Math.max(taken, least);
     return true;
   }
 

@@ -16,7 +16,7 @@ import type { Numbering, TrafficCounts } from '../paths/probe.ts';
 import { type WaitBounds, isNews, nextBounds, waitBounds } from '../paths/wait-bounds.ts';
 import type { MtuKnowledge } from './mtu-knowledge.ts';
 import { PaddedPaths } from './padded-paths.ts';
-import { monotonicMicroseconds } from '../dataplane/worker.ts';
+import { monotonicMicroseconds } from '../dataplane/clock.ts';
 
 export interface PathWatchOptions {
   /** For sessions that say nothing else. */

@@ -54,6 +54,27 @@ describe('sending', () => {
     expect(messages(Array.from({ length: 64 }, (_, i) => packet(1400, i)))).toEqual([45, 19]);
   });
 
+  test('packets taken from the TUN in several goes before they are sent make the same messages', () => {
+    const packets = Array.from({ length: 60 }, (_, i) => packet(100, i));
+    const whole = new BenchNode('mag', {}, UDP).add(session);
+    whole.loadTun(packets);
+    whole.wasm.encapsulate(whole.worker, 0, 60, 1);
+    const parts = new BenchNode('mag', {}, UDP).add(session);
+    for (const [from, to] of [
+      [0, 1],
+      [1, 24],
+      [24, 60],
+    ]) {
+      parts.loadTun(packets.slice(from, to));
+      expect(parts.wasm.encapsulate(parts.worker, 0, to! - from!, 1, true)).toBe(to! - from!);
+      expect(parts.messages).toEqual([]);
+    }
+    parts.wasm.groupSends(parts.worker);
+    expect(parts.messages).toEqual(whole.messages);
+    const { length } = whole.messages;
+    expect(parts.placedPackets(0, length)).toEqual(whole.placedPackets(0, length));
+  });
+
   test('after a refusal everything that is not sent goes one by one, once', () => {
     const node = new BenchNode('mag', {}, UDP).add(session);
     node.loadTun(Array.from({ length: 60 }, (_, i) => packet(100, i)));

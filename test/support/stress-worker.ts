@@ -1,7 +1,7 @@
 /** A thread of the stress test (test/dataplane/threads.test.ts): works on the shared memory without any lock of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as L from '../../assembly/layout.ts';
-import { monotonicMicroseconds } from '../../src/dataplane/worker.ts';
+import { monotonicMicroseconds } from '../../src/dataplane/clock.ts';
 import { instantiateHotPath } from '../../src/dataplane/wasm.ts';
 
 export interface StressTask {

@@ -5,8 +5,8 @@ import type { PacketDevice } from './device.ts';
 
 const EINTR = 4;
 const EAGAIN = 11;
-/** A batch ends when it has this many octets: what is sent together makes longer messages, but has to fit into a core's cache. */
-const BATCH_OCTETS = 512 << 10;
+/** A packet or message longer than this surely holds several. */
+export const MERGED_OCTETS = 4096;
 
 /** Whether a receive that failed with `errno` just has nothing to give now. */
 export function isTemporary(errno: number): boolean {
@@ -28,11 +28,10 @@ export class TunDevice implements PacketDevice {
     this.#u32 = u32;
   }
 
-  /** The length in MMSGHDR_LEN is the packet's, without the virtio_net_hdr. */
+  /** Ends with the first super-packet. The length in MMSGHDR_LEN is the packet's, without the virtio_net_hdr. */
   receive(headers: number, count: number): number {
     const front = this.vnet ? L.VNET_SIZE : 0;
-    let octets = 0;
-    for (let i = 0; i < count && octets < BATCH_OCTETS; i++) {
+    for (let i = 0; i < count; i++) {
       const header = headers + i * L.MMSGHDR_SIZE;
       const length = readVector(
         this.fd,
@@ -41,8 +40,7 @@ export class TunDevice implements PacketDevice {
       );
       if (length < front) return i > 0 || isTemporary(-length) ? i : Math.min(length, -1);
       this.#u32[(header + L.MMSGHDR_LEN) >> 2] = length - front;
-      octets += length;
-      if (octets >= BATCH_OCTETS) return i + 1;
+      if (length > MERGED_OCTETS) return i + 1;
     }
     return count;
   }
