@@ -6,7 +6,8 @@ import { BATCH, BUFFER_PACKET, CONFIG_PATH_LIST, SESSION_CONFIG, WORKER_NOW } fr
 import { findSession6 } from './classify/prefix-table';
 import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
-import { arrive, settle } from './reorder/window';
+import { arrive } from './reorder/arrivals';
+import { settle } from './reorder/window';
 
 /** Looks `count` IPv6 addresses of 16 octets up, from `at` on; the sum of what was found, so that nothing is left out. */
 export function findSessions6(at: u32, count: u32): u32 {
@@ -36,7 +37,7 @@ export function resequence(
       const sequence = from + place;
       const buffer = allocateBuffer(worker);
       const path = <usize>load<u32>(config + ((<usize>(place & 1)) << 2), CONFIG_PATH_LIST);
-      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
+      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now);
     }
     settle(worker);
     deliveriesDone(worker, now);

@@ -2,7 +2,8 @@
 import { BATCH, BUFFER_PACKET, CONFIG_PATH_LIST, SESSION_CONFIG, WORKER_NOW } from './layout';
 import { allocateBuffer } from './memory/buffers';
 import { deliveriesDone } from './pipeline/decapsulation';
-import { arrive, settle } from './reorder/window';
+import { arrive } from './reorder/arrivals';
+import { settle } from './reorder/window';
 
 /** Between batches, microseconds. */
 const STEP: u64 = 100;
@@ -30,7 +31,7 @@ export function resequence(
       const buffer = allocateBuffer(worker);
       if (!buffer) unreachable();
       const path = <usize>load<u32>(config + ((<usize>(arrival & 1)) << 2), CONFIG_PATH_LIST);
-      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
+      arrive(worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now);
     }
     settle(worker);
     while (deliveriesDone(worker, now));

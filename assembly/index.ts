@@ -75,8 +75,8 @@ export function singleWrite(worker: u32, write: u32, after: u32): u32 {
 export function writeFailed(worker: u32, write: u32): void {
   decapsulation.writeFailed(worker, write);
 }
-export function deliveryFailed(worker: u32, place: u32): void {
-  decapsulation.deliveryFailed(worker, place);
+export function deliveryFailed(worker: u32): void {
+  decapsulation.deliveryFailed(worker);
 }
 export function deliveriesDone(worker: u32, now: f64): u32 {
   return decapsulation.deliveriesDone(worker, <u64>now);

@@ -157,9 +157,13 @@ export const WORKER_TIMER_COUNT = 40;
 export const WORKER_TIMERS = 44;
 /** u64: microseconds, start of the batch. */
 export const WORKER_NOW = 48;
+/** u32: packets that have arrived and are not in their windows yet (WORKER_ARRIVED). */
+export const WORKER_ARRIVED_COUNT = 60;
 /** Token bucket for ICMP errors (RFC 4443 §2.4 (f)): u32 tokens, u64 last refill. */
 export const WORKER_ICMP_TOKENS = 56;
 export const WORKER_ICMP_REFILL = 64;
+/** u32: deliveries that could not be written. */
+export const WORKER_DELIVER_FAILED = 72;
 /** u32: octets of the super-packet in hand that are cut off already; 0 before its first segment. */
 export const WORKER_SEGMENT_DONE = 76;
 /** u32: struct mmsghdr laid out for the groups, and writes laid out for the TUN. */
@@ -285,6 +289,8 @@ export const WORKER_TOUCHED = WORKER_HELD + HELD_MAX * 4;
 export const TOUCHED_SESSION = 0;
 export const TOUCHED_COUNT = 4;
 export const TOUCHED_HIGHEST = 8;
+/** Packets that have gone straight to the delivery list. */
+export const TOUCHED_PASSED = 12;
 export const TOUCHED_STRIDE = 16;
 /** Buffers that found no place in their window yet (u32 addresses). */
 export const WORKER_STASH = WORKER_TOUCHED + TOUCHED_MAX * TOUCHED_STRIDE;
@@ -409,7 +415,10 @@ export const WARM_STRIDE = 16;
 /** UDP_MAX_SEGMENTS (linux/udp.h): no message carries more datagrams. */
 export const DATAGRAMS_MAX = 128;
 export const WORKER_WARMED = WORKER_WARM + DATAGRAMS_MAX * WARM_STRIDE;
-export const WORKER_END = WORKER_WARMED + 8;
+/** Packets on their way into windows (reorder/arrivals.ts): u32 buffer, u32 path. */
+export const ARRIVED_MAX = 256;
+export const WORKER_ARRIVED = WORKER_WARMED + 8;
+export const WORKER_END = WORKER_ARRIVED + ARRIVED_MAX * 8;
 export const WORKER_STRIDE = (WORKER_END + 63) & ~63;
 
 /**

@@ -169,9 +169,8 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
   U64(stats, PATH_STAT_RX_BYTES) += length;
   if (!(U32(meta, META_SEQUENCED) && U32(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE)) unreached();
   uint32_t sequence = U32(meta, META_SEQUENCE);
-  uint64_t now = U64(worker, WORKER_NOW);
-  uint64_t due = now + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
-  arrive(m, worker, session, path, buffer, inner, (uint32_t)total, sequence, now, due);
+  uint64_t due = U64(worker, WORKER_NOW) + U32(path, PATH_MODEL_BLOCK + MODEL_HOLD);
+  arrive(m, worker, session, path, buffer, inner, (uint32_t)total, sequence, due);
   return 0;
 }
 
@@ -255,7 +254,9 @@ static void decapsulate_batch(uint8_t *m, uint8_t *worker, uint32_t endpoint, ui
   uint8_t *record = AT(U32(CONTROL_BLOCK, CONTROL_ENDPOINTS) + endpoint * ENDPOINT_STRIDE);
   if (U32(CONTROL_BLOCK, CONTROL_SESSION_COUNT) >= MANY_SESSIONS) warm_messages(m, worker, record, first, received);
   for (uint32_t i = first; i < received; i++) {
-    if (i > first && delivery_room(worker) < DATAGRAMS_MAX) unreached();
+    uint32_t arrived = U32(worker, WORKER_ARRIVED_COUNT);
+    if (i > first && delivery_room(worker) < arrived + DATAGRAMS_MAX) unreached();
+    if (arrived > ARRIVED_MAX - DATAGRAMS_MAX) unreached();
     decapsulate_message(m, worker, record, i);
   }
   settle(m, worker);
@@ -264,11 +265,9 @@ static void decapsulate_batch(uint8_t *m, uint8_t *worker, uint32_t endpoint, ui
 static uint32_t deliveries_done(uint8_t *m, uint8_t *worker, uint64_t now) {
   U64(worker, WORKER_NOW) = now;
   uint32_t n = U32(worker, WORKER_DELIVER_COUNT);
-  uint64_t written = 0;
-  for (uint32_t i = 0; i < n; i++)
-    if (U64(worker, WORKER_DELIVER_IOVECS + i * IOVEC_SIZE + 8)) written++;
-  free_buffers(m, worker, worker + WORKER_DELIVER_BUFFERS, n);
-  count(worker, COUNTER_TUN_TX, written);
+  free_buffers(worker, worker + WORKER_DELIVER_BUFFERS, n);
+  count(worker, COUNTER_TUN_TX, n - U32(worker, WORKER_DELIVER_FAILED));
+  U32(worker, WORKER_DELIVER_FAILED) = 0;
   U32(worker, WORKER_DELIVER_COUNT) = 0;
   uint32_t held = U32(worker, WORKER_HELD_COUNT), me = U32(worker, WORKER_INDEX) + 1;
   for (uint32_t i = 0; i < held; i++) {
@@ -303,7 +302,7 @@ double resequence_batches(uint8_t *m, uint32_t worker_address, uint32_t session_
     for (uint32_t i = 0; i < BATCH; i++) {
       uint32_t place = *AT(order + i), sequence = from + place;
       uint8_t *buffer = allocate_buffer(m, worker), *path = AT(U32(config, CONFIG_PATH_LIST + (place & 1) * 4));
-      arrive(m, worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now, now);
+      arrive(m, worker, session, path, buffer, buffer + BUFFER_PACKET, 1400, sequence, now);
     }
     settle(m, worker);
     deliveries_done(m, worker, now);

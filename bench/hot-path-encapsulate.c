@@ -111,7 +111,7 @@ static inline any16 *hash_place(uint8_t *worker, uint32_t slot) {
   return (any16 *)(worker + WORKER_PATH_GROUP_OF) + (slot & ((1 << PATH_GROUP_HASH_BITS) - 1));
 }
 
-static uint32_t form_path_groups(uint8_t *worker, uint32_t n) {
+static uint32_t form_path_groups(uint8_t *m, uint8_t *worker, uint32_t n) {
   uint32_t groups = 0, last_path = 0, last_number = 0;
   for (uint32_t i = 0; i < n; i++) {
     uint8_t *at = worker + i * 4;
@@ -130,6 +130,7 @@ static uint32_t form_path_groups(uint8_t *worker, uint32_t n) {
         U32(record, PATH_GROUP_COUNT) = 0;
         U32(record, PATH_GROUP_NEXT) = 0;
         U32(record, PATH_GROUP_NEXT_PLACE) = slot;
+        U32(record, PATH_GROUP_LINK) = LOAD32(AT(U32(AT(path), PATH_LINK)), 0);
       }
       number = entry - 1;
       last_path = path;
@@ -146,7 +147,9 @@ static uint32_t form_groups(uint8_t *m, uint8_t *worker, uint32_t path_groups) {
   uint32_t groups = 0;
   any16 *map = (any16 *)(worker + WORKER_GROUP_OF);
   for (uint32_t g = 0; g < path_groups; g++) {
-    uint32_t endpoint = U32(AT(U32(path_group_at(worker, g), PATH_GROUP_PATH)), PATH_ENDPOINT);
+    uint32_t link = U32(path_group_at(worker, g), PATH_GROUP_LINK);
+    uint32_t endpoint = link ? U32(AT(link), LINK_ENDPOINT)
+                             : U32(AT(U32(path_group_at(worker, g), PATH_GROUP_PATH)), PATH_ENDPOINT);
     uint32_t number = map[endpoint];
     if (!number) {
       number = ++groups;
@@ -211,11 +214,13 @@ static void lay_message(uint8_t *m, uint8_t *worker, uint64_t base, uint32_t mes
                         uint32_t mode) {
   U32(worker, WORKER_MESSAGE_FIRST + message * 4) = place;
   U32(worker, WORKER_MESSAGE_PACKETS + message * 4) = packets;
+  U32(worker, WORKER_MESSAGE_ERRORS + message * 4) = 0;
   uint8_t *packet = packet_at(worker, place), *path = AT(U32(packet, WORKER_SEND_PATHS));
   uint8_t *header = worker + WORKER_SEND_HEADERS + message * MMSGHDR_SIZE;
   uint8_t *control = worker + WORKER_SEND_CONTROLS + message * CONTROL_MESSAGE_SIZE;
-  U64(header, MMSGHDR_NAME) = base + ADDRESS(path + PATH_SOCKADDR);
-  U32(header, MMSGHDR_NAMELEN) = U32(path, PATH_SOCKADDR_LENGTH);
+  uint32_t link = U32(worker, WORKER_SEND_LINKS + place * 4);
+  U64(header, MMSGHDR_NAME) = base + (link ? link + LINK_SOCKADDR : ADDRESS(path + PATH_SOCKADDR));
+  U32(header, MMSGHDR_NAMELEN) = link ? LINK_SOCKADDR_LENGTH : U32(path, PATH_SOCKADDR_LENGTH);
   U64(header, MMSGHDR_IOV) = base + ADDRESS(worker + WORKER_SEND_IOVECS + place * IOVEC_SIZE);
   U64(header, MMSGHDR_IOVLEN) = packets;
   uint64_t octets = 0;
@@ -263,14 +268,16 @@ static void lay_messages(uint8_t *m, uint8_t *worker, uint32_t groups) {
 
 static void group_sends(uint8_t *m, uint8_t *worker) {
   uint32_t n = U32(worker, WORKER_SEND_COUNT);
-  uint32_t groups = form_groups(m, worker, form_path_groups(worker, n));
+  uint32_t groups = form_groups(m, worker, form_path_groups(m, worker, n));
   give_places(worker, groups);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t number = U32(worker, WORKER_SEND_PLACES + i * 4);
     if (number == SEND_SETTLED) continue;
-    uint32_t place = U32(path_group_at(worker, number), PATH_GROUP_NEXT_PLACE)++;
+    uint8_t *path_group = path_group_at(worker, number);
+    uint32_t place = U32(path_group, PATH_GROUP_NEXT_PLACE)++;
     U32(worker, WORKER_SEND_PLACES + i * 4) = place;
     U32(worker, WORKER_SEND_ORDER + place * 4) = i;
+    U32(worker, WORKER_SEND_LINKS + place * 4) = U32(path_group, PATH_GROUP_LINK);
   }
   lay_messages(m, worker, groups);
   U32(worker, WORKER_GROUP_COUNT) = groups;
@@ -292,7 +299,7 @@ static void sends_done(uint8_t *m, uint8_t *worker) {
       sent++;
     }
   }
-  free_buffers(m, worker, worker + WORKER_SEND_BUFFERS, n);
+  free_buffers(worker, worker + WORKER_SEND_BUFFERS, n);
   count(worker, COUNTER_PATH_TX, sent);
   uint32_t messages = U32(worker, WORKER_MESSAGE_COUNT);
   for (uint32_t i = 0; i < messages; i++) merged += U32(worker, WORKER_MESSAGE_PACKETS + i * 4) > 1;

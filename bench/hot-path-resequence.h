@@ -18,6 +18,20 @@ static inline uint32_t delivery_room(uint8_t *worker) { return DELIVER_MAX - U32
 
 /* ----------------------------------------------------------------------- reorder/estimate.ts, history.ts */
 
+static inline uint32_t next_spacing(uint32_t spacing, int32_t step, uint32_t mask) {
+  uint32_t fallen = spacing - (spacing >> 3), most = least((uint32_t)step, mask + 1);
+  return fallen > most ? fallen : most;
+}
+
+static inline void note_behind(uint8_t *path, uint32_t sequence, int32_t step, uint32_t mask, uint64_t now) {
+  if (step < -(int32_t)mask) {
+    U32(path, PATH_RX_HIGHEST) = sequence;
+  } else if ((uint32_t)-step > U32(path, PATH_RX_SLACK)) {
+    U32(path, PATH_RX_SLACK) = (uint32_t)-step;
+    U64(path, PATH_RX_SLACK_TIME) = now;
+  }
+}
+
 static inline void note_arrival(uint8_t *path, uint8_t *session, uint32_t mask, uint32_t sequence, uint64_t now, int late) {
   U64(path, PATH_RX_CLOCK) = U64(session, SESSION_CLOCK);
   if (!U32(path, PATH_RX_SEEN)) {
@@ -25,18 +39,13 @@ static inline void note_arrival(uint8_t *path, uint8_t *session, uint32_t mask, 
     U32(path, PATH_RX_SEEN) = 1;
     return;
   }
-  int32_t ahead = distance(U32(path, PATH_RX_HIGHEST), sequence), window = (int32_t)mask + 1;
-  if (ahead > 0) {
+  int32_t step = distance(U32(path, PATH_RX_HIGHEST), sequence);
+  if (step > 0) {
     if (late) U64(path, PATH_RX_PATIENCE) = now + PATIENCE;
-    uint32_t spacing = U32(path, PATH_RX_SPACING), fallen = spacing - (spacing >> 3);
-    uint32_t step = least((uint32_t)ahead, (uint32_t)window);
-    U32(path, PATH_RX_SPACING) = fallen > step ? fallen : step;
+    U32(path, PATH_RX_SPACING) = next_spacing(U32(path, PATH_RX_SPACING), step, mask);
     U32(path, PATH_RX_HIGHEST) = sequence;
-  } else if (ahead <= -window) {
-    U32(path, PATH_RX_HIGHEST) = sequence;
-  } else if ((uint32_t)-ahead > U32(path, PATH_RX_SLACK)) {
-    U32(path, PATH_RX_SLACK) = (uint32_t)-ahead;
-    U64(path, PATH_RX_SLACK_TIME) = now;
+  } else {
+    note_behind(path, sequence, step, mask, now);
   }
 }
 
@@ -160,6 +169,15 @@ static void set_timer(uint8_t *m, uint8_t *worker, uint8_t *session) {
   U32(worker, WORKER_TIMER_COUNT)++;
 }
 
+static inline void advance_by(uint8_t *m, uint8_t *session, uint32_t first, uint32_t count, uint32_t reordered,
+                              uint32_t waited) {
+  mark_all_delivered(m, session, first, first + count);
+  U32(session, SESSION_HEAD) = first + count;
+  U64(session, SESSION_STATS + STAT_IN_ORDER) += count - reordered;
+  U64(session, SESSION_STATS + STAT_REORDERED) += reordered;
+  U64(session, SESSION_WAIT_HISTOGRAM) += count - waited;
+}
+
 static uint32_t release_run(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *config, uint8_t *ring, uint32_t mask,
                             uint32_t first, uint64_t now) {
   uint32_t owner = U32(worker, WORKER_INDEX) + 1, n = U32(worker, WORKER_DELIVER_COUNT), place = first & mask;
@@ -196,17 +214,13 @@ static uint32_t release_run(uint8_t *m, uint8_t *worker, uint8_t *session, uint8
   memset(slot, 0, count * 4);
   for (uint32_t i = 0; i < count; i++) U32(AT(U32(worker, WORKER_DELIVER_BUFFERS + (n + i) * 4)), BUFFER_OWNER) = owner;
   U32(worker, WORKER_DELIVER_COUNT) = n + count;
-  mark_all_delivered(m, session, first, first + count);
-  U32(session, SESSION_HEAD) = first + count;
-  U64(session, SESSION_STATS + STAT_IN_ORDER) += count - reordered;
-  U64(session, SESSION_STATS + STAT_REORDERED) += reordered;
-  U64(session, SESSION_WAIT_HISTOGRAM) += count - waited;
+  advance_by(m, session, first, count, reordered, waited);
   if (measured) note_latenesses(session, measured, (uint32_t)least64(latest, U32(config, CONFIG_MAX_WAIT)), now);
   return first + count;
 }
 
 /* With several workers, each packet is taken by itself: that is not among what is measured. */
-static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drained) {
+static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drained, uint32_t passed) {
   uint32_t published = LOAD32(session, SESSION_CONFIG);
   if (!published) return;
   uint8_t *config = AT(published), *ring = AT(U32(session, SESSION_RING));
@@ -256,7 +270,7 @@ static void release(uint8_t *m, uint8_t *worker, uint8_t *session, uint64_t drai
     head = advance(m, session, head);
   }
   uint32_t left = __atomic_sub_fetch(WORD32(session, SESSION_HELD), taken, __ATOMIC_SEQ_CST);
-  if (taken) count_bucket(session + SESSION_DEPTH_HISTOGRAM, left, DEPTH_BUCKETS);
+  if (taken | passed) count_bucket(session + SESSION_DEPTH_HISTOGRAM, left, DEPTH_BUCKETS);
   uint32_t force = LOAD32(session, SESSION_FORCE);
   if (distance(head, force) < 0)
     __atomic_compare_exchange_n(WORD32(session, SESSION_FORCE), &force, head, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -277,49 +291,146 @@ static uint8_t *touch(uint8_t *m, uint8_t *worker, uint8_t *session) {
   uint8_t *entry = worker + WORKER_TOUCHED + n * TOUCHED_STRIDE;
   U32(entry, TOUCHED_SESSION) = ADDRESS(session);
   U32(entry, TOUCHED_COUNT) = 0;
+  U32(entry, TOUCHED_PASSED) = 0;
   U32(entry, TOUCHED_HIGHEST) = LOAD32(session, SESSION_HIGHEST);
   U32(worker, WORKER_TOUCHED_COUNT) = n + 1;
   U32(worker, WORKER_TOUCHED_LAST) = ADDRESS(entry);
   return entry;
 }
 
-/* Late packets, and those outside the window, are not among the benchmarked ones; the first one starts the session. */
+/* ----------------------------------------------------------------------------------- reorder/arrivals.ts */
+
 static inline void arrive(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *path, uint8_t *buffer, uint8_t *inner,
-                          uint32_t length, uint32_t sequence, uint64_t now, uint64_t due) {
-  if (!ALONE) unreached();
-  uint8_t *entry = AT(U32(worker, WORKER_TOUCHED_LAST));
-  if (unlikely(U32(entry, TOUCHED_SESSION) != ADDRESS(session))) {
-    entry = touch(m, worker, session);
-    if (!U32(session, SESSION_STARTED) && !lock_or_mark(m, worker, session)) unreached();
-    U32(session, SESSION_STARTED) = 1;
-  }
-  uint32_t mask = U32(session, SESSION_MASK);
-  if (sequence - U32(session, SESSION_HEAD) > mask) unreached();
-  uint8_t *slot = AT(U32(session, SESSION_RING)) + (sequence & mask) * 4;
-  if (U32(slot, 0)) unreached();
-  uint32_t highest = U32(entry, TOUCHED_HIGHEST);
-  int32_t ahead = distance(highest, sequence);
-  U32(buffer, BUFFER_OWNER) = 0;
+                          uint32_t length, uint32_t sequence, uint64_t due) {
   U32(buffer, BUFFER_SEQUENCE) = sequence;
   U32(buffer, BUFFER_SESSION) = ADDRESS(session);
   U32(buffer, BUFFER_LENGTH) = length;
   U64(buffer, BUFFER_ARRIVAL) = due;
   U32(buffer, BUFFER_INNER) = ADDRESS(inner);
+  uint8_t *at = worker + U32(worker, WORKER_ARRIVED_COUNT)++ * 8;
+  U32(at, WORKER_ARRIVED) = ADDRESS(buffer);
+  U32(at, WORKER_ARRIVED + 4) = ADDRESS(path);
+}
+
+/* Late packets, and those outside the window, are not among the benchmarked ones; the first one starts the session. */
+static uint8_t *take_one(uint8_t *m, uint8_t *worker, uint8_t *at) {
+  uint8_t *buffer = AT(U32(at, 0)), *path = AT(U32(at, 4)), *session = AT(U32(buffer, BUFFER_SESSION));
+  uint8_t *entry = touch(m, worker, session);
+  if (!U32(session, SESSION_STARTED) && !lock_or_mark(m, worker, session)) unreached();
+  U32(session, SESSION_STARTED) = 1;
+  uint32_t mask = U32(session, SESSION_MASK), sequence = U32(buffer, BUFFER_SEQUENCE);
+  if (sequence - U32(session, SESSION_HEAD) > mask) unreached();
+  uint8_t *slot = AT(U32(session, SESSION_RING)) + (sequence & mask) * 4;
+  if (U32(slot, 0)) unreached();
+  int32_t ahead = distance(U32(entry, TOUCHED_HIGHEST), sequence);
   U32(buffer, BUFFER_REORDERED) = (uint32_t)ahead >> 31;
+  U32(buffer, BUFFER_OWNER) = 0;
   U32(slot, 0) = ADDRESS(buffer);
   U32(entry, TOUCHED_COUNT)++;
-  U32(entry, TOUCHED_HIGHEST) = ahead > 0 ? sequence : highest;
-  note_arrival(path, session, mask, sequence, now, 0);
+  if (ahead > 0) U32(entry, TOUCHED_HIGHEST) = sequence;
+  note_arrival(path, session, mask, sequence, U64(worker, WORKER_NOW), 0);
+  return at + 8;
+}
+
+static uint8_t *pass_run(uint8_t *m, uint8_t *worker, uint8_t *session, uint8_t *entry, uint8_t *at, uint8_t *end) {
+  if (!lock_or_mark(m, worker, session)) return at;
+  uint64_t now = U64(worker, WORKER_NOW), clock = U64(session, SESSION_CLOCK), base = U64(CONTROL_BLOCK, CONTROL_HOST_BASE);
+  uint32_t n = U32(worker, WORKER_DELIVER_COUNT), mask = U32(session, SESSION_MASK), first = U32(session, SESSION_HEAD);
+  uint8_t *limit = at + (DELIVER_MAX - n) * 8, *ring = AT(U32(session, SESSION_RING));
+  if (end < limit) limit = end;
+  uint8_t *iovec = worker + WORKER_DELIVER_IOVECS + n * IOVEC_SIZE, *list = worker + WORKER_DELIVER_BUFFERS + n * 4;
+  uint32_t head = first;
+  uint8_t *next = at;
+  while (next < limit) {
+    uint8_t *buffer = AT(U32(next, 0)), *path = AT(U32(next, 4));
+    if (U32(buffer, BUFFER_SEQUENCE) != head) break;
+    if (U32(buffer, BUFFER_SESSION) != ADDRESS(session)) break;
+    if (U64(buffer, BUFFER_ARRIVAL) > now) break;
+    if (U32(ring, (head & mask) * 4)) break;
+    uint32_t spacing = U32(path, PATH_RX_SPACING);
+    int32_t step = distance(U32(path, PATH_RX_HIGHEST), head);
+    if (!spacing || step <= 0) break;
+    U64(iovec, 0) = base + U32(buffer, BUFFER_INNER);
+    U64(iovec, 8) = U32(buffer, BUFFER_LENGTH);
+    U32(list, 0) = ADDRESS(buffer);
+    U64(path, PATH_RX_CLOCK) = clock;
+    U32(path, PATH_RX_SPACING) = next_spacing(spacing, step, mask);
+    U32(path, PATH_RX_HIGHEST) = head;
+    iovec += IOVEC_SIZE;
+    list += 4;
+    next += 8;
+    head++;
+  }
+  U32(worker, WORKER_DELIVER_COUNT) = n + (head - first);
+  U32(entry, TOUCHED_PASSED) += head - first;
+  U32(entry, TOUCHED_HIGHEST) = head - 1;
+  advance_by(m, session, first, head - first, 0, 0);
+  return next;
+}
+
+static uint8_t *fill_run(uint8_t *m, uint8_t *session, uint8_t *entry, uint64_t now, uint8_t *at, uint8_t *end) {
+  uint32_t mask = U32(session, SESSION_MASK), head = U32(session, SESSION_HEAD), highest = U32(entry, TOUCHED_HIGHEST);
+  uint8_t *ring = AT(U32(session, SESSION_RING)), *next = at;
+  uint64_t clock = U64(session, SESSION_CLOCK);
+  while (next < end) {
+    uint8_t *buffer = AT(U32(next, 0)), *path = AT(U32(next, 4));
+    if (U32(buffer, BUFFER_SESSION) != ADDRESS(session)) break;
+    uint32_t sequence = U32(buffer, BUFFER_SEQUENCE);
+    if (sequence - head > mask) break;
+    uint8_t *slot = ring + (sequence & mask) * 4;
+    if (U32(slot, 0)) break;
+    uint32_t spacing = U32(path, PATH_RX_SPACING);
+    if (!spacing) break;
+    next += 8;
+    int32_t ahead = distance(highest, sequence);
+    if (ahead > 0) highest = sequence;
+    U32(buffer, BUFFER_OWNER) = 0;
+    U32(buffer, BUFFER_REORDERED) = (uint32_t)ahead >> 31;
+    U32(slot, 0) = ADDRESS(buffer);
+    int32_t step = distance(U32(path, PATH_RX_HIGHEST), sequence);
+    U64(path, PATH_RX_CLOCK) = clock;
+    if (step > 0) {
+      U32(path, PATH_RX_SPACING) = next_spacing(spacing, step, mask);
+      U32(path, PATH_RX_HIGHEST) = sequence;
+    } else {
+      note_behind(path, sequence, step, mask, now);
+    }
+  }
+  U32(entry, TOUCHED_COUNT) += (uint32_t)(next - at) / 8;
+  U32(entry, TOUCHED_HIGHEST) = highest;
+  return next;
+}
+
+static uint8_t *take_run(uint8_t *m, uint8_t *worker, uint8_t *at, uint8_t *end) {
+  uint8_t *session = AT(U32(AT(U32(at, 0)), BUFFER_SESSION));
+  if (!U32(session, SESSION_STARTED)) return at;
+  uint8_t *entry = AT(U32(worker, WORKER_TOUCHED_LAST));
+  if (U32(entry, TOUCHED_SESSION) != ADDRESS(session)) entry = touch(m, worker, session);
+  uint32_t head = U32(session, SESSION_HEAD);
+  if (head - U32(entry, TOUCHED_HIGHEST) == 1 && U32(AT(U32(at, 0)), BUFFER_SEQUENCE) == head)
+    at = pass_run(m, worker, session, entry, at, end);
+  return fill_run(m, session, entry, U64(worker, WORKER_NOW), at, end);
+}
+
+static void take_arrivals(uint8_t *m, uint8_t *worker) {
+  uint8_t *at = worker + WORKER_ARRIVED, *end = at + U32(worker, WORKER_ARRIVED_COUNT) * 8;
+  U32(worker, WORKER_ARRIVED_COUNT) = 0;
+  if (!ALONE) unreached();
+  while (at < end) {
+    uint8_t *after = take_run(m, worker, at, end);
+    at = after == at ? take_one(m, worker, at) : after;
+  }
 }
 
 static void settle(uint8_t *m, uint8_t *worker) {
+  take_arrivals(m, worker);
   uint32_t n = U32(worker, WORKER_TOUCHED_COUNT);
   U32(worker, WORKER_TOUCHED_COUNT) = 0;
   U32(worker, WORKER_TOUCHED_LAST) = 0;
   for (uint32_t i = 0; i < n; i++) {
     uint8_t *entry = worker + WORKER_TOUCHED + i * TOUCHED_STRIDE, *session = AT(U32(entry, TOUCHED_SESSION));
-    uint32_t packets = U32(entry, TOUCHED_COUNT), value = U32(entry, TOUCHED_HIGHEST);
-    if (!packets) continue;
+    uint32_t packets = U32(entry, TOUCHED_COUNT), value = U32(entry, TOUCHED_HIGHEST), passed = U32(entry, TOUCHED_PASSED);
+    if (!(packets | passed)) continue;
     __atomic_fetch_add(WORD32(session, SESSION_HELD), packets, __ATOMIC_SEQ_CST);
     uint32_t before = LOAD32(session, SESSION_HIGHEST);
     while (distance(before, value) > 0 &&
@@ -329,7 +440,7 @@ static void settle(uint8_t *m, uint8_t *worker) {
     if (lock_or_mark(m, worker, session)) {
       if (U32(session, SESSION_CANDIDATES)) unreached();
       U32(session, SESSION_STRAY) = 0;
-      release(m, worker, session, 0);
+      release(m, worker, session, 0, passed);
     }
   }
 }

@@ -93,15 +93,11 @@ static inline void free_buffer(uint8_t *m, uint8_t *worker, uint8_t *buffer) {
   U32(worker, WORKER_FREE_COUNT) = free + 1;
 }
 
-static inline void free_buffers(uint8_t *m, uint8_t *worker, uint8_t *list, uint32_t count) {
-  uint32_t free = U32(worker, WORKER_FREE_COUNT), owner = U32(worker, WORKER_INDEX) + 1;
+static inline void free_buffers(uint8_t *worker, const uint8_t *list, uint32_t count) {
+  uint32_t free = U32(worker, WORKER_FREE_COUNT);
   if (unlikely(free + count > FREE_MAX)) unreached();
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t buffer = U32(list, i * 4);
-    U32(AT(buffer), BUFFER_OWNER) = owner;
-    U32(worker, WORKER_FREE + free++ * 4) = buffer;
-  }
-  U32(worker, WORKER_FREE_COUNT) = free;
+  memcpy(worker + WORKER_FREE + free * 4, list, count * 4);
+  U32(worker, WORKER_FREE_COUNT) = free + count;
 }
 
 static inline void drop(uint8_t *m, uint8_t *worker, uint8_t *buffer, uint32_t reason) {

@@ -170,54 +170,24 @@ export function encapsulateManyKernel(name: string, c: CTwins | null, sessions: 
   return { ...kernel, check: checkMemory(node, state, kernel) };
 }
 
+/** Outer headers of one packet of each path, BID 1 and 2. The UDP checksum is left to the kernel, as with sockets. */
+function outerHeaders(spec: SessionSpec, packet: Uint8Array): Uint8Array[] {
+  const { sent } = new BenchNode('mag').add(spec).encapsulate(Array.from({ length: 5 }, () => packet));
+  return [1, 2].map((bid) => {
+    const { bytes } = sent.find(({ bytes: octets }) => octets[15] === bid)!;
+    bytes.fill(0, 26, 28);
+    return bytes.slice(0, bytes.length - packet.length);
+  });
+}
+
 /** Strip, validate, find path and session, put through the window in the given order of arrival, count what was written. */
 export function decapsulateKernel(name: string, c: CTwins | null, order: Order): Kernel {
-  const mag = new BenchNode('mag').add(session);
   const node = new BenchNode('lma').add(mirrored(session));
-  const { wasm, worker, memory } = node;
-  // One packet of each path; the UDP checksum is the kernel's, as with sockets.
-  const outer = mag.encapsulate(Array.from({ length: 5 }, () => inner)).sent.map(({ bytes }) => bytes);
-  const paths = [0, 1].map((endpoint) => {
-    const bytes = outer.find((packet) => packet[15] === endpoint + 1)!;
-    bytes.fill(0, 26, 28);
-    return bytes.slice(0, bytes.length - inner.length);
+  const outer = outerHeaders(session, inner);
+  return receivingKernel(name, c, node, inner, outer, (place, turn) => {
+    const number = order(place);
+    return { path: number & 1, sequence: (turn * L.BATCH + number) >>> 0, session: null };
   });
-  fillBuffers(node, outer[0]!);
-  const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
-  const host = hostAddress(memory.memory);
-  const state = { turn: 0 };
-  /** What recvmmsg(2) would do. */
-  const receive = (): number => {
-    wasm.prepareReceive(worker, -1, L.BATCH);
-    for (let i = 0; i < L.BATCH; i++) {
-      const at = memory.u32[places + i]! + L.BUFFER_PACKET;
-      const place = order(i);
-      memory.bytes.set(paths[place & 1]!, at);
-      memory.view.setUint32(at + 40, (state.turn * L.BATCH + place) >>> 0);
-    }
-    state.turn++;
-    return node.now + state.turn * STEP;
-  };
-  const sum = (batches: number, one: (now: number) => number): number => {
-    let ns = 0;
-    for (let i = 0; i < batches; i++) ns += one(receive());
-    return ns;
-  };
-  const wasmClock = clockCost(() => nanoseconds(() => {}));
-  const cClock = c ? clockCost(c.clockCost) : 0;
-  const kernel = {
-    name,
-    packets: L.BATCH,
-    wasm: (batches: number) =>
-      sum(batches, (now) => {
-        const start = performance.now();
-        wasm.decapsulate(worker, 0, 0, L.BATCH, now);
-        wasm.deliveriesDone(worker, now);
-        return (performance.now() - start) * 1e6 - wasmClock;
-      }),
-    c: (batches: number) => sum(batches, (now) => c!.decapsulate(host, worker, now) - cClock),
-  };
-  return { ...kernel, check: checkMemory(node, state, kernel) };
 }
 
 /**
@@ -228,43 +198,65 @@ export function decapsulateManyKernel(name: string, c: CTwins | null, sessions: 
   const node = new BenchNode('lma', { sessions, paths: sessions * 2, heap: 256 << 20, supers: false });
   const specs = manySessions(sessions);
   node.add(...specs.map(mirrored));
-  const { wasm, worker, memory } = node;
+  const { memory } = node;
   const source = `${sessionAddress(0)}1`;
   const packet = innerPacket({ family: 6, source, payload: new Uint8Array(LENGTH - 48) });
-  const mag = new BenchNode('mag').add(specs[0]!);
-  const sent = mag.encapsulate(Array.from({ length: 5 }, () => packet)).sent.map(({ bytes }) => bytes);
-  const outer = [1, 2].map((bid) => {
-    const bytes = sent.find((octets) => octets[15] === bid)!;
-    bytes.fill(0, 26, 28);
-    return bytes.slice(0, bytes.length - packet.length);
+  let random = 0;
+  let inBatch = new Map<number, number>();
+  return receivingKernel(name, c, node, packet, outerHeaders(specs[0]!, packet), (place, turn) => {
+    if (!place) {
+      random = (Math.imul(turn, 0x9e3779b1) + 1) >>> 0;
+      inBatch = new Map();
+    }
+    random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+    const chosen = Math.floor((random / 2 ** 32) * sessions);
+    const before = inBatch.get(chosen) ?? 0;
+    inBatch.set(chosen, before + 1);
+    const head = memory.u32[(memory.session(chosen) + L.SESSION_HEAD) / 4]!;
+    return { path: place & 1, sequence: head + before, session: chosen };
   });
-  fillBuffers(node, sent[0]!);
+}
+
+interface Received {
+  /** Which of the outer headers it has. */
+  readonly path: number;
+  readonly sequence: number;
+  /** Number of its session among manySessions(); null: that of the outer header. */
+  readonly session: number | null;
+}
+
+/** Batches of packets of the octets of `packet`, behind headers of `outer` as `receive` says for each place of a batch. */
+function receivingKernel(
+  name: string,
+  c: CTwins | null,
+  node: BenchNode,
+  packet: Uint8Array,
+  outer: readonly Uint8Array[],
+  receive: (place: number, turn: number) => Received,
+): Kernel {
+  const { wasm, worker, memory } = node;
+  fillBuffers(node, Uint8Array.of(...outer[0]!, ...packet));
   const places = (worker + L.WORKER_RECEIVE_BUFFERS) / 4;
   const host = hostAddress(memory.memory);
   const state = { turn: 0 };
-  /** What recvmmsg(2) would do. */
-  const receive = (): number => {
+  /** What recvmmsg(2) would do; gives the time. */
+  const receiveBatch = (): number => {
     wasm.prepareReceive(worker, -1, L.BATCH);
-    let random = (Math.imul(state.turn, 0x9e3779b1) + 1) >>> 0;
-    const inBatch = new Map<number, number>();
     for (let i = 0; i < L.BATCH; i++) {
-      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
-      const chosen = Math.floor((random / 2 ** 32) * sessions);
-      const before = inBatch.get(chosen) ?? 0;
-      inBatch.set(chosen, before + 1);
-      const sequence = memory.u32[(memory.session(chosen) + L.SESSION_HEAD) / 4]! + before;
       const at = memory.u32[places + i]! + L.BUFFER_PACKET;
-      memory.bytes.set(outer[i & 1]!, at);
-      memory.view.setUint32(at + 36, chosen + 1);
+      const { path, sequence, session: number } = receive(i, state.turn);
+      memory.bytes.set(outer[path]!, at);
       memory.view.setUint32(at + 40, sequence);
-      memory.view.setUint32(at + 44 + 12, chosen);
+      if (number === null) continue;
+      memory.view.setUint32(at + 36, number + 1);
+      memory.view.setUint32(at + 44 + 12, number);
     }
     state.turn++;
     return node.now + state.turn * STEP;
   };
   const sum = (batches: number, one: (now: number) => number): number => {
     let ns = 0;
-    for (let i = 0; i < batches; i++) ns += one(receive());
+    for (let i = 0; i < batches; i++) ns += one(receiveBatch());
     return ns;
   };
   const wasmClock = clockCost(() => nanoseconds(() => {}));

@@ -7,10 +7,11 @@
  *   4. findPath        by sender, local end, and GRE key or inner address
  *   5. checkInner      is it an IP packet of this session? (a peer cannot inject foreign traffic)
  *   6. ECN, MSS
- *   7. arrive          into the window, or straight to the TUN if it has no number
- *   8. settle          release in order; the worker writes; deliveriesDone
+ *   7. arrive          noted for its window, or straight to the TUN if it has no number
+ *   8. settle          into the windows, release in order; the worker writes; deliveriesDone
  */
 import {
+  ARRIVED_MAX,
   BUFFER_PACKET,
   BUFFER_SUM,
   CONFIG_FLAGS,
@@ -44,7 +45,6 @@ import {
   ENDPOINT_ENCAPSULATION,
   ENDPOINT_LOCAL,
   ENDPOINT_STRIDE,
-  IOVEC_SIZE,
   META_CONTROL,
   META_CONTROL_LENGTH,
   META_INNER,
@@ -92,7 +92,7 @@ import {
   STRANGERS,
   WORKER_DELIVER_BUFFERS,
   WORKER_DELIVER_COUNT,
-  WORKER_DELIVER_IOVECS,
+  WORKER_DELIVER_FAILED,
   WORKER_HELD,
   WORKER_HELD_COUNT,
   WORKER_INDEX,
@@ -107,9 +107,10 @@ import { findPath, findPeer } from '../classify/peer-table';
 import { findSession4, findSession6 } from '../classify/prefix-table';
 import { allocateBuffer, freeBuffer, freeBuffers } from '../memory/buffers';
 import { firstDelivery, followingDelivery } from '../offload/merge';
+import { arrive, arrived, takeArrivals } from '../reorder/arrivals';
 import { unlockUnlessMarked } from '../reorder/lock';
 import { headIsReady, release } from '../reorder/release';
-import { arrive, retryStash, settle } from '../reorder/window';
+import { retryStash, settle } from '../reorder/window';
 import { count, countDrop } from '../stats';
 import { decapsulateEcn } from '../tunnel/ecn';
 import { readOuter } from '../tunnel/outer';
@@ -137,7 +138,8 @@ export function decapsulateBatch(worker: usize, endpoint: u32, first: u32, recei
   let i = first;
   while (i < received) {
     // The first message is always taken: whoever calls has just written all deliveries.
-    if (i > first && deliveryRoom(worker) < <u32>DATAGRAMS_MAX) break;
+    if (i > first && deliveryRoom(worker) < arrived(worker) + DATAGRAMS_MAX) break;
+    if (arrived(worker) > <u32>(ARRIVED_MAX - DATAGRAMS_MAX)) takeArrivals(worker);
     decapsulateMessage(worker, record, i);
     i++;
   }
@@ -287,10 +289,9 @@ function decapsulateOne(worker: usize, endpoint: usize, buffer: usize, length: u
   }
   if (load<u32>(meta, META_SEQUENCED) && load<u32>(path, PATH_FLAGS) & PATH_FLAG_SEQUENCE) {
     const sequence = load<u32>(meta, META_SEQUENCE);
-    const now = load<u64>(worker, WORKER_NOW);
     // As if the path were as long as the longest (paths/equal-delay.ts): it is not delivered before.
-    const due = now + <u64>load<u32>(path, PATH_MODEL_BLOCK + MODEL_HOLD);
-    arrive(worker, session, path, buffer, inner, total, sequence, now, due);
+    const due = load<u64>(worker, WORKER_NOW) + <u64>load<u32>(path, PATH_MODEL_BLOCK + MODEL_HOLD);
+    arrive(worker, session, path, buffer, inner, total, sequence, due);
     return 0;
   }
   // RFC 2890 §2.2: packets without a number may go between those with one.
@@ -359,9 +360,9 @@ function countPath(worker: usize, path: usize, length: u32): void {
   store<u64>(at, load<u64>(at, PATH_STAT_RX_BYTES) + <u64>length, PATH_STAT_RX_BYTES);
 }
 
-/** Notes that delivery `i` could not be written. */
-export function deliveryFailed(worker: usize, i: u32): void {
-  store<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 0, 8);
+/** Notes that a delivery could not be written. */
+export function deliveryFailed(worker: usize): void {
+  store<u32>(worker, load<u32>(worker, WORKER_DELIVER_FAILED) + 1, WORKER_DELIVER_FAILED);
   countDrop(worker, DROP_TUN_WRITE);
 }
 
@@ -369,7 +370,7 @@ export function deliveryFailed(worker: usize, i: u32): void {
 export function writeFailed(worker: usize, m: u32): void {
   let next = firstDelivery(worker, m) + 1;
   while (next) {
-    deliveryFailed(worker, next - 1);
+    deliveryFailed(worker);
     next = followingDelivery(worker, next - 1);
   }
 }
@@ -381,12 +382,9 @@ export function writeFailed(worker: usize, m: u32): void {
 export function deliveriesDone(worker: usize, now: u64): u32 {
   store<u64>(worker, now, WORKER_NOW);
   const n = load<u32>(worker, WORKER_DELIVER_COUNT);
-  let written: u64 = 0;
-  for (let i: u32 = 0; i < n; i++) {
-    if (load<u64>(worker + WORKER_DELIVER_IOVECS + <usize>i * IOVEC_SIZE, 8)) written++;
-  }
   freeBuffers(worker, worker + WORKER_DELIVER_BUFFERS, n);
-  count(worker, COUNTER_TUN_TX, written);
+  count(worker, COUNTER_TUN_TX, n - load<u32>(worker, WORKER_DELIVER_FAILED));
+  store<u32>(worker, 0, WORKER_DELIVER_FAILED);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);
   letGo(worker);
   return load<u32>(worker, WORKER_DELIVER_COUNT);

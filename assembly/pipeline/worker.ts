@@ -12,7 +12,9 @@ import {
   SESSION_OLDEST,
   SESSION_STRIDE,
   WORKERS,
+  WORKER_ARRIVED_COUNT,
   WORKER_DELIVER_COUNT,
+  WORKER_DELIVER_FAILED,
   WORKER_DRAINED,
   WORKER_FREE_COUNT,
   WORKER_GENERATION,
@@ -53,7 +55,9 @@ export function initialiseWorker(index: u32, timers: u32): void {
   store<u32>(worker, index, WORKER_INDEX);
   store<u32>(worker, timers, WORKER_TIMERS);
   store<u32>(worker, 0, WORKER_FREE_COUNT);
+  store<u32>(worker, 0, WORKER_ARRIVED_COUNT);
   store<u32>(worker, 0, WORKER_DELIVER_COUNT);
+  store<u32>(worker, 0, WORKER_DELIVER_FAILED);
   layDeliveryHeaders(worker);
   store<u32>(worker, 0, WORKER_SEND_COUNT);
   store<u32>(worker, 0, WORKER_GROUP_COUNT);

@@ -57,18 +57,32 @@ export function noteArrival(
     store<u32>(path, 1, PATH_RX_SEEN);
     return;
   }
-  const ahead = distance(load<u32>(path, PATH_RX_HIGHEST), sequence);
-  const window = <i32>mask + 1;
-  if (ahead > 0) {
+  const step = distance(load<u32>(path, PATH_RX_HIGHEST), sequence);
+  if (step > 0) {
     if (late) store<u64>(path, now + PATIENCE, PATH_RX_PATIENCE);
-    const spacing = load<u32>(path, PATH_RX_SPACING);
-    store<u32>(path, max<u32>(spacing - (spacing >> 3), min<u32>(<u32>ahead, <u32>window)), PATH_RX_SPACING);
+    store<u32>(path, nextSpacing(load<u32>(path, PATH_RX_SPACING), step, mask), PATH_RX_SPACING);
     storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
-  } else if (ahead <= -window) {
+  } else {
+    noteBehind(path, sequence, step, mask, now);
+  }
+}
+
+/** The spacing of a path whose highest number has risen by `step`; 0 only before the second packet of a path. */
+// @ts-ignore: decorator
+@inline
+export function nextSpacing(spacing: u32, step: i32, mask: u32): u32 {
+  return max<u32>(spacing - (spacing >> 3), min<u32>(<u32>step, mask + 1));
+}
+
+/** Notes a packet that is `step` (0 or less) numbers from the path's highest. */
+// @ts-ignore: decorator
+@inline
+export function noteBehind(path: usize, sequence: u32, step: i32, mask: u32, now: u64): void {
+  if (step < -(<i32>mask)) {
     // Not reordering but a new beginning.
     storeShared<u32>(path + PATH_RX_HIGHEST, sequence);
-  } else if (<u32>-ahead > load<u32>(path, PATH_RX_SLACK)) {
-    store<u32>(path, <u32>-ahead, PATH_RX_SLACK);
+  } else if (<u32>-step > load<u32>(path, PATH_RX_SLACK)) {
+    store<u32>(path, <u32>-step, PATH_RX_SLACK);
     store<u64>(path, now, PATH_RX_SLACK_TIME);
   }
 }

@@ -70,9 +70,10 @@ const CLOCK_STEP: u64 = 3;
  * Releases what may be released now. The delivery list may fill up: then the rest waits for the next call. `drained` is
  * the time by which everything that had arrived has been read (see pipeline/expire.ts): what is missing was not there by
  * then. Later than that it may just be unread, because we were late ourselves; so without it, as in the midst of a
- * round over the devices, a gap is given up by proof or after the maximum wait only.
+ * round over the devices, a gap is given up by proof or after the maximum wait only. `passed`: packets that have gone by the window
+ * (arrivals.ts) since the last call.
  */
-export function release(worker: usize, session: usize, drained: u64 = 0): void {
+export function release(worker: usize, session: usize, drained: u64 = 0, passed: u32 = 0): void {
   const config = <usize>atomic.load<u32>(session, SESSION_CONFIG);
   if (!config) return;
   const now = load<u64>(worker, WORKER_NOW);
@@ -165,7 +166,7 @@ export function release(worker: usize, session: usize, drained: u64 = 0): void {
   countMany(session + SESSION_STATS + STAT_REORDERED, reordered);
   countMany(session + SESSION_WAIT_HISTOGRAM, unwaited);
   const held = atomic.sub<u32>(session, taken, SESSION_HELD) - taken;
-  if (taken) countBucket(session + SESSION_DEPTH_HISTOGRAM, held, DEPTH_BUCKETS);
+  if (taken | passed) countBucket(session + SESSION_DEPTH_HISTOGRAM, held, DEPTH_BUCKETS);
   const force = atomic.load<u32>(session, SESSION_FORCE);
   if (distance(head, force) < 0) atomic.cmpxchg<u32>(session, force, head, SESSION_FORCE);
   if (load<u64>(session, SESSION_OLDEST) || load<u32>(session, SESSION_CANDIDATES)) setTimer(worker, session);
@@ -222,18 +223,25 @@ function releaseRun(
     slot += 4;
   }
   const count = (<u32>(slot - from)) >> 2;
-  const head = first + count;
   const owner = load<u32>(worker, WORKER_INDEX) + 1;
   takeBuffers(worker + WORKER_DELIVER_BUFFERS + ((<usize>n) << 2), from, slot, owner);
   store<u32>(worker, n + count, WORKER_DELIVER_COUNT);
-  markAllDelivered(session, first, head);
-  store<u32>(session, head, SESSION_HEAD);
+  advanceBy(session, first, count, reordered, waited);
+  if (measured)
+    noteLatenesses(session, measured, <u32>min<u64>(latest, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
+  return first + count;
+}
+
+/**
+ * A worker alone: `count` packets from the head `first` on have gone to the delivery list, so many of them reordered, and so many counted
+ * in the histogram of waits already.
+ */
+export function advanceBy(session: usize, first: u32, count: u32, reordered: u32, waited: u32): void {
+  markAllDelivered(session, first, first + count);
+  store<u32>(session, first + count, SESSION_HEAD);
   countMany(session + SESSION_STATS + STAT_IN_ORDER, count - reordered);
   countMany(session + SESSION_STATS + STAT_REORDERED, reordered);
   countMany(session + SESSION_WAIT_HISTOGRAM, count - waited);
-  if (measured)
-    noteLatenesses(session, measured, <u32>min<u64>(latest, <u64>load<u32>(config, CONFIG_MAX_WAIT)), now);
-  return head;
 }
 
 /**

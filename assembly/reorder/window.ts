@@ -43,6 +43,7 @@ import {
   TOUCHED_COUNT,
   TOUCHED_HIGHEST,
   TOUCHED_MAX,
+  TOUCHED_PASSED,
   TOUCHED_SESSION,
   TOUCHED_STRIDE,
   WORKER_INDEX,
@@ -56,85 +57,14 @@ import { freeBuffer } from '../memory/buffers';
 import { hasCompany } from '../memory/shared';
 import { deliver, deliveryRoom } from '../pipeline/deliver';
 import { countDrop, countShared } from '../stats';
-import { noteArrival, noteLateness } from './estimate';
+import { takeArrivals } from './arrivals';
+import { noteLateness } from './estimate';
 import { clearBetween, clearHistory, markDelivered } from './history';
 import { lockOrMark } from './lock';
 import { release } from './release';
 import { dropCandidates, takeCandidate, takeRenumbered } from './restart';
 import { distance, elapsed, later } from './sequence';
 import { stash } from './stash';
-
-/**
- * Takes a packet of `length` octets at `inner` in `buffer`, which came over `path` and is to be delivered at `due` or later. settle()
- * must follow before deliveries are read. What nearly every packet is, one of the window of the session touched last whose slot is
- * empty, is done here.
- */
-// @ts-ignore: decorator
-@inline
-export function arrive(
-  worker: usize,
-  session: usize,
-  path: usize,
-  buffer: usize,
-  inner: usize,
-  length: u32,
-  sequence: u32,
-  now: u64,
-  due: u64,
-): void {
-  const entry = <usize>load<u32>(worker, WORKER_TOUCHED_LAST);
-  if (<usize>load<u32>(entry, TOUCHED_SESSION) == session) {
-    const mask = load<u32>(session, SESSION_MASK);
-    if (sequence - load<u32>(session, SESSION_HEAD) <= mask) {
-      const slot = <usize>load<u32>(session, SESSION_RING) + ((<usize>(sequence & mask)) << 2);
-      if (!load<u32>(slot)) {
-        const highest = load<u32>(entry, TOUCHED_HIGHEST);
-        const ahead = distance(highest, sequence);
-        layHeader(session, buffer, inner, length, sequence, due, 0, (<u32>ahead) >> 31);
-        if (fill(worker, session, buffer, slot, sequence, mask)) {
-          store<u32>(entry, load<u32>(entry, TOUCHED_COUNT) + 1, TOUCHED_COUNT);
-          store<u32>(entry, ahead > 0 ? sequence : highest, TOUCHED_HIGHEST);
-        }
-        return noteArrival(path, session, mask, sequence, now, false);
-      }
-    }
-  }
-  layHeader(session, buffer, inner, length, sequence, due, load<u32>(worker, WORKER_INDEX) + 1, 0);
-  arriveElsewhere(worker, session, path, buffer, sequence, now);
-}
-
-/** Neighbouring words go into one store: stores are what takes the time. */
-// @ts-ignore: decorator
-@inline
-function layHeader(
-  session: usize,
-  buffer: usize,
-  inner: usize,
-  length: u32,
-  sequence: u32,
-  due: u64,
-  owner: u32,
-  reordered: u32,
-): void {
-  store<u64>(buffer, (<u64>owner) | ((<u64>sequence) << 32), BUFFER_OWNER);
-  store<u64>(buffer, (<u64>session) | ((<u64>length) << 32), BUFFER_SESSION);
-  store<u64>(buffer, due, BUFFER_ARRIVAL);
-  store<u64>(buffer, (<u64>inner) | ((<u64>reordered) << 32), BUFFER_INNER);
-}
-
-/** Any packet, in any company. */
-function arriveElsewhere(
-  worker: usize,
-  session: usize,
-  path: usize,
-  buffer: usize,
-  sequence: u32,
-  now: u64,
-): void {
-  const late = distance(load<u32>(session, SESSION_HEAD), sequence) < 0;
-  offer(worker, session, buffer);
-  noteArrival(path, session, load<u32>(session, SESSION_MASK), sequence, now, late);
-}
 
 export function offer(worker: usize, session: usize, buffer: usize): void {
   const sequence = load<u32>(buffer, BUFFER_SEQUENCE);
@@ -216,20 +146,27 @@ export function touch(worker: usize, session: usize): usize {
     }
   }
   if (n == <u32>TOUCHED_MAX) {
-    settle(worker);
+    settleTouched(worker);
     n = 0;
   }
   const entry = worker + WORKER_TOUCHED + <usize>n * TOUCHED_STRIDE;
   store<u32>(entry, <u32>session, TOUCHED_SESSION);
   store<u32>(entry, 0, TOUCHED_COUNT);
+  store<u32>(entry, 0, TOUCHED_PASSED);
   store<u32>(entry, atomic.load<u32>(session, SESSION_HIGHEST), TOUCHED_HIGHEST);
   store<u32>(worker, n + 1, WORKER_TOUCHED_COUNT);
   store<u32>(worker, <u32>entry, WORKER_TOUCHED_LAST);
   return entry;
 }
 
-/** Ends a batch: announces what was put into the windows and releases what can be released. */
+/** Ends a batch: what has arrived goes into the windows, and what can be released is released. */
 export function settle(worker: usize): void {
+  takeArrivals(worker);
+  settleTouched(worker);
+}
+
+/** Announces what was put into the windows and releases what can be released. */
+function settleTouched(worker: usize): void {
   const n = load<u32>(worker, WORKER_TOUCHED_COUNT);
   store<u32>(worker, 0, WORKER_TOUCHED_COUNT);
   store<u32>(worker, 0, WORKER_TOUCHED_LAST);
@@ -237,14 +174,15 @@ export function settle(worker: usize): void {
     const entry = worker + WORKER_TOUCHED + <usize>i * TOUCHED_STRIDE;
     const session = <usize>load<u32>(entry, TOUCHED_SESSION);
     const count = load<u32>(entry, TOUCHED_COUNT);
-    if (!count) continue;
+    const passed = load<u32>(entry, TOUCHED_PASSED);
+    if (!(count | passed)) continue;
     atomic.add<u32>(session, count, SESSION_HELD);
     raise(session + SESSION_HIGHEST, load<u32>(entry, TOUCHED_HIGHEST));
     if (lockOrMark(worker, session)) {
       // Numbers of the present window go on: what was kept aside was no restart.
       if (load<u32>(session, SESSION_CANDIDATES)) dropCandidates(worker, session);
       store<u32>(session, 0, SESSION_STRAY);
-      release(worker, session);
+      release(worker, session, 0, passed);
     }
   }
 }

@@ -18,7 +18,7 @@ export interface HotPath {
   layWrites(worker: number): number;
   singleWrite(worker: number, write: number, after: number): number;
   writeFailed(worker: number, write: number): void;
-  deliveryFailed(worker: number, place: number): void;
+  deliveryFailed(worker: number): void;
   deliveriesDone(worker: number, now: number): number;
   expire(worker: number, now: number, drained: number): void;
   nextDeadline(worker: number): number;

@@ -204,7 +204,7 @@ class WorkerLoop {
       if (written > 0) {
         next += written;
       } else {
-        this.#wasm.deliveryFailed(this.#region, next);
+        this.#wasm.deliveryFailed(this.#region);
         next++;
       }
     }
@@ -228,7 +228,7 @@ class WorkerLoop {
     Atomics.and(this.#u32, at, ~(L.TUN_OFFLOAD_MERGE_TCP | L.TUN_OFFLOAD_MERGE_UDP));
     for (let packet = this.#wasm.singleWrite(this.#region, write, 0); packet;) {
       const iovecs = this.#u32[(this.#region + L.WORKER_WRITES + write * 8) >> 2]!;
-      if (tun.write(iovecs, 2) < 0) this.#wasm.deliveryFailed(this.#region, packet - 1);
+      if (tun.write(iovecs, 2) < 0) this.#wasm.deliveryFailed(this.#region);
       packet = this.#wasm.singleWrite(this.#region, write, packet);
     }
   }
