@@ -177,6 +177,8 @@ static inline uint32_t decapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *end
 static inline uint32_t read_message(uint8_t *m, uint8_t *worker, uint8_t *endpoint, uint32_t i) {
   uint8_t *meta = worker + WORKER_META, *header = worker + WORKER_RECEIVE_HEADERS + i * MMSGHDR_SIZE;
   U32(meta, META_SEGMENT) = 0;
+  U32(meta, META_CONTROL) = ADDRESS(worker + WORKER_RECEIVE_CONTROLS + i * RECEIVE_CONTROL_SIZE);
+  U32(meta, META_CONTROL_LENGTH) = (uint32_t)U64(header, MMSGHDR_CONTROLLEN);
   if (U32(endpoint, ENDPOINT_MODE) != MODE_WHOLE) unreached();
   uint8_t *at = AT(U32(worker, WORKER_RECEIVE_BUFFERS + i * 4)) + BUFFER_PACKET;
   if (U32(header, MMSGHDR_FLAGS) & TRUNCATED) return DROP_OUTER_TRUNCATED;

@@ -330,7 +330,7 @@ static inline void encapsulate_one(uint8_t *m, uint8_t *worker, uint8_t *buffer,
   if (!published) return drop(m, worker, buffer, DROP_NO_SESSION);
   uint8_t *config = AT(published);
   if (U32(config, CONFIG_FLAGS) & CONFIG_FLAG_INNER_PROBES) unreached();
-  uint32_t mtu = U32(config, CONFIG_INNER_MTU);
+  uint32_t mtu = family == 4 ? U32(config, CONFIG_INNER_MTU4) : U32(config, CONFIG_INNER_MTU6);
   if (U32(config, CONFIG_FLAGS) & CONFIG_FLAG_CLAMP_MSS && clamp_mss(inner, family))
     count(worker, COUNTER_MSS_CLAMPED, 1);
   if (U64(config, CONFIG_GROUP)) unreached();
@@ -360,7 +360,7 @@ static void warm_sessions(uint8_t *m, uint8_t *worker, uint32_t first, uint32_t 
   }
   for (uint32_t i = 0; i < n; i++) {
     uint8_t *config = AT(U32(AT(U32(list, i * 4)), SESSION_CONFIG));
-    sum += (uint64_t)U32(config, CONFIG_INNER_MTU) + U32(config, CONFIG_PATH_LIST);
+    sum += (uint64_t)U32(config, CONFIG_INNER_MTU6) + U32(config, CONFIG_PATH_LIST);
   }
   for (uint32_t i = 0; i < n; i++) {
     uint8_t *session = AT(U32(list, i * 4));
