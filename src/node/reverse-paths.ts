@@ -6,7 +6,7 @@
 import type { DataplaneEvent } from '../dataplane/status.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import type { HostConfiguration } from '../net/host-configuration.ts';
-import { Netlink } from '../net/netlink.ts';
+import { withNetlink } from '../net/netlink.ts';
 import { outputInterface } from '../net/next-hop.ts';
 import { TunloomError } from '../errors.ts';
 import { canonicalAddress } from '../ip.ts';
@@ -76,7 +76,9 @@ export class ReversePaths {
     const known = this.#strict.get(local);
     if (known !== undefined) return known;
     const own = canonicalAddress(local);
-    const device = this.#ask((netlink) => netlink.addresses().find(({ address }) => address === own))?.device;
+    const device = withNetlink(this.#namespace, (netlink) =>
+      netlink.addresses().find(({ address }) => address === own),
+    )?.device;
     const strict = device !== undefined && this.#host.filtersStrictly(device) ? device : null;
     this.#strict.set(local, strict);
     return strict;
@@ -84,17 +86,10 @@ export class ReversePaths {
 
   /** Whether packets to the far end leave by another interface than the one that has the path's address. */
   #leavesElsewhere({ local, remote }: Ends, device: string): boolean {
-    const output = this.#ask((netlink) => outputInterface(netlink, local, remote));
-    const link = this.#ask((netlink) => netlink.links().find(({ index }) => index === output));
+    const output = withNetlink(this.#namespace, (netlink) => outputInterface(netlink, local, remote));
+    const link = withNetlink(this.#namespace, (netlink) =>
+      netlink.links().find(({ index }) => index === output),
+    );
     return link !== undefined && !link.loopback && link.name !== device;
-  }
-
-  #ask<T>(question: (netlink: Netlink) => T): T {
-    const netlink = new Netlink(this.#namespace);
-    try {
-      return question(netlink);
-    } finally {
-      netlink.close();
-    }
   }
 }

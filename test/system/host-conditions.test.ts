@@ -301,12 +301,15 @@ describe('strict reverse path filters', () => {
     ENDS[1]!.lma = SECOND_LMA;
   });
 
-  test('an interface that paths go by takes what comes by it, while we run', async () => {
+  test.each([
+    ['that paths go by', 'interface: wan%', '2'],
+    ['that is not that of the best route', 'encapsulation: udp-gre', '0'],
+  ])('an interface %s takes what comes by it, while we run', async (_, extra, other) => {
     await dataplane('lma');
-    const mag = await dataplane('mag', 'interface: wan%');
+    const mag = await dataplane('mag', extra);
     await waitFor(() => states(mag) === 'up,up');
     expect(pings()).toBe(true);
-    expect([filter('wan0'), filter('wan1'), filter('tl0')]).toEqual(['2', '2', '2']);
+    expect([filter('wan0'), filter('wan1'), filter('tl0')]).toEqual([other, '2', '2']);
     await waitFor(() =>
       mag.log.includes('net.ipv4.conf.wan1.rp_filter was strict (1) and is loose (2) until we end'),
     );
