@@ -1,6 +1,6 @@
 /**
  * The key of a packet's flow: 64 bits of a keyed hash over addresses, protocol and what tells flows between the same ends apart:
- * the ports, else the SPI, else the IPv6 flow label (RFC 6437). Not the label where there are ports: senders change it while
+ * the ports and the SPI, else the IPv6 flow label (RFC 6437). Not the label where there are ports: senders change it while
  * a connection goes on. Fragments share the key of their first one, which is remembered by identification; where that was
  * not seen, and for the first itself if it has no ports, addresses and protocol alone count.
  */
@@ -35,7 +35,9 @@ export function flowKey(fields: usize, now: u64): u64 {
     const first = findFlow(fragments(), fragmentKey(ends, fields));
     return first ? first : finish(ends);
   }
-  const key = finish(step(ends, distinction(fields, flags)));
+  let hash = step(ends, distinction(fields, flags));
+  if (hasBoth(flags)) hash = step(hash, spiWord(fields));
+  const key = finish(hash);
   if (flags & FIELD_FRAGMENT_FIRST) storeData(fragments(), fragmentKey(ends, fields), now, key);
   return key;
 }
@@ -57,8 +59,21 @@ function distinction(fields: usize, flags: u32): u64 {
       ((<u64>load<u32>(fields, FIELD_SOURCE_PORT)) << 16) | (<u64>load<u32>(fields, FIELD_DESTINATION_PORT))
     );
   }
-  if (flags & FIELD_HAS_SPI) return ((<u64>1) << 32) | (<u64>load<u32>(fields, FIELD_SPI));
+  if (flags & FIELD_HAS_SPI) return spiWord(fields);
   return ((<u64>2) << 32) | (<u64>load<u32>(fields, FIELD_LABEL));
+}
+
+/** Ports behind an authentication header: rules may ask for its SPI, so it is part of what a verdict is remembered by. */
+// @ts-ignore: decorator
+@inline
+function hasBoth(flags: u32): bool {
+  return (flags & (FIELD_HAS_PORTS | FIELD_HAS_SPI)) == (FIELD_HAS_PORTS | FIELD_HAS_SPI);
+}
+
+// @ts-ignore: decorator
+@inline
+function spiWord(fields: usize): u64 {
+  return ((<u64>1) << 32) | (<u64>load<u32>(fields, FIELD_SPI));
 }
 
 // @ts-ignore: decorator

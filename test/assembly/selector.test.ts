@@ -176,6 +176,24 @@ test('a range that ends before it starts, as a peer may say, matches nothing', (
   }
 });
 
+test('a verdict about a flow is not that of the same ports behind another authentication header', () => {
+  const drop: FlowRule = {
+    priority: 1,
+    name: 'ah',
+    selectors: [{ family: 6, spi: { start: 0, end: 7 } }],
+    action: { action: 'drop' },
+  };
+  const node = new BenchNode('lma').add(testSession({ paths: PATHS, flows: [drop] }));
+  const plain: FlowPacket = { ...probe(6, HOSTS[6].far[0]), ports: [80, 5000] };
+  const behind = (spi: number): FlowPacket => ({ ...plain, extensions: [51], spi });
+  for (let turn = 0; turn < 2; turn++) {
+    expect(bidOf(node, plain)).toBeGreaterThan(0);
+    expect(bidOf(node, behind(0))).toBe(0);
+    expect(bidOf(node, behind(7))).toBe(0);
+    expect(bidOf(node, behind(8))).toBeGreaterThan(0);
+  }
+});
+
 test('the MAG applies a selector with source and destination exchanged', () => {
   const downlink: FlowPacket = { ...probe(6, '2001:db8:1::1'), protocol: 17, ports: [53, 4000] };
   const uplink: FlowPacket = {
