@@ -15,6 +15,15 @@ export function atExit(action: () => void): () => void {
   };
 }
 
+/** One that fails keeps no other from being run; the first failure is reported. */
 function runAll(): void {
-  for (const action of actions) action();
+  const failures: unknown[] = [];
+  for (const action of actions) {
+    try {
+      action();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length) throw failures[0];
 }
