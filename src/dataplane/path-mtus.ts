@@ -59,7 +59,7 @@ export class PathMtus {
 
   /**
    * The largest inner packets that all of a session's paths carry whole, octets. Also of those that are down, as it should not change when one
-   * comes or goes, but not of those that are left out because of their MTU. IPv6 has its least MTU whatever they carry.
+   * comes or goes, but not of those that are left out because of their MTU. Each family has its least MTU whatever they carry.
    */
   innerMtus(session: SessionSpec, paths: readonly StatedPath[]): InnerMtus {
     const states = this.states(session, paths);
@@ -67,7 +67,7 @@ export class PathMtus {
     const used = present.filter((path) => path.weight > 0 || isNamed(session, path));
     const inner = (used.length ? used : present).map((path) => this.#inner(path));
     const mtu = Math.min(...inner);
-    return { ipv4: mtu, ipv6: Math.max(leastMtu(session), mtu) };
+    return { ipv4: Math.max(MIN_IPV4_MTU, mtu), ipv6: Math.max(leastMtu(session), mtu) };
   }
 
   #inner(path: PathSpec): number {

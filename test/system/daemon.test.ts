@@ -96,10 +96,13 @@ test('a second instance is refused and takes nothing from the first', async () =
 });
 
 test('two MAGs of one host do not share a routing table', async () => {
+  ip('address', 'add', '198.51.100.3/32', 'dev', 'lo');
+  // Each has an outer address of its own, as it has to.
   const config = (tun: string): string =>
     configYaml([sessionYaml(tun === 'tl0' ? 0 : 1, [1])])
       .replace('role: lma', 'role: mag\nrouting: { access: [lo] }')
-      .replace('tl0', tun);
+      .replace('tl0', tun)
+      .replace('local: 198.51.100.1,', `local: 198.51.100.${Number(tun.slice(2)) + 1},`);
   await start(config('tl0'));
   const second = config('tl1').replace(socket, join(folder, 'other.sock')).replace('[192.0.2.1/32]', '[]');
   await expect(start(second)).rejects.toThrow('routing.table: 8278 leads into tl0 of another instance');
