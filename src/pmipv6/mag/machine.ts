@@ -251,9 +251,13 @@ export class MagMachine {
       before?.present &&
       before.access === access &&
       before.technology === technology &&
-      text(before.linkLayer) === text(linkLayer);
+      (before.linkLayer === null || text(before.linkLayer) === text(linkLayer));
     const { suspended, away } = session;
-    if (here && !suspended && !away) return;
+    if (here && !suspended && !away) {
+      // The link-layer address may show later than the node, and is no other interface: the next PBU names it.
+      session.linkLayer = linkLayer;
+      return;
+    }
     if (!before?.present || suspended || away) {
       session.present = true;
       session.suspended = false;

@@ -383,6 +383,19 @@ describe('MAG: RFC 5213 §6.9.1.3, §6.9.1.4, extension, expiry, de-registration
     expect(bench.grants.get(PHYSICAL)!.interface).toBe('wlan0');
   });
 
+  it('its link-layer address shows later than the node: no other interface, and the next PBU names it', () => {
+    const bench = single({ logicalNodes: [] });
+    bench.up('lte', LTE);
+    bench.event(attach(null));
+    const [pbu] = bench.updates();
+    expect(bench.event(attach())).toEqual([]);
+    bench.answer(pbu!);
+    expect(bench.event(attach())).toEqual([]);
+    const [refresh] = bench.pass(560_000);
+    expect(optionOf(refresh, 'handoff-indicator')!.indicator).toBe(5);
+    expect([...optionOf(refresh, 'mn-link-layer-identifier')!.identifier]).toEqual([2, 0, 0, 0, 0, 7]);
+  });
+
   it('§6.9.1.2(6): it moves before the LMA has answered: registered as it is now, and not denied for the answer', () => {
     const bench = single({ logicalNodes: [] });
     bench.up('lte', LTE);
