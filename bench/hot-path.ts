@@ -108,7 +108,7 @@ export function encapsulateKernel(name: string, c: CTwins | null, udpChecksum: b
       nanoseconds(() => {
         for (let i = 0; i < batches; i++) {
           wasm.prepareReceive(worker, -1, L.BATCH);
-          wasm.encapsulate(worker, 0, L.BATCH, node.now);
+          wasm.encapsulate(worker, 0, L.BATCH, node.now, 0);
           wasm.sendsDone(worker);
         }
       }),
@@ -161,7 +161,7 @@ export function encapsulateManyKernel(name: string, c: CTwins | null, sessions: 
     wasm: (batches: number) =>
       sum(batches, () => {
         const start = performance.now();
-        wasm.encapsulate(worker, 0, L.BATCH, node.now);
+        wasm.encapsulate(worker, 0, L.BATCH, node.now, 0);
         wasm.sendsDone(worker);
         return (performance.now() - start) * 1e6 - wasmClock;
       }),

@@ -308,7 +308,7 @@ function ruleKernel(count: number, cached: boolean): () => void {
   return () => {
     for (let i = 0; i < L.BATCH; i++) memory.u32[ports[i]!] = (cached ? i : flow++) << 8;
     memory.u32.set(buffers, places);
-    wasm.encapsulate(worker, 0, L.BATCH, 1);
+    wasm.encapsulate(worker, 0, L.BATCH, 1, 0);
     // Forget the sends instead of freeing the buffers that we use again.
     memory.u32[(worker + L.WORKER_SEND_COUNT) / 4] = 0;
   };

@@ -55,7 +55,7 @@ export class TunBatch {
   #encapsulate(received: number): void {
     let done = 0;
     for (;;) {
-      done = this.#wasm.encapsulate(this.#region, done, received, monotonicMicroseconds(), true);
+      done = this.#wasm.encapsulate(this.#region, done, received, monotonicMicroseconds(), 1);
       if (done === received) return;
       this.#send();
     }

@@ -5,7 +5,8 @@ import { TunloomError } from '../errors.ts';
 /** The ABI of assembly/index.ts, which documents each function. Addresses are octets in the shared memory. */
 export interface HotPath {
   workerAddress(index: number): number;
-  encapsulate(worker: number, first: number, last: number, now: number, more?: boolean): number;
+  /** `more` is a number, and always given: to make one of undefined or of a boolean takes longer than the call. */
+  encapsulate(worker: number, first: number, last: number, now: number, more: 0 | 1): number;
   groupSends(worker: number): void;
   sendFailed(worker: number, place: number, reason: number): void;
   disableSegments(worker: number, message: number): void;

@@ -267,7 +267,7 @@ export class End {
         this.#setLength(first + i, size);
       }
       for (let done = first; done < first + count;) {
-        done = this.#wasm.encapsulate(worker, done, first + count, time);
+        done = this.#wasm.encapsulate(worker, done, first + count, time, 0);
         this.#transmit();
         this.#wasm.sendsDone(worker);
         this.#deliver(time);

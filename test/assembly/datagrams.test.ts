@@ -58,7 +58,7 @@ describe('sending', () => {
     const packets = Array.from({ length: 60 }, (_, i) => packet(100, i));
     const whole = new BenchNode('mag', {}, UDP).add(session);
     whole.loadTun(packets);
-    whole.wasm.encapsulate(whole.worker, 0, 60, 1);
+    whole.wasm.encapsulate(whole.worker, 0, 60, 1, 0);
     const parts = new BenchNode('mag', {}, UDP).add(session);
     for (const [from, to] of [
       [0, 1],
@@ -66,7 +66,7 @@ describe('sending', () => {
       [24, 60],
     ]) {
       parts.loadTun(packets.slice(from, to));
-      expect(parts.wasm.encapsulate(parts.worker, 0, to! - from!, 1, true)).toBe(to! - from!);
+      expect(parts.wasm.encapsulate(parts.worker, 0, to! - from!, 1, 1)).toBe(to! - from!);
       expect(parts.messages).toEqual([]);
     }
     parts.wasm.groupSends(parts.worker);
@@ -78,7 +78,7 @@ describe('sending', () => {
   test('after a refusal everything that is not sent goes one by one, once', () => {
     const node = new BenchNode('mag', {}, UDP).add(session);
     node.loadTun(Array.from({ length: 60 }, (_, i) => packet(100, i)));
-    node.wasm.encapsulate(node.worker, 0, 60, 1);
+    node.wasm.encapsulate(node.worker, 0, 60, 1, 0);
     const before = node.messages;
     const first = node.placedPackets(0, 1);
     node.wasm.disableSegments(node.worker, 1);

@@ -196,7 +196,7 @@ function sendingNode(mtu?: number): { kernel: Kernel; plain: BenchNode } {
 /** Lays a batch out, and puts its messages into the ring; what sendFrames() says. */
 function sendBatch({ node, socket }: Kernel, packets: readonly Uint8Array[]): number {
   node.loadTun(packets);
-  node.wasm.encapsulate(node.worker, 0, packets.length, node.now);
+  node.wasm.encapsulate(node.worker, 0, packets.length, node.now, 0);
   const result = node.wasm.sendFrames(socket, node.worker + L.WORKER_SEND_HEADERS, packets.length);
   node.wasm.sendsDone(node.worker);
   return result;

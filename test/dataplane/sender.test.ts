@@ -70,7 +70,7 @@ class Bed {
       const batch = packets.slice(start, start + L.BATCH);
       this.node.loadTun(batch);
       for (let done = 0; done < batch.length;) {
-        done = this.node.wasm.encapsulate(this.node.worker, done, batch.length, 1);
+        done = this.node.wasm.encapsulate(this.node.worker, done, batch.length, 1, 0);
         this.sender.send();
       }
     }

@@ -95,7 +95,7 @@ export class BenchNode {
       this.#load(batch);
       let done = 0;
       while (done < batch.length) {
-        done = this.wasm.encapsulate(this.worker, done, batch.length, this.now);
+        done = this.wasm.encapsulate(this.worker, done, batch.length, this.now, 0);
         sent.push(...this.#sent());
         this.lastMessages = this.messages;
         this.wasm.sendsDone(this.worker);
@@ -158,7 +158,7 @@ export class BenchNode {
     this.wasm.prepareReceive(this.worker, -1, 1);
     this.memory.bytes.set(vnet, this.worker + L.WORKER_RECEIVE_VNET);
     this.#scatter(packet, 3);
-    while (this.wasm.encapsulate(this.worker, 0, 1, this.now) === 0) {
+    while (this.wasm.encapsulate(this.worker, 0, 1, this.now, 0) === 0) {
       sent.push(...this.#sent());
       this.wasm.sendsDone(this.worker);
     }

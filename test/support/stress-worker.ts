@@ -43,7 +43,7 @@ function draw(): Uint32Array {
     load(batch, () => {});
     let done = 0;
     while (done < batch) {
-      done = wasm.encapsulate(worker, done, batch, 1);
+      done = wasm.encapsulate(worker, done, batch, 1, 0);
       const sends = u32[(worker + L.WORKER_SEND_COUNT) / 4]!;
       for (let i = 0; i < sends; i++) {
         const outer = u32[(worker + L.WORKER_SEND_ADDRESSES) / 4 + i]!;
