@@ -93,6 +93,7 @@ export function learnsMtu({ local, dontFragment }: PathSpec): boolean {
   return local.includes(':') || dontFragment !== 'clear';
 }
 
-function keyOf({ local, remote }: Ends): string {
+/** What is known of two addresses is kept by this. */
+export function keyOf({ local, remote }: Ends): string {
   return `${local} ${remote}`;
 }

@@ -2,6 +2,7 @@
  * What is known of path MTUs between two addresses, from two sources: what the network says (src/node/path-mtu.ts), and what padded probes found where
  * it says nothing (src/paths/mtu-search.ts). The smaller one counts.
  */
+import { keyOf } from '../dataplane/path-mtus.ts';
 import type { PathSpec } from '../dataplane/session-spec.ts';
 
 type Ends = Pick<PathSpec, 'local' | 'remote'>;
@@ -39,8 +40,4 @@ export class MtuKnowledge {
     const known = [this.#said.get(key), this.#found.get(key)].filter((value) => value !== undefined);
     this.#learned(ends, known.length ? Math.min(...known) : null);
   }
-}
-
-function keyOf({ local, remote }: Ends): string {
-  return `${local} ${remote}`;
 }

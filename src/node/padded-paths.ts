@@ -2,7 +2,7 @@
  * Which paths send padded probes (src/paths/mtu-search.ts): of all those between two addresses one, which is enough to find out what size
  * arrives. Only probes with a GRE key can be padded, and only packets that must not be fragmented have a size to find.
  */
-import { learnsMtu } from '../dataplane/path-mtus.ts';
+import { keyOf, learnsMtu } from '../dataplane/path-mtus.ts';
 import { isKeyed } from '../dataplane/path-template.ts';
 import type { PathSpec, SessionSpec } from '../dataplane/session-spec.ts';
 import type { MtuKnowledge } from './mtu-knowledge.ts';
@@ -51,8 +51,4 @@ export class PaddedPaths {
     if (mtu === null) return 'large packets arrive again';
     return `packets of more than ${mtu} octets do not arrive, though small ones do, and no ICMP error says why: none are sent any more`;
   }
-}
-
-function keyOf({ local, remote }: Pick<PathSpec, 'local' | 'remote'>): string {
-  return `${local} ${remote}`;
 }

@@ -86,10 +86,10 @@ export class ReversePaths {
 
   /** Whether packets to the far end leave by another interface than the one that has the path's address. */
   #leavesElsewhere({ local, remote }: Ends, device: string): boolean {
-    const output = withNetlink(this.#namespace, (netlink) => outputInterface(netlink, local, remote));
-    const link = withNetlink(this.#namespace, (netlink) =>
-      netlink.links().find(({ index }) => index === output),
-    );
+    const link = withNetlink(this.#namespace, (netlink) => {
+      const output = outputInterface(netlink, local, remote);
+      return netlink.links().find(({ index }) => index === output);
+    });
     return link !== undefined && !link.loopback && link.name !== device;
   }
 }
